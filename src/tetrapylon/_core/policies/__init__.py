@@ -1,0 +1,1 @@
+"""Compiled policies, one a module."""
