@@ -1,8 +1,10 @@
 """Builds the compiled plane: every ext/**/*.pyx, named by its path, lands beside its stub in src/.
 
-Environment: TETRAPYLON_DEBUG=1 (checks and live-object counters, tree build/debug), TETRAPYLON_SANITIZE=address,...
-(passed to -fsanitize), TETRAPYLON_ANNOTATE=1 (annotated HTML in build/annotate), TETRAPYLON_PATH_ONLY=1 (no compiled
-module: the Makefile's editable install, which compiles in place by itself).
+Environment variables:
+    TETRAPYLON_DEBUG=1        checks and live-object counters; tree build/debug
+    TETRAPYLON_SANITIZE=LIST  passed to -fsanitize
+    TETRAPYLON_ANNOTATE=1     annotated HTML in build/annotate
+    TETRAPYLON_PATH_ONLY=1    no compiled module: for the editable install, beside which the Makefile compiles
 """
 
 import os
