@@ -204,6 +204,8 @@ def _header_name(text: str) -> str:
 def _header_value(text: str) -> str:
     if any(char < " " and char != "\t" or char == "\x7f" for char in text):
         raise ValueError("a header value holds no control characters (RFC 9110, 5.5); expected text on one line")
+    if not text.isascii() and max(text) > "\xff":
+        raise ValueError("a header value is Latin-1 text (RFC 9110, 5.5); encode what is beyond it")
     if text != text.strip(" \t"):
         raise ValueError("a header value neither begins nor ends with blanks (RFC 9110, 5.5); leave them out")
     return text
