@@ -1,7 +1,7 @@
 """Connections to an upstream: how many, who waits, in which order and for how long.
 
-The gateway listens on a Unix socket here, where a client can tell that its request has been taken (`wait_taken`),
-so that the order of arrival is certain.
+The gateway listens on a Unix socket here, where a client can tell that its request has been taken
+(`wait_taken`), so that the order of arrival is certain.
 """
 
 import threading

@@ -1,6 +1,10 @@
-"""Requests that are refused: malformed, ambiguous, too large or too slow (RFC 9112, 11.2). None reaches an upstream."""
+"""Requests that are refused: malformed, ambiguous, too large or too slow. None reaches an upstream whole.
+
+What an intermediary must not let through: RFC 9112, 11.2, and RFC 9110, 17.
+"""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -155,11 +159,12 @@ def test_a_good_request_before_a_bad_one_is_answered(target: tuple[Gateway, Upst
         assert client.is_closed()
 
 
-class TestSizes:
-    LIMITS = {
-        "server": {"limits": {"header_bytes": "2KiB", "headers": 20, "target_bytes": 1000, "body": "1KiB"}}
-    }
+LIMITS: dict[str, Any] = {
+    "server": {"limits": {"header_bytes": "2KiB", "headers": 20, "target_bytes": 1000, "body": "1KiB"}}
+}
 
+
+class TestSizes:
     @pytest.mark.parametrize(
         ("said", "status"),
         [
@@ -178,7 +183,7 @@ class TestSizes:
         ],
     )
     def test_up_to_the_limit_and_no_further(self, said: bytes, status: int) -> None:
-        with through(answers.ok, **self.LIMITS) as (client, upstream, _):
+        with through(answers.ok, **LIMITS) as (client, upstream, _):
             response = client.send(said).response()
             if status == 200:
                 assert response.status == 200
@@ -187,23 +192,23 @@ class TestSizes:
                 assert upstream.requests == []
 
     def test_a_head_that_never_ends_is_not_collected(self) -> None:
-        with through(answers.ok, **self.LIMITS) as (client, _, _):
+        with through(answers.ok, **LIMITS) as (client, _, _):
             client.send(b"GET / HTTP/1.1\r\nX-A: " + b"a" * 4096)
             assert_problem(client.response(), 431)
 
     def test_a_chunked_body_is_counted(self) -> None:
-        with through(answers.ok, **self.LIMITS) as (client, upstream, _):
+        with through(answers.ok, **LIMITS) as (client, upstream, _):
             client.send(CHUNKED, chunk(b"a" * 1000), chunk(b"a" * 25))
             assert_problem(client.response(), 413)
             assert client.is_closed()
             assert upstream.requests == []
 
     def test_a_chunked_body_at_the_limit_passes(self) -> None:
-        with through(answers.echo, **self.LIMITS) as (client, _, _):
+        with through(answers.echo, **LIMITS) as (client, _, _):
             assert client.send(CHUNKED, chunk(b"a" * 1024), LAST_CHUNK).response().status == 200
 
     def test_trailers_count_as_fields(self) -> None:
-        with through(answers.ok, **self.LIMITS) as (client, upstream, _):
+        with through(answers.ok, **LIMITS) as (client, upstream, _):
             client.send(CHUNKED, chunk(b"a"), b"0\r\nX-T: " + b"a" * 4096 + b"\r\n\r\n")
             assert client.response().status in (400, 431)
             assert upstream.requests == []
@@ -214,7 +219,7 @@ class TestSizes:
                 {"path": "/small", "upstream": "backend", "limits": {"body": 10}},
                 {"path": "/large", "upstream": "backend", "limits": {"body": "none"}},
             ]
-            with Gateway(routed(routes, upstream.url, **self.LIMITS)) as gateway, gateway.client() as client:
+            with Gateway(routed(routes, upstream.url, **LIMITS)) as gateway, gateway.client() as client:
                 assert client.ask("POST", "/large", body=b"a" * 5000).status == 200
                 assert client.ask("POST", "/small", body=b"a" * 10).status == 200
                 assert client.ask("POST", "/small", body=b"a" * 11).status == 413
