@@ -57,6 +57,12 @@ class Parser(argparse.ArgumentParser):
     """The command's own parser."""
 
     def error(self, message: str) -> NoReturn:
+        if "invalid choice: " in message:
+            from difflib import get_close_matches
+
+            given = message.partition("invalid choice: '")[2].partition("'")[0]
+            close = get_close_matches(given, VERBS, 1)
+            message = f"there is no verb {given!r}" + (f"; did you mean {close[0]}?" if close else "")
         self.exit(BAD, f"{self.prog}: {message}; see `{self.prog} --help`\n")
 
 
@@ -103,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = stop.code if isinstance(stop.code, int) else FINE
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has gone, as in `| head`. The interpreter flushes once more at exit: let it find somewhere to.
+        # The reader has gone, as in `| head`. The interpreter flushes once more at exit: give it a place.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:

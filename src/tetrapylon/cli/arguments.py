@@ -14,7 +14,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         metavar="CONFIG",
         nargs="?",
         default="gateway.yaml",
-        help="a .yaml, .toml or .json file, or MODULE:ATTRIBUTE naming a tetrapylon.Config (default: gateway.yaml)",
+        help="a .yaml, .toml or .json file, or MODULE:ATTRIBUTE naming a Config (default: gateway.yaml)",
     )
 
 

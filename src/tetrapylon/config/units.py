@@ -1,4 +1,4 @@
-"""Quantities as people write them: durations, sizes, rates and shares, and the field types made of them (leaf)."""
+"""Quantities as people write them, and the field types made of them: durations, sizes, rates, shares (leaf)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
-LARGEST = 2**53
+LARGEST = 2**50
 SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)?(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$"
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
 # What people write for binary multiples elsewhere: nginx's k and m, Kubernetes' Ki and Mi, lower case.
@@ -124,7 +124,9 @@ def rate(text: str) -> float:
     """Events a second in `text`, such as `100/s` or `6000/m`. Raises ValueError."""
     found = RATE.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is not a rate; expected a number per unit of time, such as 100/s or 6000/m")
+        raise ValueError(
+            f"{text!r} is not a rate; expected a number per unit of time, such as 100/s or 6000/m"
+        )
     return float(found[1]) / SECONDS[found[2]]
 
 
@@ -141,7 +143,9 @@ def share(text: str) -> float:
     """The fraction, 0 to 1, in `text`, such as `20%`. Raises ValueError."""
     found = SHARE.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is not a share; expected a percentage such as 20%, or a number from 0 to 1")
+        raise ValueError(
+            f"{text!r} is not a share; expected a percentage such as 20%, or a number from 0 to 1"
+        )
     fraction = float(found[1]) / 100
     if fraction > 1:
         raise ValueError(f"{text!r} is more than the whole; expected at most 100%")
