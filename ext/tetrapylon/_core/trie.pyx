@@ -370,7 +370,7 @@ cdef uint32_t write_edge(Builder* builder, uint32_t base, uint32_t low, uint32_t
 
 cdef inline uint32_t fanout_of(uint32_t literals) noexcept nogil:
     cdef uint32_t fanout = 2
-    while (<uint32_t> 1 << fanout) * 2 < literals * 3:
+    while (<uint32_t> 1 << fanout) * 4 < literals * 5:
         fanout += 1
     return fanout
 
