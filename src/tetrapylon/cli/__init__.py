@@ -91,7 +91,7 @@ def build_parser(*, complete: bool = False) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command with `argv` (by default the process's own). Returns the exit code."""
-    from tetrapylon.errors import ConfigError, TetrapylonError
+    from tetrapylon.errors import ConfigError, TetrapylonError, UsageError
 
     try:
         try:
@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = BAD
         except TetrapylonError as error:
             print(f"tetrapylon: {error}", file=sys.stderr)
-            code = FAILED
+            code = BAD if isinstance(error, UsageError) else FAILED
         except SystemExit as stop:  # argparse: --help, --version, bad usage
             code = stop.code if isinstance(stop.code, int) else FINE
         sys.stdout.flush()

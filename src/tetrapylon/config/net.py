@@ -1,4 +1,4 @@
-"""Names of the network as a config writes them: addresses, targets, hosts, methods and header fields (leaf)."""
+"""Names of the network as a config writes them: addresses, hosts, methods and header fields (leaf)."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 METHODS = frozenset(
     re.findall(
         r"\S+",
-        "DELETE GET HEAD POST PUT OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND"
-        " UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PATCH PURGE"
+        "DELETE GET HEAD POST PUT OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND"
+        " REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PATCH PURGE"
         " MKCALENDAR LINK UNLINK SOURCE QUERY",
     )
 )

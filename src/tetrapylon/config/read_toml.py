@@ -1,4 +1,4 @@
-"""TOML -> Document. `tomllib` gives the values, a second pass over what is then known to be valid the places."""
+"""TOML -> Document. `tomllib` gives the values, a second pass over the text, valid by then, the places."""
 
 from __future__ import annotations
 

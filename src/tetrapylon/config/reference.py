@@ -23,14 +23,15 @@ HEAD = """\
 One file, `.yaml`, `.toml` or `.json`, or a `tetrapylon.Config` built in Python and named `module:attribute`.
 `tetrapylon schema --format markdown` prints this page, `tetrapylon schema` the JSON Schema for editors.
 
-- Unknown keys, unknown names and routes that can never match are errors; `tetrapylon check` reports all at once.
+- Unknown keys, unknown names and routes that can never match are errors, reported all at once by
+  `tetrapylon check`.
 - YAML is read as version 1.2: `no`, `off` and `1:30` are strings. Anchors, aliases and `<<` work.
 - Durations are written `250ms`, `2s`, `5m`, `1h`, `1h30m`, `7d`; sizes `512B`, `64KiB`, `1MiB`, `10MB`; rates
   `100/s`, `6000/m`; shares `20%` or `0.2`. In Python they are plain numbers: seconds, bytes, events a second,
   a fraction.
-- In strings, `${NAME}` is filled in from the environment, `${NAME:-default}` has a default, and `${file:PATH}` is
-  the content of a file, without its last newline; relative paths start at the config's folder. `$${` stands for
-  `${`.
+- In strings, `${NAME}` is filled in from the environment, `${NAME:-default}` has a default, and `${file:PATH}`
+  is the content of a file, without its last newline; relative paths start at the config's folder. `$${` stands
+  for `${`.
 """
 
 

@@ -19,7 +19,7 @@ __all__ = ["description", "schema", "written"]
 Json = dict[str, Any]
 
 FILLED = {
-    "description": "A string with ${NAME}, ${NAME:-default} or ${file:PATH} in it, filled in when it is read.",
+    "description": "A string with ${NAME}, ${NAME:-default} or ${file:PATH} in it, filled in when read.",
     "type": "string",
     "pattern": r"\$\{.+\}",
 }

@@ -69,12 +69,8 @@ class Document:
         node = self.root
         for step in path:
             value = node.value
-            known = (
-                step in value
-                if isinstance(value, dict)
-                else isinstance(value, list) and step in range(len(value))
-            )
-            if not known:
+            steps = value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)
+            if step not in steps:
                 break
             node = value[step]
         return node

@@ -1,4 +1,4 @@
-"""Quantities as people write them, and the field types made of them: durations, sizes, rates, shares (leaf)."""
+"""Durations, sizes, rates and shares as people write them, and the field types made of them (leaf)."""
 
 from __future__ import annotations
 
