@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from tetrapylon._version import VERSION as __version__
 
+TYPE_CHECKING = False  # what type checkers take for true; importing `typing` takes a third of `--help`
 if TYPE_CHECKING:
+    from typing import Any
+
     from tetrapylon._core.route import Router
     from tetrapylon.config.model import (
         AccessLog,

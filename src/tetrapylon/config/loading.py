@@ -154,7 +154,7 @@ def _attribute(source: str) -> Config:
         raise ConfigError([Problem(source, _raised(module, error))]) from error
     except ConfigError:
         raise
-    except Exception as error:  # whatever the user's module raises is a problem of the config
+    except (Exception, SystemExit) as error:  # whatever the user's module raises is a problem of the config
         raise ConfigError([Problem(source, _raised(module, error))]) from error
     for name in attribute.split("."):
         try:
@@ -167,7 +167,7 @@ def _attribute(source: str) -> Config:
     return value
 
 
-def _raised(module: str, error: Exception) -> str:
+def _raised(module: str, error: BaseException) -> str:
     import traceback
 
     frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -80,7 +80,7 @@ class ServerTimeouts(Section, frozen=True, kw_only=True):
     header: Annotated[Timeout, doc("From a request's first byte to the end of its head; longer: 408.")] = 10.0
     body_idle: Annotated[Timeout, doc("Between two pieces of a request's body; longer: 408.")] = 30.0
     keepalive: Annotated[Duration, doc("An idle connection is kept for the next request.")] = 75.0
-    drain: Annotated[Timeout, doc("Requests in flight may finish after TERM; then they are cut.")] = 30.0
+    drain: Annotated[Duration, doc("Requests in flight may finish after TERM; then they are cut.")] = 30.0
 
 
 class Server(Section, frozen=True, kw_only=True):

@@ -29,9 +29,8 @@ One file, `.yaml`, `.toml` or `.json`, or a `tetrapylon.Config` built in Python 
 - Durations are written `250ms`, `2s`, `5m`, `1h`, `1h30m`, `7d`; sizes `512B`, `64KiB`, `1MiB`, `10MB`; rates
   `100/s`, `6000/m`; shares `20%` or `0.2`. In Python they are plain numbers: seconds, bytes, events a second,
   a fraction.
-- In strings, `${NAME}` is filled in from the environment, `${NAME:-default}` has a default, and `${file:PATH}`
-  is the content of a file, without its last newline; relative paths start at the config's folder. `$${` stands
-  for `${`.
+- In strings, `${NAME}` is filled in from the environment, `${NAME:-default}` has a default, `${file:PATH}` is
+  the content of a file without its last newline; relative paths start at the config's folder. `$${` is `${`.
 """
 
 
