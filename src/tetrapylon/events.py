@@ -10,11 +10,11 @@ STDERR = 2
 
 
 def line(text: str) -> None:
-    """Writes one line in one system call, so that lines of several processes never mix.
+    """Writes a line in one system call, so that lines of several processes never mix.
 
     Standard error may be a full disk or a closed pipe: what cannot be told must not stop the gateway.
     """
-    data = text.replace("\n", "\\n").encode("utf-8", "backslashreplace") + b"\n"
+    data = text.encode("utf-8", "backslashreplace") + b"\n"
     try:
         os.write(STDERR, data)
     except OSError:

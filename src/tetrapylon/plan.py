@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tetrapylon.errors import TetrapylonError
 from tetrapylon.events import line
-from tetrapylon.process import EXIT_FAILED, EXIT_USAGE, Context, Timing, describe_end, spawn
+from tetrapylon.process import EXIT_FAILED, Context, Timing, describe_end, spawn
 
 Main = Callable[[Context], int]
 
@@ -74,12 +74,7 @@ def _read_config(source: str, reader: int, writer: int) -> int:
     os.close(reader)
     from tetrapylon.config.load import encode, load
 
-    try:
-        encoded = encode(load(source))
-    except TetrapylonError as error:
-        for text in str(error).splitlines():
-            line(text)
-        return EXIT_USAGE
+    encoded = encode(load(source))
     with open(writer, "wb") as pipe:
         pipe.write(encoded)
     return 0

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from tetrapylon.errors import TetrapylonError
+from tetrapylon.events import line
+
 if TYPE_CHECKING:
     import socket
 
@@ -71,7 +74,10 @@ def blocked_signals() -> Iterator[None]:
 
 
 def spawn(main: Callable[[], int]) -> int:
-    """Forks a child that runs `main` and ends with the status it returns. Returns its pid."""
+    """Forks a child that runs `main` and ends with the status it returns. Returns its pid.
+
+    A TetrapylonError in it is a refusal that would come again: told without a traceback, status EXIT_USAGE.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     with blocked_signals():
@@ -86,6 +92,9 @@ def _live(main: Callable[[], int]) -> NoReturn:
     try:
         _forget_handlers()
         status = main()
+    except TetrapylonError as error:
+        line(str(error))
+        status = EXIT_USAGE
     except BaseException:  # noqa: BLE001 - the last frame of this process
         traceback.print_exc()
     finally:

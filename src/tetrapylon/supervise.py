@@ -19,11 +19,10 @@ from types import FrameType
 from tetrapylon import __version__
 from tetrapylon._core.counters import Slabs, State
 from tetrapylon.child import Child
-from tetrapylon.errors import TetrapylonError
 from tetrapylon.events import line, say
 from tetrapylon.plan import ConfigRefused, Main, Plan, load_plan
 from tetrapylon.process import EXIT_FAILED, EXIT_USAGE, SIGNALS, Context
-from tetrapylon.sockets import Listener, open_listeners
+from tetrapylon.sockets import Listener, ListenError, open_listeners
 
 
 def run(source: str, *, listen: list[str], workers: int | None) -> int:
@@ -33,10 +32,16 @@ def run(source: str, *, listen: list[str], workers: int | None) -> int:
     """
     try:
         plan = load_plan(source, listen=listen, workers=workers)
-        return Supervisor(plan).run()
     except ConfigRefused as refused:
         return refused.status
-    except TetrapylonError as error:
+    return serve(plan)
+
+
+def serve(plan: Plan) -> int:
+    """As `run`, for a plan of one's own."""
+    try:
+        return Supervisor(plan).run()
+    except ListenError as error:
         line(f"tetrapylon: {error}")
         return EXIT_USAGE
 

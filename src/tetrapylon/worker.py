@@ -52,18 +52,17 @@ Build = Callable[[asyncio.AbstractEventLoop, Slab], Gateway]
 
 
 def main(config: bytes, context: Context) -> int:
-    """The worker of `tetrapylon run`; `config` as `config.load.encode` wrote it. Returns the exit status."""
+    """The worker of `tetrapylon run`; `config` as `config.load.encode` wrote it.
+
+    Returns the exit status. Raises TetrapylonError where the config cannot be compiled.
+    """
     from tetrapylon import compile
     from tetrapylon.config.load import decode
 
     settings = decode(config)
-    try:
-        return serve(
-            context, lambda loop, slab: compile.build(settings, loop, slab), settings.server.timeouts.drain
-        )
-    except TetrapylonError as error:
-        line(f"tetrapylon: {error}")
-        return EXIT_USAGE
+    return serve(
+        context, lambda loop, slab: compile.build(settings, loop, slab), settings.server.timeouts.drain
+    )
 
 
 def serve(context: Context, build: Build, drain: float) -> int:
@@ -125,7 +124,7 @@ class _Worker:
         self._loop.call_later(self._context.timing.beat, self._beat)
 
     def _stop(self) -> None:
-        """Drains, once: a service manager may send TERM to each process, and the supervisor passes on its own."""
+        """Drains, once: a service manager may send TERM to each process, and then the supervisor sends it."""
         if self._draining:
             return
         self._draining = True
@@ -162,12 +161,8 @@ def _run_alone(source: str) -> int:
     from tetrapylon.config.load import encode, load
     from tetrapylon.sockets import open_listeners
 
-    try:
-        config = load(source)
-        listeners = open_listeners([each.address for each in config.server.listen], 1, "server.listen")
-    except TetrapylonError as error:
-        line(f"tetrapylon: {error}")
-        return EXIT_USAGE
+    config = load(source)
+    listeners = open_listeners([each.address for each in config.server.listen], 1, "server.listen")
     slabs = Slabs(1, len(config.routes))
     line(f"tetrapylon worker listening on {', '.join(listener.url for listener in listeners)}")
     try:
@@ -182,4 +177,8 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         line("usage: python -m tetrapylon.worker CONFIG")
         sys.exit(EXIT_USAGE)
-    sys.exit(_run_alone(sys.argv[1]))
+    try:
+        sys.exit(_run_alone(sys.argv[1]))
+    except TetrapylonError as error:
+        line(str(error))
+        sys.exit(EXIT_USAGE)

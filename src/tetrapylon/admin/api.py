@@ -61,7 +61,7 @@ class Api:
         }
 
     def answer(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
-        """`target` in origin form, names of `headers` in lower case. HEAD gets what GET gets, body included."""
+        """`target` in origin form, `headers` with lower-case names. HEAD gets what GET gets, and its body."""
         path = target.partition("?")[0]
         endpoint = self._endpoints.get(path)
         if endpoint is None:

@@ -1,4 +1,4 @@
-"""Counters as Prometheus text (format 0.0.4), with OpenTelemetry's names, labelled by route and never by path."""
+"""Counters as Prometheus text (format 0.0.4): OpenTelemetry's names, labels by route and never by path."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ WORKER_GAUGES = (
 
 
 class Exposition:
-    """Renders the sums of `slabs`; `labels` are those of each route. Routes with the same ones share a series."""
+    """Renders the sums of `slabs`; `labels` are those of each route; equal ones share a series."""
 
     def __init__(self, slabs: Slabs, labels: Sequence[Mapping[str, str]], version: str) -> None:
         self._slabs = slabs
