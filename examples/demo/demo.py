@@ -106,9 +106,8 @@ def serve(port: int, admin: int, directory: Path, *, once: bool) -> None:
                 lambda: accepts(socket.AF_INET, (HOST, port)),
                 "the gateway",
             )
-            print(
-                f"The gateway listens on http://{HOST}:{port}, {time.monotonic() - began:.2f} s after its start."
-            )
+            took = time.monotonic() - began
+            print(f"The gateway listens on http://{HOST}:{port}, {took:.2f} s after its start.")
             print("A Flask shop, served by gunicorn, stands behind it. The first requests:\n")
             show_first(port, log)
             show_where_next(port, admin)
@@ -165,7 +164,7 @@ Where to look next
 
 @contextlib.contextmanager
 def child(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a session of its own, so that Ctrl-C reaches only us; ended with TERM, at last with KILL."""
+    """A process in a session of its own, out of Ctrl-C's reach; ended with TERM, at last with KILL."""
     process: subprocess.Popen[bytes] = subprocess.Popen(
         [str(part) for part in command], stdin=subprocess.DEVNULL, start_new_session=True, **options
     )
