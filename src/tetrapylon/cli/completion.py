@@ -9,7 +9,9 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="whose script to print")
-    parser.epilog = 'For bash: eval "$(tetrapylon completion bash)". Needs shtab: pip install "tetrapylon[completion]".'
+    parser.epilog = (
+        'For bash: eval "$(tetrapylon completion bash)". Needs shtab: pip install "tetrapylon[completion]".'
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

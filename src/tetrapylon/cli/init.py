@@ -48,7 +48,11 @@ routes:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "path", metavar="PATH", nargs="?", default="gateway.yaml", help="the file to write; - prints (default: gateway.yaml)"
+        "path",
+        metavar="PATH",
+        nargs="?",
+        default="gateway.yaml",
+        help="the file to write; - prints (default: gateway.yaml)",
     )
 
 
@@ -64,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
         with open(arguments.path, "x", encoding="utf-8") as file:
             file.write(STARTER)
     except FileExistsError:
-        raise TetrapylonError(f"{arguments.path}: there is such a file already; name another, or remove it") from None
+        raise TetrapylonError(
+            f"{arguments.path}: there is such a file already; name another, or remove it"
+        ) from None
     except OSError as error:
         raise TetrapylonError(f"{arguments.path}: cannot be written: {error.strerror}") from None
     print(f"wrote {arguments.path}; next: tetrapylon run {arguments.path}")

@@ -40,7 +40,9 @@ def load(source: str) -> Config:
 def loads(text: str, source: str) -> Config:
     """As `load`, of the text of a file called `source`, whose ending names its format."""
     # Each format is imported when met: YAML alone takes 20 ms.
-    parse: Callable[[str, str], Document] = import_module(f"{__package__}.{FORMATS[FilePath(source).suffix]}").parse
+    parse: Callable[[str, str], Document] = import_module(
+        f"{__package__}.{FORMATS[FilePath(source).suffix]}"
+    ).parse
     document = parse(text, source)
     report = Report(document)
     if "${" in text:
@@ -80,7 +82,9 @@ def _read(report: Report) -> Config:
         raise ConfigError(report.problems)
     config: Config = section(Config).read(document.root, (), report)
     routes = tuple(
-        msgspec.structs.replace(route, at=_at(document, index)) if isinstance(route, msgspec.Struct) else route
+        msgspec.structs.replace(route, at=_at(document, index))
+        if isinstance(route, msgspec.Struct)
+        else route
         for index, route in enumerate(config.routes)
     )
     config = msgspec.structs.replace(config, routes=routes)

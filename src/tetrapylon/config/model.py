@@ -66,9 +66,9 @@ class ServerLimits(Section):
         Size, doc("All of a request's header fields together; more: 431.", ge=1024, le=16 * 2**20)
     ] = 32 * 1024
     headers: Annotated[int, doc("Header fields in a request; more: 431.", ge=1, le=10_000)] = 100
-    target_bytes: Annotated[Size, doc("The request target (path and query); longer: 414.", ge=16, le=2**20)] = (
-        8 * 1024
-    )
+    target_bytes: Annotated[
+        Size, doc("The request target (path and query); longer: 414.", ge=16, le=2**20)
+    ] = 8 * 1024
     body: Annotated[Size | None, doc("The request's body, `none` for no limit; larger: 413.")] = None
     connections: Annotated[
         int, doc("Client connections open at once in each worker; further ones wait.", ge=1, le=10_000_000)
@@ -87,9 +87,9 @@ class ServerTimeouts(Section):
 class Server(Section):
     """The gateway's own side of the wire."""
 
-    listen: Annotated[
-        tuple[Listener, ...], doc("Addresses to accept connections on.", min_length=1)
-    ] = (Listener(address="127.0.0.1:8080"),)
+    listen: Annotated[tuple[Listener, ...], doc("Addresses to accept connections on.", min_length=1)] = (
+        Listener(address="127.0.0.1:8080"),
+    )
     workers: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | Literal["auto"], doc("Worker processes; `auto`: one a core.")
     ] = 1
@@ -103,9 +103,9 @@ class Server(Section):
 class Admin(Section):
     """The admin address: `/livez`, `/readyz` and `/metrics`."""
 
-    listen: Annotated[
-        Address, doc("`host:port` or `unix:/path`; keep it where only operators reach it.")
-    ] = "127.0.0.1:9901"
+    listen: Annotated[Address, doc("`host:port` or `unix:/path`; keep it where only operators reach it.")] = (
+        "127.0.0.1:9901"
+    )
 
 
 class AccessLog(Section):
@@ -130,9 +130,14 @@ class Target(Section):
     shorthand: ClassVar[str] = "url"
 
     url: Annotated[
-        TargetUrl, doc("`http://host:port` or `unix:/path`. A name is resolved again and again, and all its addresses used.")
+        TargetUrl,
+        doc(
+            "`http://host:port` or `unix:/path`. A name is resolved again and again, and all its addresses used."
+        ),
     ]
-    weight: Annotated[int, doc("Its share of the requests, relative to the other targets.", ge=1, le=1000)] = 1
+    weight: Annotated[
+        int, doc("Its share of the requests, relative to the other targets.", ge=1, le=1000)
+    ] = 1
 
 
 class UpstreamTimeouts(Section):
@@ -142,12 +147,10 @@ class UpstreamTimeouts(Section):
     response: Annotated[
         Timeout | None, doc("From the request's end to the response's head; longer: 504.")
     ] = 30.0
-    idle: Annotated[
-        Timeout | None, doc("Between two pieces of the response's body; longer: it is cut.")
-    ] = 30.0
-    total: Annotated[
-        Timeout | None, doc("The whole exchange; longer: 504, or cut once it has begun.")
-    ] = None
+    idle: Annotated[Timeout | None, doc("Between two pieces of the response's body; longer: it is cut.")] = (
+        30.0
+    )
+    total: Annotated[Timeout | None, doc("The whole exchange; longer: 504, or cut once it has begun.")] = None
 
 
 class Pool(Section):
@@ -219,9 +222,9 @@ class Redirect(Section):
 class RouteLimits(Section):
     """A route's own limits, over the server's."""
 
-    body: Annotated[
-        Size | None | UnsetType, doc("The request's body, `none` for no limit; larger: 413.")
-    ] = UNSET
+    body: Annotated[Size | None | UnsetType, doc("The request's body, `none` for no limit; larger: 413.")] = (
+        UNSET
+    )
 
 
 class RouteTimeouts(Section):
@@ -255,7 +258,9 @@ class Route(Section):
         ),
     ]
     methods: Annotated[tuple[Method, ...], doc("Methods it takes; all when left out. HEAD follows GET.")] = ()
-    host: Annotated[HostPattern | None, doc("The host it takes, exact or `*.example.com`; all when left out.")] = None
+    host: Annotated[
+        HostPattern | None, doc("The host it takes, exact or `*.example.com`; all when left out.")
+    ] = None
     headers: Annotated[
         dict[HeaderName, HeaderValue], doc("Header fields that a request must carry, with their values.")
     ] = {}
@@ -288,7 +293,5 @@ class Config(Section):
         dict[Text, Upstream],
         doc("Where requests are sent on to, by name."),
     ] = {}
-    policies: Annotated[
-        tuple[PolicyUse, ...], doc("Policies on every route, before the route's own.")
-    ] = ()
+    policies: Annotated[tuple[PolicyUse, ...], doc("Policies on every route, before the route's own.")] = ()
     routes: Annotated[tuple[Route, ...], doc("Which requests go where.")] = ()

@@ -105,7 +105,9 @@ def listen_address(text: str) -> HostPort | UnixPath:
             raise ValueError(f"{text!r} lacks a host; did you mean 127.0.0.1:{text}?")
         raise ValueError(f"{text!r} lacks a port; expected host:port or unix:/PATH")
     if host in ("", "*"):
-        raise ValueError(f"{text!r} names no host; write 127.0.0.1:{port} for this machine alone, 0.0.0.0:{port} for all")
+        raise ValueError(
+            f"{text!r} names no host; write 127.0.0.1:{port} for this machine alone, 0.0.0.0:{port} for all"
+        )
     if ":" in host and not host.startswith("["):
         raise ValueError(f"{text!r} is ambiguous; an IPv6 address goes in brackets: [::1]:8080")
     return HostPort(_host(host), _port(port, 0))
@@ -122,13 +124,17 @@ def target_address(url: str) -> HostPort | UnixPath:
     except ValueError as error:
         raise ValueError(f"{url!r} is not a URL: {error}; expected http://HOST:PORT or unix:/PATH") from None
     if parts.scheme == "https":
-        raise ValueError("https targets are not supported by this version; expected http://HOST:PORT or unix:/PATH")
+        raise ValueError(
+            "https targets are not supported by this version; expected http://HOST:PORT or unix:/PATH"
+        )
     if parts.scheme != "http":
         raise ValueError(f"the scheme {parts.scheme!r} is unknown; expected http://HOST:PORT or unix:/PATH")
     if "@" in parts.netloc:
         raise ValueError("a target carries no user name or password; send an Authorization header instead")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError(f"{url!r} has more than host and port; leave the rest out, and see `rewrite` of a route")
+        raise ValueError(
+            f"{url!r} has more than host and port; leave the rest out, and see `rewrite` of a route"
+        )
     match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", parts.netloc)
     if match is None or not match[1]:
         raise ValueError(f"{url!r} names no host; expected http://HOST:PORT or unix:/PATH")
@@ -158,7 +164,9 @@ def _host_pattern(text: str) -> str:
     if WILDCARD.fullmatch(text) is not None:
         return text.lower()
     if "*" in text:
-        raise ValueError(f"{text!r} is not a host pattern; `*` stands for one whole first label, as in *.example.com")
+        raise ValueError(
+            f"{text!r} is not a host pattern; `*` stands for one whole first label, as in *.example.com"
+        )
     if ":" in text and not text.endswith("]"):
         raise ValueError(f"{text!r} names a port; a route matches the host alone")
     _host(text)
@@ -189,7 +197,9 @@ def _cidr(text: str) -> str:
     try:
         network = ip_network(text, strict=False)
     except ValueError:
-        raise ValueError(f"{text!r} is not a network; expected a CIDR such as 10.0.0.0/8 or fd00::/8") from None
+        raise ValueError(
+            f"{text!r} is not a network; expected a CIDR such as 10.0.0.0/8 or fd00::/8"
+        ) from None
     raise ValueError(f"{text!r} has bits set beyond its prefix; did you mean {network}?")
 
 
@@ -203,7 +213,9 @@ def _header_name(text: str) -> str:
 
 def _header_value(text: str) -> str:
     if any(char < " " and char != "\t" or char == "\x7f" for char in text):
-        raise ValueError("a header value holds no control characters (RFC 9110, 5.5); expected text on one line")
+        raise ValueError(
+            "a header value holds no control characters (RFC 9110, 5.5); expected text on one line"
+        )
     if not text.isascii() and max(text) > "\xff":
         raise ValueError("a header value is Latin-1 text (RFC 9110, 5.5); encode what is beyond it")
     if text != text.strip(" \t"):

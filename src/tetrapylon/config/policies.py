@@ -60,7 +60,9 @@ class PolicySection(Section):
         close = nearest(name, catalog.POLICIES)
         known = ", ".join(sorted(catalog.POLICIES))
         report.add(
-            path, f"there is no policy {name!r}", f"did you mean {close}?" if close else f"expected one of {known}"
+            path,
+            f"there is no policy {name!r}",
+            f"did you mean {close}?" if close else f"expected one of {known}",
         )
 
 

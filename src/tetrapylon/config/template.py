@@ -18,7 +18,9 @@ def split(text: str) -> tuple[tuple[str, bool], ...]:
         if found is None:
             raise ValueError(f"a stray brace in {text!r}; a parameter is written {{name}}")
         if found[1] is None and not found[2].isidentifier():
-            raise ValueError(f"{found[0]} in {text!r} names no parameter; a parameter is written {{name}}, without a type")
+            raise ValueError(
+                f"{found[0]} in {text!r} names no parameter; a parameter is written {{name}}, without a type"
+            )
         pieces.append((found[1] or found[2], found[1] is None))
         end = found.end()
     return tuple(pieces)

@@ -124,7 +124,9 @@ def rate(text: str) -> float:
     """Events a second in `text`, such as `100/s` or `6000/m`. Raises ValueError."""
     found = RATE.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is not a rate; expected a number per unit of time, such as 100/s or 6000/m")
+        raise ValueError(
+            f"{text!r} is not a rate; expected a number per unit of time, such as 100/s or 6000/m"
+        )
     return float(found[1]) / SECONDS[found[2]]
 
 
@@ -141,7 +143,9 @@ def share(text: str) -> float:
     """The fraction, 0 to 1, in `text`, such as `20%`. Raises ValueError."""
     found = SHARE.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is not a share; expected a percentage such as 20%, or a number from 0 to 1")
+        raise ValueError(
+            f"{text!r} is not a share; expected a percentage such as 20%, or a number from 0 to 1"
+        )
     fraction = float(found[1]) / 100
     if fraction > 1:
         raise ValueError(f"{text!r} is more than the whole; expected at most 100%")
