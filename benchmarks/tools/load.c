@@ -501,10 +501,8 @@ static void parse_options(int argc, char **argv)
         option.requests = (uint64_t)option.connections;
 }
 
-static void report(double seconds, uint64_t answered, uint64_t cpu, double busy)
+static void report(double seconds, uint64_t answered, uint64_t cpu, uint64_t own, double busy)
 {
-    struct rusage own;
-    getrusage(RUSAGE_SELF, &own);
     printf("{\"answered\":%llu,\"recorded\":%llu,\"seconds\":%.6f,\"rate\":%.1f,\"offered\":%.1f,\"unsent\":%llu,"
            "\"unfinished\":%llu,\"reconnects\":%llu,\"failures\":%llu,\"failure\":{",
            (unsigned long long)answered, (unsigned long long)latency.count, seconds, (double)answered / seconds,
@@ -518,9 +516,8 @@ static void report(double seconds, uint64_t answered, uint64_t cpu, double busy)
         {"p50", .5}, {"p90", .9}, {"p99", .99}, {"p99.9", .999}, {"max", 1}};
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
         printf(",\"%s\":%.1f", shares[i].name, (double)histogram_percentile(&latency, shares[i].share) / 1e3);
-    printf("},\"cpu_ns\":%llu,\"core_busy\":%.4f,\"own_cpu_us\":%lld}\n", (unsigned long long)cpu, busy,
-           (long long)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) * 1000000 + own.ru_utime.tv_usec +
-               own.ru_stime.tv_usec);
+    printf("},\"cpu_ns\":%llu,\"core_busy\":%.4f,\"own_cpu_ns\":%llu}\n", (unsigned long long)cpu, busy,
+           (unsigned long long)own);
     fflush(stdout);
 }
 
@@ -582,11 +579,12 @@ int main(int argc, char **argv)
     measuring = 1;
     core_ticks(&all[0], &resting[0]);
     cpu = cpu_of_pids();
-    uint64_t started = now(), before = completed;
+    uint64_t own = clock_now(CLOCK_PROCESS_CPUTIME_ID), started = now(), before = completed;
     while (!finished && (option.requests ? completed + total_failures < option.requests : now() < ends))
         turn(ends);
     uint64_t stopped = now(), answered = completed - before;
     cpu = cpu_of_pids() - cpu;
+    own = clock_now(CLOCK_PROCESS_CPUTIME_ID) - own;
     core_ticks(&all[1], &resting[1]);
     if (option.hold) {
         char byte;
@@ -601,7 +599,7 @@ int main(int argc, char **argv)
         turn(limit);
     if (option.rate)
         charge_the_late();
-    report((double)(stopped - started) / SECOND, answered, cpu,
+    report((double)(stopped - started) / SECOND, answered, cpu, own,
            all[1] > all[0] ? 1 - (double)(resting[1] - resting[0]) / (double)(all[1] - all[0]) : 0);
     return total_failures != 0;
 }
