@@ -25,11 +25,18 @@ def show(found: list[Bar]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.e2e", description=__doc__)
-    parser.add_argument("--systems", default=os.environ.get("SYSTEMS", ""), help="names, by commas (or SYSTEMS=)")
     parser.add_argument(
-        "--quick", action="store_true", default=bool(os.environ.get("QUICK")), help="three minutes (or QUICK=1)"
+        "--systems", default=os.environ.get("SYSTEMS", ""), help="names, by commas (or SYSTEMS=)"
     )
-    parser.add_argument("--output", type=Path, help=f"default: {RESULTS.name}, unless quick or of some systems only")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        default=bool(os.environ.get("QUICK")),
+        help="three minutes (or QUICK=1)",
+    )
+    parser.add_argument(
+        "--output", type=Path, help=f"default: {RESULTS.name}, unless quick or of some systems only"
+    )
     options = parser.parse_args()
     try:
         peers = select(options.systems)

@@ -121,7 +121,12 @@ def bars(results: Results) -> list[Bar]:
         ),
         at_most("`tetrapylon --help` at most 0.2 s", 0.2, summary.spread(results.help_seconds), seconds),
         *(
-            at_most(f"1 GiB {what}: at most 8 MB more memory", 8e6, summary.spread(streams.get(what, ())), megabytes)
+            at_most(
+                f"1 GiB {what}: at most 8 MB more memory",
+                8e6,
+                summary.spread(streams.get(what, ())),
+                megabytes,
+            )
             for what in ("download", "upload", "slow reader")
         ),
     ]

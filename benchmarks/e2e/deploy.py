@@ -1,7 +1,8 @@
 """Deploying: from files that are already on the machine to a program that can be started.
 
-What is fetched is fetched before the clock starts. Wheels: a new virtual environment and `pip install --no-index`.
-Archive: unpacking the one file. Debian: unpacking the packages. Go: building with compiled standard packages cached.
+What is fetched is fetched before the clock starts. Wheels: a new virtual environment and `pip install
+--no-index`. Archive: unpacking the one file. Debian: unpacking the packages. Go: building, with the compiled
+packages of the standard library cached.
 """
 
 import os
@@ -40,7 +41,13 @@ def install(workshop: Workshop, peer: Peer, into: Path) -> Path:
     if isinstance(deploy, Wheels):
         call(sys.executable, "-m", "venv", into)
         call(
-            into / "bin" / "pip", "install", "--quiet", "--no-index", "--find-links", workshop.wheels, *deploy.names
+            into / "bin" / "pip",
+            "install",
+            "--quiet",
+            "--no-index",
+            "--find-links",
+            workshop.wheels,
+            *deploy.names,
         )
         return into / "bin" / peer.program
     if isinstance(deploy, Archive):

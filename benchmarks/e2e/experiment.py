@@ -35,7 +35,14 @@ class Plan:
 
 
 QUICK = Plan(
-    rounds=1, seconds=0.6, open_seconds=1.0, pairs=2, footprints=1, idle=1000, deployments=0, stream_bytes=1 << 28,
+    rounds=1,
+    seconds=0.6,
+    open_seconds=1.0,
+    pairs=2,
+    footprints=1,
+    idle=1000,
+    deployments=0,
+    stream_bytes=1 << 28,
     starts=1,
 )
 
@@ -73,23 +80,23 @@ class Experiment:
         for number in range(self.plan.rounds):
             log(f"round {number + 1} of {self.plan.rounds}")
             for peer in _rotated(self.compared, number):
-                self._guard(peer, lambda peer=peer, number=number: self._turn(peer, number))  # type: ignore[misc]
+                self._guard(self._turn, peer, number)
         self._pairs()
         for number in range(self.plan.footprints):
             for peer in _rotated(self.gateways, number):
-                self._guard(peer, lambda peer=peer, number=number: self._footprint(peer, number))  # type: ignore[misc]
+                self._guard(self._footprint, peer, number)
         for peer in self.gateways:
             if peer.name == "tetrapylon":
-                self._guard(peer, lambda peer=peer: self._ours(peer))  # type: ignore[misc]
+                self._guard(self._ours, peer, 0)
         for number in range(self.plan.deployments):
             for peer in self.gateways:
                 if peer.deploy:
-                    self._guard(peer, lambda peer=peer, number=number: self._deploy(peer, number))  # type: ignore[misc]
+                    self._guard(self._deploy, peer, number)
         return self.results
 
-    def _guard(self, peer: Peer, step: Callable[[], None]) -> None:
+    def _guard(self, step: Callable[[Peer, int], None], peer: Peer, number: int) -> None:
         try:
-            step()
+            step(peer, number)
         except (RuntimeError, OSError, Unavailable, subprocess.SubprocessError) as error:
             self.problems.append(f"{peer.name}: {error}")
             log(f"  {peer.name}: {error}")
@@ -99,20 +106,26 @@ class Experiment:
         found = program or self.workshop.program(peer)
         return Gateway(peer, found, self.upstream.port, directory, self.workshop.path)
 
-    def _load(self, port: int, pids: list[int], scenario: Scenario, seconds: float, rate: float = 0) -> Sample:
+    def _load(
+        self, port: int, pids: list[int], scenario: Scenario, seconds: float, rate: float = 0
+    ) -> Sample:
         return Loading(self.workshop.load, port, scenario, seconds=seconds, rate=rate, pids=pids).result()
 
     def _calibrate(self) -> None:
         """Half of what nginx answers at most is the rate at which latencies are compared."""
         with self._start(nginx.PEER) as gateway:
-            rates = [self._load(gateway.port, gateway.pids(), SMALL, self.plan.seconds).rate for _ in range(3)]
+            rates = [
+                self._load(gateway.port, gateway.pids(), SMALL, self.plan.seconds).rate for _ in range(3)
+            ]
         self.half = int(sorted(rates)[1] / 2) // 100 * 100
         log(f"nginx answers {sorted(rates)[1]:,.0f} a second; latency is compared at {self.half:,}")
 
     def _open_loops(self) -> list[tuple[str, int]]:
         return [("half", self.half), ("low", self.plan.low_rate)]
 
-    def _record(self, into: list[Run], number: int, peer: Peer, gateway: Gateway | None, what: Scenario | str) -> None:
+    def _record(
+        self, into: list[Run], number: int, peer: Peer, gateway: Gateway | None, what: Scenario | str
+    ) -> None:
         port = gateway.port if gateway else self.upstream.port
         before = gateway.pids() if gateway else []
         if isinstance(what, Scenario):
@@ -150,7 +163,7 @@ class Experiment:
         log(f"{self.plan.pairs} paired rounds at {self.half:,} a second")
         for number in range(self.plan.pairs):
             for peer in both if number % 2 else both[::-1]:
-                self._guard(peer, lambda peer=peer, number=number: self._pair(peer, number))  # type: ignore[misc]
+                self._guard(self._pair, peer, number)
 
     def _pair(self, peer: Peer, number: int) -> None:
         with self._start(peer) as gateway:
@@ -175,13 +188,18 @@ class Experiment:
                 held.close()
             most = max(seen, key=lambda one: one.pss)
             row = Footprint(
-                number, peer.name, len(pids), most.pss, most.rss, (after.pss - before.pss) / self.plan.idle,
+                number,
+                peer.name,
+                len(pids),
+                most.pss,
+                most.rss,
+                (after.pss - before.pss) / self.plan.idle,
                 failures + held.failures,
             )
         self.results.footprints.append(row)
         log(f"  {peer.name:15} {row.pss / 1e6:7.1f} MB, {row.per_connection:7.0f} bytes an idle connection")
 
-    def _ours(self, peer: Peer) -> None:
+    def _ours(self, peer: Peer, number: int) -> None:
         program = self.workshop.program(peer)
         for _ in range(self.plan.starts * 2 + 1):
             with pinned(LOAD_CORE):
@@ -192,7 +210,8 @@ class Experiment:
             self.results.streams += streams.measure(gateway, self.plan.stream_bytes)
 
     def _deploy(self, peer: Peer, number: int) -> None:
-        deploy.fetch(self.workshop, peer) if number == 0 else None
+        if number == 0:
+            deploy.fetch(self.workshop, peer)
         program, seconds = deploy.timed_install(self.workshop, peer)
         with self._start(peer, program) as gateway:
             row = Deployment(number, peer.name, seconds, gateway.start_seconds)
@@ -201,7 +220,11 @@ class Experiment:
 
     def _meta(self) -> dict[str, str | float]:
         model = next(
-            (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+            (
+                line.partition(":")[2].strip()
+                for line in Path("/proc/cpuinfo").read_text().splitlines()
+                if "model name" in line
+            ),
             platform.machine(),
         )
         return {

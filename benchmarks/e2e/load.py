@@ -24,7 +24,9 @@ class Scenario:
 
 SMALL = Scenario("small", "GET 203 bytes", ("--path", "/small", "--expect-length", "203"))
 LARGE = Scenario("large", "GET 64 KiB", ("--path", "/large", "--expect-length", "65536"))
-POST = Scenario("post", "POST 4 KiB", ("--path", "/ack", "--post", "4096", "--expect-body", '{"received":4096}'))
+POST = Scenario(
+    "post", "POST 4 KiB", ("--path", "/ack", "--post", "4096", "--expect-body", '{"received":4096}')
+)
 CONNECT = Scenario("connect", "new connection per request", (*SMALL.arguments, "--close"))
 CHUNKED = Scenario("chunked", "GET 203 bytes, chunked", ("--path", "/chunked", "--expect-length", "203"))
 SCENARIOS = (SMALL, LARGE, POST, CONNECT)
@@ -92,7 +94,7 @@ def parse(line: str) -> Sample:
 
 
 class Loading:
-    """A load under way: `warm` seconds that do not count, then `seconds` that do. The CPU time is that of `pids`."""
+    """A load under way: `warm` seconds that do not count, then `seconds` that do, with the CPU of `pids`."""
 
     def __init__(
         self,
@@ -132,9 +134,19 @@ class Held:
     """Keep-alive connections that rest after one request each, until closed."""
 
     def __init__(self, program: Path, port: int, connections: int) -> None:
-        command = [str(program), "--port", str(port), *SMALL.arguments, "--hold", "--connections", str(connections)]
+        command = [
+            str(program),
+            "--port",
+            str(port),
+            *SMALL.arguments,
+            "--hold",
+            "--connections",
+            str(connections),
+        ]
         with pinned(LOAD_CORE):
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
         assert self._process.stdout is not None
         told = json.loads(self._process.stdout.readline())
         self.failures: int = told["failures"]

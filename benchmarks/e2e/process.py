@@ -100,7 +100,9 @@ class Upstream:
     def __enter__(self) -> "Upstream":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -119,14 +121,21 @@ class Gateway:
         peer.render(directory, self.port, upstream)
         fill = (program, directory, self.port, upstream)
         command = peer.fill(peer.command, *fill)
-        settings = dict(zip(peer.environment, peer.fill(tuple(peer.environment.values()), *fill), strict=True))
+        settings = dict(
+            zip(peer.environment, peer.fill(tuple(peer.environment.values()), *fill), strict=True)
+        )
         self._start(command, {**os.environ, "PATH": path, **settings}, directory)
 
     def _start(self, command: list[str], environment: Mapping[str, str], directory: Path) -> None:
         with pinned(GATEWAY_CORE), self._log.open("wb") as log:
             began = time.perf_counter()
             self._process = subprocess.Popen(
-                command, env=environment, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                command,
+                env=environment,
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
             )
         while first_answer(self.port, 5) is None:
@@ -154,5 +163,7 @@ class Gateway:
     def __enter__(self) -> "Gateway":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         self.close()

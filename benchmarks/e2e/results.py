@@ -92,7 +92,8 @@ class Results:
     def load(cls, path: Path) -> "Results":
         told: dict[str, Any] = json.loads(path.read_text())
         runs = {
-            key: [Run(**{**row, "sample": Sample(**row["sample"])}) for row in told[key]] for key in ("runs", "pairs")
+            key: [Run(**{**row, "sample": Sample(**row["sample"])}) for row in told[key]]
+            for key in ("runs", "pairs")
         }
         return cls(
             meta=told["meta"],

@@ -18,7 +18,7 @@ def _connect(port: int) -> socket.socket:
 
 
 def _head(connection: socket.socket) -> int:
-    """Reads the answer's head; returns how many bytes of content came with it. Raises RuntimeError unless 200."""
+    """Reads the head; returns how many bytes of content came with it. Raises RuntimeError unless 200."""
     head = b""
     while b"\r\n\r\n" not in head:
         data = connection.recv(65536)

@@ -1,4 +1,4 @@
-"""Medians and ratios. A ratio is taken within a round, where both systems met the same machine; then its median."""
+"""Medians and ratios: a ratio is taken within a round, where both systems met the same machine."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -64,7 +64,9 @@ def throughput(results: Results, system: str, scenario: str) -> Spread | None:
 def ratio(runs: Sequence[Run], scenario: str, metric: Metric, system: str, base: str) -> Spread | None:
     """`system` over `base`, round by round; rounds that lack one of them do not count."""
     bases = {run.round: metric(run) for run in of(runs, base, scenario)}
-    return spread(metric(run) / bases[run.round] for run in of(runs, system, scenario) if bases.get(run.round))
+    return spread(
+        metric(run) / bases[run.round] for run in of(runs, system, scenario) if bases.get(run.round)
+    )
 
 
 def throughput_ratio(runs: Sequence[Run], scenario: str, system: str, base: str) -> Spread | None:

@@ -18,13 +18,20 @@ class Unavailable(Exception):
 
 
 def call(*command: str | Path, **environment: str) -> str:
-    """Runs a command to its end and returns what it said. Raises Unavailable with its output when it fails."""
+    """Runs a command and returns what it said. Raises Unavailable with that when it fails."""
     done = subprocess.run(
-        command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, check=False,
+        command,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     if done.returncode:
-        raise Unavailable(f"{' '.join(map(str, command))} failed with {done.returncode}:\n{done.stdout[-4000:]}")
+        raise Unavailable(
+            f"{' '.join(map(str, command))} failed with {done.returncode}:\n{done.stdout[-4000:]}"
+        )
     return done.stdout
 
 
@@ -33,7 +40,9 @@ def apt_install(*packages: str) -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise Unavailable(f"missing: {', '.join(packages)}; as root: apt-get install {' '.join(packages)}")
     call("apt-get", "update")
-    call("apt-get", "install", "--yes", "--no-install-recommends", *packages, DEBIAN_FRONTEND="noninteractive")
+    call(
+        "apt-get", "install", "--yes", "--no-install-recommends", *packages, DEBIAN_FRONTEND="noninteractive"
+    )
 
 
 def compile_tool(name: str, build: Path) -> Path:
@@ -83,17 +92,35 @@ class Workshop:
         call(sys.executable, "-m", "venv", self.venv)
         pip = self.venv / "bin" / "pip"
         call(pip, "download", "--quiet", "--dest", self.wheels, "--requirement", REQUIREMENTS)
-        call(pip, "install", "--quiet", "--no-index", "--find-links", self.wheels, "--requirement", REQUIREMENTS)
+        call(
+            pip,
+            "install",
+            "--quiet",
+            "--no-index",
+            "--find-links",
+            self.wheels,
+            "--requirement",
+            REQUIREMENTS,
+        )
         stamp.write_text(REQUIREMENTS.read_text())
 
     def go_build(self, peer: Peer, program: Path) -> None:
         """Builds the Go gateway; the cache of compiled packages stays in build/bench between calls."""
         assert isinstance(peer.deploy, GoBuild)
         call(
-            self.packages / "go" / "bin" / "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program,
+            self.packages / "go" / "bin" / "go",
+            "build",
+            "-trimpath",
+            "-ldflags=-s -w",
+            "-o",
+            program,
             peer.home / peer.deploy.source,
-            GO111MODULE="off", CGO_ENABLED="0", GOCACHE=str(self.build / "go-cache"), GOFLAGS="",
-            GOTOOLCHAIN="local", GOTELEMETRY="off",
+            GO111MODULE="off",
+            CGO_ENABLED="0",
+            GOCACHE=str(self.build / "go-cache"),
+            GOFLAGS="",
+            GOTOOLCHAIN="local",
+            GOTELEMETRY="off",
         )
 
     def program(self, peer: Peer) -> Path:
@@ -103,7 +130,9 @@ class Workshop:
             "go": self.build / "go-gateway",
             "envoy": self.packages / "envoy" / "_bin" / "envoy" if self.venv.exists() else Path("envoy"),
         }
-        found = candidates.get(peer.folder) or Path(shutil.which(peer.program, path=self.path) or peer.program)
+        found = candidates.get(peer.folder) or Path(
+            shutil.which(peer.program, path=self.path) or peer.program
+        )
         if not found.exists():
             raise Unavailable(f"{peer.name}: no program {found}")
         return found

@@ -5,9 +5,7 @@ from .base import Archive, Debian, GoBuild, Peer, Wheels
 
 __all__ = ["DIRECT", "SYSTEMS", "Archive", "Debian", "GoBuild", "Peer", "Wheels", "select"]
 
-DIRECT = Peer(
-    name="direct", title="no gateway", folder="", program="", command=(), deploy=None
-)
+DIRECT = Peer(name="direct", title="no gateway", folder="", program="", command=(), deploy=None)
 """The upstream itself: what the load costs without anything in front."""
 
 SYSTEMS: tuple[Peer, ...] = (

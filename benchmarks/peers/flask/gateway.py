@@ -1,7 +1,7 @@
 """The Flask gateway of the experiment: what a team writes before it looks for a gateway.
 
-Tuned as requests' documentation says ("Advanced usage", session objects): one pooled keep-alive session a thread, so
-that a request costs no new connection.
+Tuned as requests' documentation says ("Advanced usage", session objects): one pooled keep-alive session a
+thread, so that a request costs no new connection.
 """
 
 import os
@@ -11,21 +11,19 @@ import requests
 from flask import Flask, Response, request
 
 UPSTREAM = os.environ["UPSTREAM"]
-HOP_BY_HOP = frozenset(
-    ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer")
-    + ("transfer-encoding", "upgrade")
-)
+HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 app = Flask(__name__)
-local = threading.local()
 
 
-def session() -> requests.Session:
-    if not hasattr(local, "session"):
-        local.session = requests.Session()
-        local.session.headers.clear()
-    return local.session
+class Local(threading.local):
+    def __init__(self) -> None:
+        self.session = requests.Session()
+        self.session.headers.clear()
+
+
+local = Local()
 
 
 @app.route("/", defaults={"rest": ""}, methods=METHODS)
@@ -35,7 +33,7 @@ def forward(rest: str) -> Response:
     headers["X-Forwarded-For"] = request.remote_addr or ""
     headers["X-Forwarded-Proto"] = request.scheme
     headers["X-Forwarded-Host"] = request.host
-    answer = session().request(
+    answer = local.session.request(
         request.method,
         UPSTREAM + request.full_path.rstrip("?"),
         headers=headers,
