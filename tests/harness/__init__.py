@@ -8,6 +8,7 @@ from tests.harness import answers
 from tests.harness.client import Client, ask, request
 from tests.harness.gateway import Gateway, proxy, routed
 from tests.harness.leaks import Growth
+from tests.harness.rig import Rig, assert_problem, through, wait_taken
 from tests.harness.upstream import Conversation, Script, Upstream
 from tests.harness.wait import eventually
 from tests.harness.wire import LAST_CHUNK, Reader, Request, Response, Truncated, WireError, chunk
@@ -21,15 +22,19 @@ __all__ = [
     "Reader",
     "Request",
     "Response",
+    "Rig",
     "Script",
     "Truncated",
     "Upstream",
     "WireError",
     "answers",
     "ask",
+    "assert_problem",
     "chunk",
     "eventually",
     "proxy",
     "request",
     "routed",
+    "through",
+    "wait_taken",
 ]

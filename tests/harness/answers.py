@@ -142,6 +142,19 @@ def slow(gate: threading.Event, answer: bytes = b"") -> Script:
     return raw(gate, answer or response(b"slow"))
 
 
+def ok_or_head(peer: Conversation) -> None:
+    """`ok`, without its body for HEAD."""
+    while not peer.reader.at_end():
+        answer = response(b"ok")
+        peer.send(answer[:-2] if peer.request().method == "HEAD" else answer)
+
+
+def silent_after_head(peer: Conversation) -> None:
+    """Reads a head, which the test can see, and never answers."""
+    peer.head()
+    peer.until_ended()
+
+
 def silent(peer: Conversation) -> None:
     """Reads, and never answers."""
     peer.until_ended()

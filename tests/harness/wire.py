@@ -50,8 +50,8 @@ class Headers(list[tuple[str, str]]):
     def names(self) -> list[str]:
         return [key for key, _ in self]
 
-    def __contains__(self, item: object) -> bool:
-        return bool(self.all(item)) if isinstance(item, str) else super().__contains__(item)
+    def has(self, name: str) -> bool:
+        return bool(self.all(name))
 
 
 @dataclass

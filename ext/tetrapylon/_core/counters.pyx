@@ -53,7 +53,7 @@ cdef class Slabs:
         cdef void *base
         self.descriptor = -1
         if workers < 1 or routes < 0:
-            raise ValueError(f"{workers} workers, {routes} routes: need at least one worker, no negative count")
+            raise ValueError(f"{workers} workers, {routes} routes: need at least one worker, none negative")
         self.workers = workers
         self.routes = routes
         self.stride = stride_of(routes)

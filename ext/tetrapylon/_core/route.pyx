@@ -1,0 +1,357 @@
+from uuid import UUID
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_GetItem
+from cpython.object cimport PyObject
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memset
+
+from tetrapylon._core.path import BadPath, normalise_path
+from tetrapylon._core.pattern import RouteError
+
+from tetrapylon._core.path cimport decode
+from tetrapylon._core.pattern cimport Pattern, bare_host, parse_headers, parse_host, parse_methods, parse_path
+from tetrapylon._core.trie cimport (
+    ANY_METHOD, METHOD_BITS, OTHER_METHOD, Key, Match, Query, Span, add_headers, add_hosts, header_lookup, pack,
+    release, sort, walk,
+)
+
+# Bits 0 to 7. CONNECT names no path (RFC 9110 9.3.6).
+cdef tuple STANDARD = (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"TRACE")
+cdef enum:
+    GET = 1 << 0
+    HEAD = 1 << 1
+    OPTIONS = 1 << 6
+    FIRST_CUSTOM = 8
+
+
+class RouteConflict(RouteError):
+    """Routes of which no request could tell which one is meant. `conflicts` holds all of them."""
+
+    def __init__(self, conflicts):
+        super().__init__("\n".join(conflict.message for conflict in conflicts))
+        self.conflicts = conflicts
+
+
+cdef class Conflict:
+    cdef readonly Route first
+    cdef readonly Route second
+    cdef readonly str message
+
+    def __init__(self, Route first, Route second):
+        self.first = first
+        self.second = second
+        same = first.methods == second.methods and first.headers == second.headers
+        self.message = (
+            f"{first} and {second} " + ("match the same requests; remove one" if same else
+            "are equally specific and can match the same request")
+            + ", or tell them apart by path, host, headers or methods"
+        )
+
+
+cdef class Route:
+    def __str__(self):
+        parts = [f"route {self.index + 1}"]
+        if self.name is not None:
+            parts.append(f"({self.name})")
+        parts.append(",".join(self.methods) or "any method")
+        parts.append((self.host or "") + self.path)
+        if self.headers:
+            parts.append("with " + ", ".join(f"{name}: {value}" for name, value in self.headers.items()))
+        return " ".join(parts)
+
+    def __repr__(self):
+        return f"<{self}>"
+
+    # Among routes of one path and host: more header conditions first, then more that name a value, then named methods
+    # before any, then HEAD named before HEAD by way of GET.
+    cdef uint32_t rank(self) except? 0:
+        cdef uint32_t exact = sum(value != "*" for value in self.headers.values())
+        return ((0xFFF - len(self.headers)) << 16 | (0xFFF - exact) << 4
+                | (not self.methods) << 1 | ("HEAD" not in self.methods))
+
+
+cdef list conflicts_among(list routes):
+    """The conflicts among routes of one path and host, in order of rank: each route against the first it clashes with.
+
+    Routes with as many conditions clash when one request can meet all of them and has a method both name.
+    """
+    cdef list found = []
+    cdef dict ranks = {}
+    cdef dict shapes
+    cdef Route route, other
+    for route in routes:
+        exact = sum(value != "*" for value in route.headers.values())
+        ranks.setdefault((len(route.headers), exact), []).append(route)
+    for ranked in ranks.values():
+        # Conditions on the same headers, if not equal, exclude each other; so only those on others need a closer look.
+        shapes = {}
+        for route in sorted(ranked, key=index_of):
+            shape = tuple([(name, value == "*") for name, value in route.headers.items()])
+            taken = shapes.setdefault(shape, ({}, []))
+            by_method = taken[0].setdefault(tuple(route.headers.values()), {})
+            clash = {by_method[method].index: by_method[method] for method in route.methods or ("",)
+                     if method in by_method}
+            for group_shape, (_, others) in shapes.items():
+                if group_shape != shape:
+                    for other in others:
+                        if overlap(route, other):
+                            clash[other.index] = other
+                            break
+            found += [Conflict(other, route) for other in clash.values()]
+            for method in route.methods or ("",):
+                by_method.setdefault(method, route)
+            taken[1].append(route)
+    return found
+
+
+cdef object index_of(Route route):
+    return route.index
+
+
+cdef bint overlap(Route one, Route other):
+    if bool(one.methods) != bool(other.methods):
+        return False
+    if one.methods and set(one.methods).isdisjoint(other.methods):
+        return False
+    return all(other.headers.get(name, value) in (value, "*") or value == "*" for name, value in one.headers.items())
+
+
+cdef class RouteMatch:
+    cdef readonly Route route
+    cdef readonly str path
+    cdef readonly dict params
+    __match_args__ = ("destination", "params")
+
+    @property
+    def destination(self):
+        return self.route.destination
+
+    def __repr__(self):
+        return f"<match of {self.path!r}: {self.route}, {self.params!r}>"
+
+
+cdef class NotAllowed:
+    cdef readonly tuple allowed
+    __match_args__ = ("allowed",)
+
+    def __repr__(self):
+        return f"<not allowed; allowed: {', '.join(self.allowed)}>"
+
+
+cdef bint lookup_in_dict(void* ctx, const char* name, Py_ssize_t n,
+                         const char** value, Py_ssize_t* value_n) noexcept:
+    cdef PyObject* found = PyDict_GetItem(<dict> ctx, name[:n])
+    if found == NULL:
+        return False
+    value[0] = PyBytes_AS_STRING(<bytes> found)
+    value_n[0] = PyBytes_GET_SIZE(<bytes> found)
+    return True
+
+
+cdef object value_of(str kind, str text, Span span):
+    cdef str part = text[span.start:span.start + span.length]
+    cdef bytes raw
+    if kind == "int":
+        return int(part)
+    if kind == "uuid":
+        return UUID(part)
+    raw = part.encode("ascii")
+    return decode(raw, len(raw))
+
+
+cdef class Router:
+    def __cinit__(self):
+        memset(&self.trie, 0, sizeof(self.trie))
+        self.routes = []
+        self.customs = []
+
+    def __dealloc__(self):
+        release(&self.trie)
+
+    def __len__(self):
+        return len(self.routes)
+
+    def add(self, path, destination, *, methods=(), host=None, headers=None, name=None):
+        cdef Route route = Route.__new__(Route)
+        cdef Pattern pattern = parse_path(path)
+        if self.frozen:
+            raise RouteError("the router is frozen; build a new one")
+        route.index = len(self.routes)
+        route.path = path
+        route.key = pattern.key
+        route.params = pattern.params
+        route.kinds = pattern.kinds
+        route.destination = destination
+        route.methods = parse_methods(methods) if methods else ()
+        route.host = parse_host(host)
+        route.headers = parse_headers(headers) if headers else {}
+        route.name = name
+        route.bits = ANY_METHOD
+        if route.methods:
+            route.bits = 0
+            for method in route.methods:
+                route.bits |= self.claim_bit(method.encode("ascii"))
+            if route.bits & GET:
+                route.bits |= HEAD
+        self.routes.append(route)
+        return route
+
+    cdef uint64_t claim_bit(self, bytes method) except 0:
+        cdef uint64_t bit = self.method_bit(method, len(method))
+        if bit == OTHER_METHOD:
+            if FIRST_CUSTOM + len(self.customs) == METHOD_BITS:
+                raise RouteError(f"method {method.decode()!r}: one too many; a router tells "
+                                 f"{METHOD_BITS - FIRST_CUSTOM} methods apart besides the standard ones", "methods")
+            self.customs.append(method)
+            bit = (<uint64_t> 1) << (FIRST_CUSTOM + len(self.customs) - 1)
+        return bit
+
+    def freeze(self):
+        cdef uint32_t n = len(self.routes)
+        cdef Key* keys
+        cdef int packed
+        if self.frozen:
+            return
+        keys = <Key*> malloc((n + 1) * sizeof(Key))
+        if keys == NULL:
+            raise MemoryError
+        self.frozen = True
+        try:
+            self.fill(keys)
+            with nogil:
+                sort(keys, n)
+            conflicts = self.conflicts(keys, n)
+            if conflicts:
+                raise RouteConflict(conflicts)
+            with nogil:
+                packed = pack(&self.trie, keys, n)
+            if packed < 0:
+                raise MemoryError
+        except BaseException:
+            release(&self.trie)
+            self.frozen = False
+            raise
+        finally:
+            free(keys)
+
+    cdef int fill(self, Key* keys) except -1:
+        cdef Key* key = keys
+        cdef Route route
+        cdef dict hosts = {}
+        for route in self.routes:
+            key.text = route.key
+            key.length = <uint32_t> len(route.key)
+            key.route = <uint32_t> route.index
+            key.host = 0
+            if route.host is not None:
+                key.host = hosts.setdefault(route.host.removeprefix("*").encode("ascii"), len(hosts) + 1)
+            key.headers = 0
+            if route.headers:
+                key.headers = add_headers(&self.trie, tuple([
+                    (name.encode("ascii"), None if value == "*" else value.encode("latin-1"))
+                    for name, value in route.headers.items()
+                ]))
+            key.rank = route.rank()
+            key.methods = route.bits
+            key.destination = <void*> route.destination
+            key += 1
+        if hosts:
+            add_hosts(&self.trie, list(hosts))
+        return 0
+
+    # Only routes of one pattern and host can be equally specific, and sorting has put them side by side: patterns that
+    # differ are told apart by their first differing segment, hosts by being longer.
+    cdef list conflicts(self, const Key* keys, uint32_t n):
+        cdef list found = []
+        cdef uint32_t low = 0, high
+        while low < n:
+            high = low + 1
+            while (high < n and keys[high].host == keys[low].host and keys[high].length == keys[low].length
+                    and memcmp(keys[high].text, keys[low].text, keys[low].length) == 0):
+                high += 1
+            if high - low > 1:
+                found += conflicts_among([self.routes[keys[i].route] for i in range(low, high)])
+            low = high
+        found.sort(key=lambda conflict: (conflict.second.index, conflict.first.index))
+        return found
+
+    cdef uint64_t method_bit(self, const char* method, Py_ssize_t n) noexcept:
+        cdef int i
+        cdef bytes known
+        if n == 3:
+            if memcmp(method, b"GET", 3) == 0:
+                return GET
+            if memcmp(method, b"PUT", 3) == 0:
+                return 1 << 3
+        for i in range(FIRST_CUSTOM):
+            known = <bytes> STANDARD[i]
+            if PyBytes_GET_SIZE(known) == n and memcmp(PyBytes_AS_STRING(known), method, n) == 0:
+                return (<uint64_t> 1) << i
+        for i in range(len(self.customs)):
+            known = <bytes> self.customs[i]
+            if PyBytes_GET_SIZE(known) == n and memcmp(PyBytes_AS_STRING(known), method, n) == 0:
+                return (<uint64_t> 1) << (FIRST_CUSTOM + i)
+        return OTHER_METHOD
+
+    cdef int find(self, const char* method, Py_ssize_t method_n, const char* host, Py_ssize_t host_n,
+                  const char* path, Py_ssize_t path_n, header_lookup lookup, void* ctx, Match* out) noexcept:
+        cdef Query query
+        if self.trie.root == 0 or path_n == 0 or path[0] != c"/":
+            return NO_ROUTE
+        query.path = path
+        query.path_n = path_n
+        query.host = host
+        query.host_n = host_n
+        query.method = self.method_bit(method, method_n)
+        query.lookup = lookup
+        query.ctx = ctx
+        query.allowed = 0
+        query.n_hosts = -1
+        if walk(&self.trie, &query, out):
+            return FOUND
+        if query.allowed == 0:
+            return NO_ROUTE
+        out.allowed = query.allowed | OPTIONS
+        return ONLY_OPTIONS if query.method == OPTIONS else NO_METHOD
+
+    cdef tuple names(self, uint64_t allowed):
+        cdef list known = list(STANDARD) + self.customs
+        return tuple([known[i] for i in range(len(known)) if allowed >> i & 1])
+
+    cdef bytes allow(self, uint64_t allowed):
+        return b", ".join(self.names(allowed))
+
+    def match(self, method, path, host="", headers=None):
+        cdef Match found
+        cdef bytes raw_method = method.encode("utf-8", "surrogateescape")
+        cdef bytes raw_host = host.encode("utf-8", "surrogateescape")
+        cdef str normal = normalise_path(path)
+        cdef bytes raw_path = normal.encode("ascii")
+        cdef dict fields = {}
+        cdef RouteMatch match
+        cdef NotAllowed refused
+        cdef int outcome
+        if not self.frozen:
+            raise RouteError("freeze the router before matching")
+        if headers:
+            for name, value in headers.items():
+                fields.setdefault(name.lower().encode("latin-1", "replace"),
+                                  value.strip(" \t").encode("latin-1", "replace"))
+        outcome = self.find(raw_method, len(raw_method), raw_host, len(raw_host), raw_path, len(raw_path),
+                            lookup_in_dict, <void*> fields, &found)
+        if outcome == NO_ROUTE:
+            return None
+        if outcome != FOUND:
+            refused = NotAllowed.__new__(NotAllowed)
+            refused.allowed = tuple([name.decode("ascii") for name in self.names(found.allowed)])
+            return refused
+        match = RouteMatch.__new__(RouteMatch)
+        match.route = <Route> self.routes[found.route]
+        match.path = normal
+        match.params = {
+            match.route.params[i]: value_of(match.route.kinds[i], normal, found.params[i])
+            for i in range(found.n_params)
+        }
+        return match

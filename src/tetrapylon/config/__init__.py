@@ -1,0 +1,1 @@
+"""The config room: the model, the reading of files, and the checks of meaning."""
