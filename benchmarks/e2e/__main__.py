@@ -10,7 +10,7 @@ from pathlib import Path
 from ..peers import nginx, select
 from .bars import Bar, bars
 from .experiment import QUICK, Experiment, Plan, log
-from .process import GATEWAY_CORE, LOAD_CORE, Upstream
+from .process import CORES, LOAD_CORE, Upstream
 from .workshop import Unavailable, Workshop
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -42,7 +42,7 @@ def main() -> int:
         peers = select(options.systems)
     except ValueError as error:
         parser.error(str(error))
-    if len(os.sched_getaffinity(0)) < 2:
+    if len(CORES) < 2:
         log("the experiment needs two cores: one for the gateway, one for load and upstream")
         return 2
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -53,7 +53,6 @@ def main() -> int:
     except Unavailable as error:
         log(str(error))
         return 2
-    os.sched_setaffinity(0, {GATEWAY_CORE, LOAD_CORE})
     with Upstream(workshop.upstream) as upstream:
         os.sched_setaffinity(0, {LOAD_CORE})
         experiment = Experiment(workshop, peers, QUICK if options.quick else Plan(), upstream)

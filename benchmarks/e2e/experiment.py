@@ -104,7 +104,7 @@ class Experiment:
     def _start(self, peer: Peer, program: Path | None = None) -> Gateway:
         directory = self.workshop.build / "run" / peer.name
         found = program or self.workshop.program(peer)
-        return Gateway(peer, found, self.upstream.port, directory, self.workshop.path)
+        return Gateway(peer, found, self.upstream.port, directory, path=self.workshop.path)
 
     def _load(
         self, port: int, pids: list[int], scenario: Scenario, seconds: float, rate: float = 0

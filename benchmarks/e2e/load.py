@@ -94,7 +94,10 @@ def parse(line: str) -> Sample:
 
 
 class Loading:
-    """A load under way: `warm` seconds that do not count, then `seconds` that do, with the CPU of `pids`."""
+    """A load under way: `warm` seconds that do not count, then `seconds` that do, or just so many `requests`.
+
+    The CPU time in its result is that of `pids`.
+    """
 
     def __init__(
         self,
@@ -106,12 +109,15 @@ class Loading:
         warm: float = 0.3,
         connections: int = 64,
         rate: float = 0,
+        requests: int = 0,
         pids: Sequence[int] = (),
     ) -> None:
         self._limit = warm + seconds + 30
         command = [str(program), "--port", str(port), *scenario.arguments]
         command += ["--seconds", f"{seconds}", "--warm", f"{warm}"]
         command += ["--connections", f"{connections}", "--core", f"{GATEWAY_CORE}"]
+        if requests:
+            command += ["--requests", f"{requests}"]
         if rate:
             command += ["--rate", f"{rate}"]
         if pids:

@@ -13,8 +13,9 @@ from types import TracebackType
 
 from ..peers import Peer
 
-GATEWAY_CORE = 0
-LOAD_CORE = 1
+CORES = sorted(os.sched_getaffinity(0))
+GATEWAY_CORE = CORES[0]
+LOAD_CORE = CORES[-1]
 START_LIMIT = 20.0
 STOP_LIMIT = 5.0
 
@@ -93,6 +94,14 @@ class Upstream:
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline().split()[1])
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def descriptors(self) -> int:
+        """How many files and sockets it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
     def close(self) -> None:
         self._process.kill()
         self._process.communicate()
@@ -109,10 +118,19 @@ class Upstream:
 class Gateway:
     """One system, running: from the start to `start_seconds` it had not answered yet.
 
-    Raises RuntimeError with the end of its output when it exits or stays silent for START_LIMIT seconds.
+    Raises RuntimeError with the end of its output when it exits or stays silent for `limit` seconds.
     """
 
-    def __init__(self, peer: Peer, program: Path, upstream: int, directory: Path, path: str) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        program: Path,
+        upstream: int,
+        directory: Path,
+        *,
+        path: str = os.environ["PATH"],
+        limit: float = START_LIMIT,
+    ) -> None:
         self.peer = peer
         self.port = free_port()
         self.start_seconds = 0.0
@@ -124,9 +142,11 @@ class Gateway:
         settings = dict(
             zip(peer.environment, peer.fill(tuple(peer.environment.values()), *fill), strict=True)
         )
-        self._start(command, {**os.environ, "PATH": path, **settings}, directory)
+        self._start(command, {**os.environ, "PATH": path, **settings}, directory, limit)
 
-    def _start(self, command: list[str], environment: Mapping[str, str], directory: Path) -> None:
+    def _start(
+        self, command: list[str], environment: Mapping[str, str], directory: Path, limit: float
+    ) -> None:
         with pinned(GATEWAY_CORE), self._log.open("wb") as log:
             began = time.perf_counter()
             self._process = subprocess.Popen(
@@ -140,12 +160,16 @@ class Gateway:
             )
         while first_answer(self.port, 5) is None:
             waited = time.perf_counter() - began
-            if self._process.poll() is not None or waited > START_LIMIT:
+            if self._process.poll() is not None or waited > limit:
                 self.close()
                 said = self._log.read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"{self.peer.name}: no answer after {waited:.1f} s; it said:\n{said}")
             time.sleep(0.001)
         self.start_seconds = time.perf_counter() - began
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def pids(self) -> list[int]:
         return tree(self._process.pid)

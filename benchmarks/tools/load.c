@@ -64,7 +64,7 @@ static struct conn *conns;
 static int *idle, idle_first, idle_count; /* a ring: the connection that rested longest goes first */
 static int epfd, in_flight, measuring, finished;
 static struct histogram latency;
-static uint64_t failures[FAILURES], total_failures, reconnects, completed, issued, unsent, unfinished;
+static uint64_t failures[FAILURES], total_failures, reconnects, completed, lost, issued, unsent, unfinished;
 static uint64_t begun, ends, first_due, next_due_index;
 
 static void die(const char *what)
@@ -129,6 +129,7 @@ static void connect_to_target(struct conn *c)
     if (connect(c->fd, (struct sockaddr *)&target, sizeof target) < 0 && errno != EINPROGRESS) {
         close(c->fd);
         c->state = DOWN;
+        lost++;
         fail(NOT_CONNECTED);
         return;
     }
@@ -149,6 +150,7 @@ static void lose(struct conn *c, enum failure kind)
         in_flight--;
     if (c->state == IDLE)
         unrest(c);
+    lost++;
     fail(kind);
     disconnect(c);
     if (!finished && kind != NOT_CONNECTED) /* the sweep tries that again, not at once */
@@ -580,7 +582,7 @@ int main(int argc, char **argv)
     core_ticks(&all[0], &resting[0]);
     cpu = cpu_of_pids();
     uint64_t own = clock_now(CLOCK_PROCESS_CPUTIME_ID), started = now(), before = completed;
-    while (!finished && (option.requests ? completed + total_failures < option.requests : now() < ends))
+    while (!finished && (option.requests ? completed + lost < option.requests : now() < ends))
         turn(ends);
     uint64_t stopped = now(), answered = completed - before;
     cpu = cpu_of_pids() - cpu;
