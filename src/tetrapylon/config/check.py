@@ -127,7 +127,7 @@ def _destination(route: Route, path: Path, report: Report) -> None:
         report.add(path, "the route leads nowhere", "expected one of upstream, respond or redirect")
     elif len(given) > 1:
         report.add(
-            (*path, given[1]), f"the route has a {given[0]} already", "leave one of them out", key=True
+            (*path, given[1]), f"the route has `{given[0]}` already", "leave one of them out", key=True
         )
     elif given[0] != "upstream":
         if route.rewrite is not None:
@@ -142,7 +142,7 @@ def _upstream(name: str, path: Path, config: Config, report: Report) -> None:
     if name in config.upstreams or (not config.upstreams and report.touched(("upstreams",))):
         return
     close = nearest(name, config.upstreams)
-    known = ", ".join(sorted(config.upstreams)[:10]) or "one under `upstreams`"
+    known = ", ".join(sorted(config.upstreams)[:10]) or "one in `upstreams`"
     hint = f"did you mean {close!r}?" if close else f"expected {known}"
     report.add((*path, "upstream"), f"there is no upstream {name!r}", hint)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tetrapylon._core.path import normalise_path
 from tetrapylon._core.route import NotAllowed, RouteMatch, Router
@@ -90,10 +90,10 @@ def _reasons(route: Route, request: Request, winner: Route | None) -> list[str]:
     return [_less_specific(route, winner)]
 
 
-def _takes(request: Request, path: str, **conditions: object) -> bool:
+def _takes(request: Request, path: str, **conditions: Any) -> bool:
     """Whether a route with this path and these conditions alone would take the request."""
     router = Router()
-    router.add(path, None, **conditions)  # type: ignore[arg-type]
+    router.add(path, None, **conditions)
     router.freeze()
     return isinstance(router.match(request.method, request.path, request.host, request.headers), RouteMatch)
 
