@@ -210,7 +210,7 @@ def _parameters(route: Route, text: str, path: Path, report: Report) -> str | No
 
 def _table(config: Config, report: Report) -> None:
     """Builds the table of routes, which finds those that are malformed, can never match, or conflict."""
-    router = Router()
+    router: Router[Route] = Router()
     indexes = []
     for index, route in enumerate(config.routes):
         path: Path = ("routes", index)
@@ -244,6 +244,6 @@ def _table(config: Config, report: Report) -> None:
             )
             report.add(
                 ("routes", indexes[second.index]),
-                f"{second.path} {relation} the route at {first.destination.at} ({first.path})",
+                f"{second.path} {relation} the route at {config.routes[indexes[first.index]].at} ({first.path})",
                 "remove one, or tell them apart by path, host, headers or methods",
             )
