@@ -7,13 +7,13 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tetrapylon._core.counters import DURATION_BOUNDS, REJECT_NAMES, SHARE_BOUNDS, Reject, Slabs, State
-from tetrapylon.admin.metrics import Exposition
+from tetrapylon.admin.metrics import PIECE, Exposition
 
 MS = 1_000_000
 
 
 def families(slabs: Slabs, labels: list[dict[str, str]]) -> dict[str, Metric]:
-    text = Exposition(slabs, labels, "1.2.3").render().decode()
+    text = b"".join(Exposition(slabs, labels, "1.2.3").stream()).decode()
     found = list(text_string_to_metric_families(text))
     assert len({family.name for family in found}) == len(found), "a family stands twice"
     samples = [
@@ -176,3 +176,19 @@ def test_loop_lag_is_a_histogram() -> None:
     lag = families(slabs, [])["tetrapylon_loop_lag_seconds"]
     assert values(lag, "_count") == [2]
     assert values(lag, "_sum") == [pytest.approx(0.202)]
+
+
+def test_many_routes_come_in_pieces_of_one_moment() -> None:
+    slabs = Slabs(2, 500)
+    for route in range(500):
+        exchange(slabs, worker=route % 2, route=route)
+    pieces = Exposition(slabs, [{"http_route": f"/{route}"} for route in range(500)], "1").stream()
+    text = next(pieces)
+    for route in range(500):
+        exchange(slabs, route=route)
+    for piece in pieces:
+        assert 0 < len(piece) < 2 * PIECE
+        text += piece
+    found = {family.name: family for family in text_string_to_metric_families(text.decode())}
+    assert values(found["http_server_request_duration_seconds"], "_count") == [1] * 500
+    assert values(found["tetrapylon_received_bytes"]) == [100] * 500

@@ -25,8 +25,19 @@ def echo(method: str, target: str, headers: Mapping[str, str]) -> Answer:
         raise RuntimeError("boom")
     if target == "/large":
         return Answer(200, [("Content-Type", "text/plain")], b"x" * 4_000_000)
+    if target == "/stream":
+        return Answer(200, [("Content-Type", "text/plain")], iter([b"one ", b"two ", b"three"]))
+    if target == "/stream/large":
+        return Answer(200, [("Content-Type", "text/plain")], (b"x" * 65536 for _ in range(64)))
+    if target == "/stream/raise":
+        return Answer(200, [("Content-Type", "text/plain")], fail_midway())
     body = json.dumps({"method": method, "target": target, "headers": dict(headers)}).encode()
     return Answer(200, [("Content-Type", "application/json")], body)
+
+
+def fail_midway() -> Iterator[bytes]:
+    yield b"one "
+    raise RuntimeError("boom")
 
 
 @contextlib.contextmanager
@@ -115,6 +126,39 @@ class TestAnswers:
         assert body == b""
         assert b"Content-Length: " in head
         assert b"Content-Length: 0" not in head
+
+    def test_pieces_are_chunks(self, address: tuple[str, int]) -> None:  # RFC 9112, 7.1
+        head, _, body = exchange(address, get("localhost", "/stream")).partition(b"\r\n\r\n")
+        assert b"Transfer-Encoding: chunked" in head
+        assert b"Content-Length" not in head
+        assert body == b"4\r\none \r\n4\r\ntwo \r\n5\r\nthree\r\n0\r\n\r\n"
+
+    def test_pieces_end_with_the_connection_for_http_1_0(self, address: tuple[str, int]) -> None:
+        head, _, body = exchange(address, b"GET /stream HTTP/1.0\r\n\r\n").partition(b"\r\n\r\n")
+        assert b"chunked" not in head
+        assert body == b"one two three"
+
+    def test_head_of_pieces_has_none(self, address: tuple[str, int]) -> None:
+        request = b"HEAD /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        assert exchange(address, request).endswith(b"\r\n\r\n")
+        assert b"one" not in exchange(address, request)
+
+    def test_others_are_answered_between_pieces_that_nobody_takes(self, address: tuple[str, int]) -> None:
+        with socket.socket() as lazy:
+            lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            lazy.settimeout(5)
+            lazy.connect(address)
+            lazy.sendall(get("localhost", "/stream/large"))
+            assert lazy.recv(1) == b"H"
+            assert status(exchange(address, get("localhost"))) == 200
+            assert read_all(lazy).endswith(b"\r\n0\r\n\r\n")
+
+    def test_pieces_that_fail_are_cut_not_ended(
+        self, address: tuple[str, int], capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        answer = exchange(address, get("localhost", "/stream/raise"))
+        assert not answer.endswith(b"0\r\n\r\n")
+        assert "raised RuntimeError: boom" in capfd.readouterr().err
 
     def test_absolute_form_is_understood(self, address: tuple[str, int]) -> None:  # RFC 9112, 3.2.2
         answer = exchange(address, get("localhost", "http://localhost/livez?q"))

@@ -27,7 +27,7 @@ from tetrapylon.plan import Plan
 from tetrapylon.process import Context, Timing
 from tetrapylon.supervise import run, serve
 
-FAST = Timing(beat=0.05, silence=0.5, start=5.0, grace=0.5)
+FAST = Timing(beat=0.05, silence=1.0, start=20.0, grace=0.5)
 
 
 class StandIn:
