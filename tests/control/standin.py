@@ -138,7 +138,7 @@ def run_config(options: dict[str, Any]) -> int:
     stand_in: Any = ModuleType("tetrapylon.compile")
     stand_in.build = build
     sys.modules["tetrapylon.compile"] = stand_in
-    tetrapylon.compile = stand_in  # type: ignore[attr-defined]
+    tetrapylon.compile = stand_in
     return run(options["config"], listen=options["listen"], workers=options.get("workers"))
 
 
