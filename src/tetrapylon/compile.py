@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
@@ -34,7 +34,7 @@ T = TypeVar("T")
 PARAMETER = re.compile(r"\{(\w+)")
 
 # The name in Via that this gateway knows itself by: drawn before the workers are forked, so that all share it.
-PSEUDONYM = f"tetrapylon-{secrets.token_hex(4)}"
+PSEUDONYM = f"tetrapylon-{os.urandom(4).hex()}"
 
 
 def build(config: model.Config, loop: asyncio.AbstractEventLoop, slab: Slab) -> Gateway:

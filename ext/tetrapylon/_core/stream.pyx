@@ -36,6 +36,10 @@ cdef extern from "Python.h":
     int PyBUF_WRITE
 
 
+cdef enum:
+    SMALL = 1024
+
+
 cdef class Connection(Timed):
     cdef void connected(self) noexcept:
         pass
@@ -60,8 +64,15 @@ cdef class Stream(Handle):
     cdef void write(self, const char* data, size_t n) noexcept:
         if n == 0:
             return
-        if self.reactor.corked is self and self.reactor.piece_count == MAX_PIECES:
-            self.flush()
+        cdef Reactor reactor = self.reactor
+        if reactor.corked is self:
+            if reactor.piece_count == MAX_PIECES:
+                self.flush()
+            elif n <= SMALL and reactor.arena_used + n <= reactor.arena_size:
+                # Behind a head, copying a little is cheaper than another piece for the kernel to walk.
+                memcpy(reactor.arena + reactor.arena_used, data, n)
+                self.commit(reactor.arena + reactor.arena_used + n)
+                return
         put_piece(self, data, n)
 
     cdef char* reserve(self, size_t n) noexcept:
