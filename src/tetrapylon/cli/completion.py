@@ -16,11 +16,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from tetrapylon.cli import build_parser
-    from tetrapylon.errors import TetrapylonError
+    from tetrapylon.errors import UsageError
 
     try:
         import shtab
     except ModuleNotFoundError:
-        raise TetrapylonError('completion needs shtab; pip install "tetrapylon[completion]"') from None
+        raise UsageError('completion needs shtab; pip install "tetrapylon[completion]"') from None
     print(shtab.complete(build_parser(complete=True), shell=arguments.shell))
     return 0

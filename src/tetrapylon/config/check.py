@@ -26,7 +26,16 @@ URI = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 WILDCARDS = {"0.0.0.0": False, "::": True}
 # The gateway frames its answers itself (RFC 9112, 6) and owns its connections (RFC 9110, 7.6.1).
 OWN_FIELDS = frozenset(
-    "connection content-length keep-alive proxy-connection te trailer transfer-encoding upgrade".split()
+    {
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
 BODILESS = frozenset({204, 205, 304})
 

@@ -1,10 +1,9 @@
-"""Names of the network as a config writes them: addresses, targets, hosts, methods and header fields (leaf)."""
+"""Names of the network as a config writes them: addresses, hosts, methods and header fields (leaf)."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, NamedTuple
-from urllib.parse import urlsplit
 
 from msgspec import Meta
 
@@ -53,11 +52,12 @@ HOST_NAME = re.compile(rf"(?=.{{1,253}}\.?$){LABEL}(?:\.{LABEL})*\.?")
 WILDCARD = re.compile(rf"\*\.{LABEL}(?:\.{LABEL})*")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # What llhttp parses: a route for anything else could never match.
-METHODS = frozenset(
+KNOWN = (
     "DELETE GET HEAD POST PUT OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND"
     " REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PATCH PURGE"
-    " MKCALENDAR LINK UNLINK SOURCE QUERY".split()
+    " MKCALENDAR LINK UNLINK SOURCE QUERY"
 )
+METHODS = frozenset(KNOWN.split())
 
 
 def _unix_path(path: str) -> UnixPath:
@@ -94,7 +94,10 @@ def _port(text: str, lowest: int) -> int:
 
 
 def listen_address(text: str) -> HostPort | UnixPath:
-    """Where to listen: `host:port`, `[IPv6]:port` or `unix:/path`; port 0 lets the system choose. Raises ValueError."""
+    """Where to listen: `host:port`, `[IPv6]:port` or `unix:/path`; port 0 lets the system choose.
+
+    Raises ValueError.
+    """
     if text.startswith("unix:"):
         return _unix_path(text[5:])
     if "://" in text:
@@ -119,6 +122,8 @@ def target_address(url: str) -> HostPort | UnixPath:
         return _unix_path(url[5:])
     if "://" not in url:
         raise ValueError(f"{url!r} is not a URL; did you mean http://{url}?")
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(url)
     except ValueError as error:
@@ -206,13 +211,17 @@ def _cidr(text: str) -> str:
 def _header_name(text: str) -> str:
     if TOKEN.fullmatch(text) is None:
         raise ValueError(
-            f"{text!r} is not a header name; expected letters, digits and !#$%&'*+-.^_`|~ alone (RFC 9110, 5.6.2)"
+            f"{text!r} is not a header name; expected a token (RFC 9110, 5.6.2), such as X-Tenant"
         )
     return text
 
 
 def _header_value(text: str) -> str:
+<<<<<<< HEAD
+    if any((char < " " and char != "\t") or char == "\x7f" for char in text):
+=======
     if any(char < " " and char != "\t" or char == "\x7f" for char in text):
+>>>>>>> house
         raise ValueError(
             "a header value holds no control characters (RFC 9110, 5.5); expected text on one line"
         )

@@ -1,4 +1,4 @@
-"""JSON (RFC 8259) -> Document. The standard library's own parser says nothing of places and lets duplicate keys pass."""
+"""JSON (RFC 8259) -> Document. The standard library's parser knows no places and lets duplicate keys pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TOML -> Document. `tomllib` gives the values; a second pass over the text, known to be valid by then, the places."""
+"""TOML -> Document. `tomllib` gives the values, a second pass over the text, valid by then, the places."""
 
 from __future__ import annotations
 

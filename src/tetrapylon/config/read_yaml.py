@@ -69,6 +69,8 @@ class _Composer:
         self.seen += 1
         start = event.start_mark
         mark = (start.line + 1, start.column + 1)
+        if kind is yaml.ScalarEvent and event.anchor is None:
+            return Node(self.scalar(event, mark), mark)
         if event.anchor is not None:
             self.anchors[event.anchor] = None  # unfinished: an alias to it from inside would never end
         before, peak, self.peak = self.seen, self.peak, self.depth

@@ -420,7 +420,7 @@ def parse(scalar: Scalar, node: Node, path: Path, report: Report) -> Any:
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that `name` is most likely meant to be, or ""."""
     plain = name.lower().replace("-", "_")
-    folded = {}
+    folded: dict[str, str] = {}
     for candidate in known:
         folded.setdefault(candidate.lower().replace("-", "_"), candidate)
     if plain in folded:

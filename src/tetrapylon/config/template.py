@@ -11,7 +11,10 @@ PIECE = re.compile(r"([^{}]+)|\{([^{}]*)\}")
 
 
 def split(text: str) -> tuple[tuple[str, bool], ...]:
-    """The pieces of `text` in order, each with whether it names a parameter. Raises ValueError for a stray brace."""
+    """The pieces of `text` in order, each with whether it names a parameter.
+
+    Raises ValueError for a stray brace and for what is no name.
+    """
     pieces, end = [], 0
     while end < len(text):
         found = PIECE.match(text, end)

@@ -69,12 +69,10 @@ class Document:
         node = self.root
         for step in path:
             value = node.value
-            if isinstance(value, dict) and step in value:
-                node = value[step]
-            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-                node = value[step]
-            else:
+            steps = value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)
+            if step not in steps:
                 break
+            node = value[step]
         return node
 
     def place(self, path: Path, *, key: bool = False) -> Mark | None:

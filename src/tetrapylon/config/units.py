@@ -1,4 +1,4 @@
-"""Quantities as people write them: durations, sizes, rates and shares, and the field types made of them (leaf)."""
+"""Durations, sizes, rates and shares as people write them, and the field types made of them (leaf)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
-LARGEST = 2**53
+LARGEST = 2**50
 SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)?(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$"
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
 # What people write for binary multiples elsewhere: nginx's k and m, Kubernetes' Ki and Mi, lower case.
@@ -86,7 +86,12 @@ def format_duration(seconds: float) -> str:
     for unit in ("d", "h", "m", "s"):
         if seconds >= SECONDS[unit] and (seconds / SECONDS[unit]).is_integer():
             return f"{seconds / SECONDS[unit]:.0f}{unit}"
-    return f"{seconds:g}s" if seconds == 0 or seconds >= 1 else f"{round(seconds * 1000, 6):g}ms"
+    return f"{_decimal(seconds)}s" if seconds == 0 or seconds >= 1 else f"{_decimal(seconds * 1000)}ms"
+
+
+def _decimal(number: float) -> str:
+    """Without exponent and needless zeros."""
+    return f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 def size(text: str) -> int:
@@ -136,7 +141,7 @@ def format_rate(per_second: float) -> str:
         count = round(per_second * SECONDS[unit], 6)
         if count.is_integer():
             return f"{count:.0f}/{unit}"
-    return f"{per_second:g}/s"
+    return f"{_decimal(per_second)}/s"
 
 
 def share(text: str) -> float:
@@ -154,7 +159,7 @@ def share(text: str) -> float:
 
 def format_share(fraction: float) -> str:
     """Text that `share` reads back as `fraction`."""
-    return f"{round(fraction * 100, 6):g}%"
+    return f"{_decimal(fraction * 100)}%"
 
 
 def _quantity(scalar: Scalar) -> Meta:

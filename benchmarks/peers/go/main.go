@@ -1,0 +1,47 @@
+// The Go gateway of the experiment: net/http/httputil's ReverseProxy, tuned as its documentation says.
+package main
+
+import (
+	"log"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+)
+
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) Get() []byte  { return *b.pool.Get().(*[]byte) }
+func (b *buffers) Put(p []byte) { b.pool.Put(&p) }
+
+func main() {
+	upstream, err := url.Parse(os.Args[2])
+	if err != nil {
+		log.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(upstream)
+			r.Out.Host = r.In.Host
+			r.SetXForwarded()
+		},
+		// The default of two idle connections a host closes and opens one for most requests.
+		Transport: &http.Transport{
+			MaxIdleConns:        0,
+			MaxIdleConnsPerHost: 128,
+			IdleConnTimeout:     55 * time.Second,
+			DisableCompression:  true, // passes Accept-Encoding as it came
+		},
+		// "BufferPool optionally specifies a buffer pool": no 32 KiB allocation a request.
+		BufferPool: &buffers{sync.Pool{New: func() any { p := make([]byte, 32<<10); return &p }}},
+	}
+	server := &http.Server{
+		Addr:              os.Args[1],
+		Handler:           proxy,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       75 * time.Second,
+	}
+	log.Fatal(server.ListenAndServe())
+}
