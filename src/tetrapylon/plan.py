@@ -28,7 +28,8 @@ class Plan(NamedTuple):
     drain: float
     """Seconds that exchanges in flight are given to finish."""
     worker: Main
-    control: Main
+    control: Main | None
+    """None when there is nothing for it to do."""
     timing: Timing = Timing()
 
 
@@ -66,7 +67,7 @@ def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
         routes=len(config.routes),
         drain=server.timeouts.drain,
         worker=partial(worker.main, encoded),
-        control=partial(control.main, encoded),
+        control=partial(control.main, encoded) if config.admin is not None else None,
     )
 
 

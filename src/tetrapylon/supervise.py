@@ -67,8 +67,12 @@ class Supervisor:
             Child(f"worker {i}", self._main(plan.worker, i), self._slabs.slab(i), plan.timing)
             for i in range(plan.workers)
         ]
-        self._control = Child("control process", self._main(plan.control, -1), None, plan.timing)
-        self._children = [*self._workers, self._control]
+        self._control = [
+            Child("control process", self._main(main, -1), None, plan.timing)
+            for main in (plan.control,)
+            if main
+        ]
+        self._children = [*self._workers, *self._control]
         self._announced = False
         self._stops = 0
         """How many times it was told to stop."""
@@ -232,11 +236,12 @@ class Supervisor:
         if not alive and not self._control_told:
             # Last, so that it can answer "draining" to the end.
             self._control_told = True
-            self._control.signal(signal.SIGQUIT)
+            for child in self._control:
+                child.signal(signal.SIGQUIT)
             self._kill_at = now + self._plan.timing.grace
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_at = None
-            for child in alive or [self._control]:
+            for child in alive or self._control:
                 if child.alive:
                     say("warning", f"{child} has not ended in time; killing it")
                     child.signal(signal.SIGKILL)

@@ -15,16 +15,19 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import tetrapylon
 from tetrapylon import control, worker
 from tetrapylon._core.counters import Slab
+from tetrapylon.config.model import Config
 from tetrapylon.errors import TetrapylonError
 from tetrapylon.plan import Plan
 from tetrapylon.process import Context, Timing
-from tetrapylon.supervise import serve
+from tetrapylon.supervise import run, serve
 
-FAST = Timing(beat=0.05, silence=0.5, start=5.0, grace=0.5)
+FAST = Timing(beat=0.05, silence=1.0, start=20.0, grace=0.5)
 
 
 class StandIn:
@@ -118,10 +121,25 @@ def main(options: dict[str, Any]) -> int:
             routes=1,
             drain=options.get("drain", 5.0),
             worker=partial(work, options),
-            control=run_control,
+            control=run_control if "admin" in options else None,
             timing=FAST._replace(start=options.get("start", FAST.start)),
         )
     )
+
+
+def run_config(options: dict[str, Any]) -> int:
+    """`tetrapylon run` as it is, but for what the config is compiled to."""
+
+    def build(config: Config, loop: asyncio.AbstractEventLoop, slab: Slab) -> StandIn:
+        if options.get("fail") == "refuse":
+            raise TetrapylonError(f"{len(config.routes)} routes cannot be compiled")
+        return StandIn(loop, slab, Path(options["directory"]))
+
+    stand_in: Any = ModuleType("tetrapylon.compile")
+    stand_in.build = build
+    sys.modules["tetrapylon.compile"] = stand_in
+    tetrapylon.compile = stand_in
+    return run(options["config"], listen=options["listen"], workers=options.get("workers"))
 
 
 def run_control(context: Context) -> int:
@@ -129,4 +147,5 @@ def run_control(context: Context) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1])))
+    given = json.loads(sys.argv[1])
+    sys.exit(run_config(given) if "config" in given else main(given))

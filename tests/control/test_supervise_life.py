@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,12 +21,8 @@ def refuses(port: int) -> bool:
 
 class TestStart:
     def test_one_line_says_where_it_listens(self, tmp_path: Path) -> None:
-        options: dict[str, Any] = {
-            "listen": ["127.0.0.1:0", f"unix:{tmp_path}/s"],
-            "admin": "127.0.0.1:0",
-            "workers": 2,
-        }
-        with Running(tmp_path, **options) as gateway:
+        listen = ["127.0.0.1:0", f"unix:{tmp_path}/s"]
+        with Running(tmp_path, listen=listen, admin="127.0.0.1:0", workers=2) as gateway:
             (line,) = gateway.stderr.splitlines()
             assert re.fullmatch(
                 r"tetrapylon \d+\.\d+\.\d+\S* listening on http://127\.0\.0\.1:\d+, unix:\S+/s \(2 workers\),"
@@ -222,12 +217,8 @@ class TestNothingLeft:
             assert all(map(alive, children(gateway.pid)))
 
     def test_no_child_holds_what_is_anothers(self, tmp_path: Path) -> None:
-        options: dict[str, Any] = {
-            "listen": ["127.0.0.1:0", f"unix:{tmp_path}/s"],
-            "admin": "127.0.0.1:0",
-            "workers": 2,
-        }
-        with Running(tmp_path, **options) as gateway:
+        listen = ["127.0.0.1:0", f"unix:{tmp_path}/s"]
+        with Running(tmp_path, listen=listen, admin="127.0.0.1:0", workers=2) as gateway:
             workers = gateway.workers()
             held = {pid: sockets(pid) for pid in [gateway.pid, *children(gateway.pid)]}
             own = held.pop(gateway.pid)

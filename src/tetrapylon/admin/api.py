@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -35,7 +35,8 @@ REASONS = {
 class Answer(NamedTuple):
     status: int
     headers: list[tuple[str, str]]
-    body: bytes
+    body: bytes | Iterator[bytes]
+    """All of it, or its pieces, none empty, each made when the last is on its way."""
 
 
 def problem(status: int, detail: str, headers: Sequence[tuple[str, str]] = ()) -> Answer:
@@ -91,7 +92,7 @@ class Api:
         return Answer(200, [("Content-Type", TEXT)], b"ok\n")
 
     def _metrics(self) -> Answer:
-        return Answer(200, [("Content-Type", CONTENT_TYPE)], self._exposition.render())
+        return Answer(200, [("Content-Type", CONTENT_TYPE)], self._exposition.stream())
 
     def _readiness(self) -> tuple[str, str]:
         if self._supervisor.draining:

@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import httptools
@@ -61,6 +61,10 @@ class Connection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._twice: set[str] = set()
         self._answered = False
+        self._pieces: Iterator[bytes] = iter(())
+        self._chunked = False
+        self._paused = False
+        self._finished = False
 
     # -- asyncio.Protocol
 
@@ -139,21 +143,56 @@ class Connection(asyncio.Protocol):
 
     def _send(self, answer: Answer, method: str) -> None:
         self._answered = True
-        self._timer.cancel()
         lines = [
             f"HTTP/1.1 {answer.status} {REASONS[answer.status]}",
             f"Date: {http_date(time.time())}",
             *(f"{name}: {value}" for name, value in answer.headers),
-            f"Content-Length: {len(answer.body)}",
             "Cache-Control: no-store",
             "X-Content-Type-Options: nosniff",
             "Connection: close",
         ]
-        head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-        self._transport.write(head if method == "HEAD" else head + answer.body)
+        if isinstance(answer.body, bytes):
+            lines.append(f"Content-Length: {len(answer.body)}")
+            pieces = iter((answer.body,))
+        else:
+            # RFC 9112, 6.3: for HTTP/1.0, which knows no chunks, the end of the connection ends the body.
+            self._chunked = self._parser.get_http_version() != "1.0"
+            lines += ["Transfer-Encoding: chunked"] if self._chunked else []
+            pieces = answer.body
+        self._transport.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n")
+        self._pieces = iter(()) if method == "HEAD" else pieces
+        self._chunked = self._chunked and method != "HEAD"
+        self._send_more()
+
+    def _send_more(self) -> None:
+        """One piece a turn of the loop, while the client takes them: probes are answered in between."""
+        if self._paused or self._finished or self._transport.is_closing():
+            return
+        self._timer.cancel()
+        self._timer = self._loop.call_later(SEND_SECONDS, self._transport.abort)
+        try:
+            piece = next(self._pieces, b"")
+        except Exception as error:  # noqa: BLE001 - as in on_headers_complete, but the status has been sent
+            say("error", f"admin: {self._target!r} raised {type(error).__name__}: {error}")
+            self._transport.abort()
+            return
+        if piece:
+            self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
+            self._loop.call_soon(self._send_more)
+            return
+        self._finished = True
+        if self._chunked:
+            self._transport.write(b"0\r\n\r\n")
         # The client closes: a close here, with bytes unread, would reset the connection under the answer.
         self._transport.write_eof()
-        self._timer = self._loop.call_later(SEND_SECONDS, self._transport.abort)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._answered:
+            self._loop.call_soon(self._send_more)
 
     def _head_overdue(self) -> None:
         self._send(problem(408, f"the request's head took longer than {HEAD_SECONDS:g} s"), "GET")
