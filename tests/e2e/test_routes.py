@@ -177,4 +177,4 @@ class TestNoRoute:
             response = client.ask("POST", "/items/42", body=b"x")
             assert_problem(response, 405)
             allowed = (response.headers.get("Allow") or "").replace(" ", "").split(",")
-            assert sorted(allowed) == ["DELETE", "GET", "HEAD"]
+            assert sorted(allowed) == ["DELETE", "GET", "HEAD", "OPTIONS"]

@@ -501,7 +501,9 @@ cdef class ClientSide(Sink):
         bodiless = (
             x.response.status in (101, 204, 304) or is_method(x, b"HEAD", 4)
         )
-        if not x.request.keep_alive or connection.gateway.draining or connection.half_closed:
+        if not x.request.keep_alive or connection.gateway.draining or x.fault in (BAD_REQUEST, BAD_TARGET, BAD_HOST):
+            connection.keep = False
+        elif connection.half_closed and connection.leftover is None:
             connection.keep = False
         if bodiless:
             self.framing = NO_BODY
@@ -548,6 +550,8 @@ cdef class ClientSide(Sink):
         if connection is None:
             return NOWHERE
         stream = connection.stream
+        x.attempt = connection.leftover         # what the client said in the new protocol already
+        connection.leftover = None
         connection.stream = NOWHERE
         connection.keep = False
         disarm(connection)

@@ -42,6 +42,7 @@ cdef class Parser:
     cdef bint in_body
     cdef bint to_eof            # the body ends with the connection
     cdef bint has_trailers
+    cdef uint32_t start_line    # bytes before the first field; 0: not known yet
     cdef uint32_t head_seen     # bytes of the head, or the trailers, so far
     cdef size_t consumed
     cdef const char* body

@@ -24,6 +24,7 @@ cdef extern from "llhttp_abi.h":
         TP_ON_URL
         TP_ON_STATUS
         TP_ON_METHOD
+        TP_ON_VERSION
         TP_ON_HEADER_FIELD
         TP_ON_HEADER_VALUE
         TP_ON_HEADERS_COMPLETE
@@ -67,6 +68,7 @@ cdef class Parser:
         self.in_body = False
         self.to_eof = False
         self.head_seen = 0
+        self.start_line = 0
 
     cdef void begin(self) noexcept:
         self.in_message = True
@@ -74,11 +76,12 @@ cdef class Parser:
         self.ended = False
         self.has_trailers = False
         self.head_seen = 0
+        self.start_line = 0
         head_reset(self.head)
 
     cdef uint32_t room(self) noexcept:
-        """Bytes that the head may have as far as it is known: its fields within the limit, behind a request line."""
-        return self.limits.head + self.head.target_length + REQUEST_LINE
+        """Bytes that the head may have as far as it is known: its fields within the limit, behind a start line."""
+        return self.limits.head + (self.start_line or self.head.target_length + REQUEST_LINE)
 
     cdef Event over_limits(self) noexcept:
         """The event that refuses the head as far as it has come, or MORE."""
@@ -227,6 +230,7 @@ cdef class LlhttpParser(Parser):
     cdef tp_llhttp raw
     cdef const char* base           # where the bytes being parsed begin
     cdef uint32_t base_offset       # their offset in the message's head
+    cdef uint32_t version           # where the request line's version number stands; 0: not seen yet
     cdef uint32_t kept              # how much of the head is in `head.data`
     cdef const char* span_end
     cdef Field field
@@ -317,6 +321,7 @@ cdef class LlhttpParser(Parser):
         if not self.in_message:
             self.begin()
             self.field = NO_FIELD
+            self.version = 0
             # Offsets count from here: what precedes (blank lines, the message before) is not kept.
         return 0
 
@@ -331,6 +336,8 @@ cdef class LlhttpParser(Parser):
                 self.stopped = HEAD_TOO_LARGE
                 return -1
             line.name = self.offset(at)
+            if not self.start_line:
+                self.start_line = line.name
             self.field = NAME
         else:
             line = &head.headers[head.count - 1]
@@ -398,6 +405,11 @@ cdef class LlhttpParser(Parser):
             return -1
         if not self.request:
             head.status = <uint16_t>llhttp.status(&self.raw)
+        if self.request and (head.target != head.method + head.method_length + 1
+                             or self.version != head.target + head.target_length + 6):
+            # RFC 9112 section 3 has single spaces; llhttp takes more.
+            self.refuse(b"more than one space in the request line")
+            return -1
         if self.settle() < 0:
             return -1
         self.head_done = True
@@ -449,6 +461,14 @@ cdef int cb_url(tp_llhttp* raw, const char* at, size_t n) noexcept:
     return 0
 
 
+cdef int cb_version(tp_llhttp* raw, const char* at, size_t n) noexcept:
+    cdef LlhttpParser parser = <LlhttpParser>raw.data
+    if not parser.version:
+        parser.version = parser.offset(at)
+    parser.span_end = at + n
+    return 0
+
+
 cdef int cb_status(tp_llhttp* raw, const char* at, size_t n) noexcept:
     cdef LlhttpParser parser = <LlhttpParser>raw.data
     if not parser.head.reason_length:
@@ -495,11 +515,12 @@ cdef class ApiParser(Parser):
     cdef object piece
     cdef uint64_t left              # of a body with a length
     cdef bint head_done
-    cdef bint long_head
+    cdef bytes first_line
 
     cdef void start(self, bint request) noexcept:
         self.request = request
         self.events = []
+        self.first_line = b""
         self.renew()
 
     cdef void renew(self) noexcept:
@@ -526,8 +547,15 @@ cdef class ApiParser(Parser):
                 self.head_seen += <uint32_t>slice_n
                 if self.head_seen > self.limits.head + self.limits.target + REQUEST_LINE:
                     return self.over_limits() or HEAD_TOO_LARGE
+            if not self.head_done and not self.start_line:
+                self.first_line += data[self.consumed:self.consumed + slice_n]
             event = self.feed(data + self.consumed, slice_n)
             self.consumed += slice_n
+            if self.in_message and not self.start_line and self.first_line.endswith(b"\n"):
+                self.start_line = self.head_seen
+                if self.request and self.first_line.count(b" ") != 2:
+                    self.refuse(b"more than one space in the request line")
+                    return MALFORMED
             if event != MORE:
                 return event
 
@@ -555,6 +583,7 @@ cdef class ApiParser(Parser):
         if event == HEAD:
             if self.over_limits() != MORE:
                 return self.over_limits()
+            self.first_line = b""
             if not self.head.has_body:
                 self.ended = True
                 self.events.clear()
@@ -582,6 +611,7 @@ cdef class ApiParser(Parser):
     def on_message_begin(self):
         self.begin()
         self.head_done = False
+        self.first_line = self.first_line.lstrip(b"\r\n")
 
     def on_url(self, bytes url):
         if not self.head.target_length:
@@ -665,6 +695,11 @@ cdef int probe_method(tp_llhttp* raw, const char* at, size_t n) noexcept:
     return 0
 
 
+cdef int probe_version(tp_llhttp* raw, const char* at, size_t n) noexcept:
+    probe_seen.append(("version", at - <const char*>raw.data, n))
+    return 0
+
+
 cdef int probe_field(tp_llhttp* raw, const char* at, size_t n) noexcept:
     probe_seen.append(("field", at - <const char*>raw.data, n))
     return 0
@@ -722,6 +757,7 @@ cdef str load_llhttp():
     memset(&probe, 0, sizeof(probe))
     probe.callbacks[TP_ON_URL] = probe_url
     probe.callbacks[TP_ON_METHOD] = probe_method
+    probe.callbacks[TP_ON_VERSION] = probe_version
     probe.callbacks[TP_ON_HEADER_FIELD] = probe_field
     probe.callbacks[TP_ON_HEADER_VALUE] = probe_value
     probe.callbacks[TP_ON_HEADERS_COMPLETE] = probe_headers
@@ -741,7 +777,7 @@ cdef str load_llhttp():
     head_n = PROBE.index(b"3\r\n")
     body_n = PROBE.index(b"xyz") + 3
     expected = [
-        ("method", 0, 4), ("url", 5, 4), ("field", 20, 4), ("value", 26, 1), ("field", 29, 1), ("value", 32, 1),
+        ("method", 0, 4), ("url", 5, 4), ("version", 15, 3), ("field", 20, 4), ("value", 26, 1), ("field", 29, 1), ("value", 32, 1),
         ("field", 35, 17), ("value", 54, 7), ("headers", 1, 1), head_n, ("body", body_n - 3, 3), body_n,
         ("field", n - 8, 1), ("value", n - 5, 1), ("complete",), n,
     ]
@@ -816,6 +852,7 @@ def use_backend(str name not None):
 settings.callbacks[TP_ON_URL] = cb_url
 settings.callbacks[TP_ON_STATUS] = cb_status
 settings.callbacks[TP_ON_METHOD] = cb_method
+settings.callbacks[TP_ON_VERSION] = cb_version
 settings.callbacks[TP_ON_HEADER_FIELD] = cb_field
 settings.callbacks[TP_ON_HEADER_VALUE] = cb_value
 settings.callbacks[TP_ON_HEADERS_COMPLETE] = cb_headers_complete

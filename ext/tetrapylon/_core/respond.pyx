@@ -35,8 +35,8 @@ verdict(BAD_REQUEST, 400, Reject.MALFORMED, b"http_request_error", b"Bad Request
 verdict(BAD_TARGET, 400, Reject.MALFORMED, b"http_request_error", b"Bad Request", b"The request target is not valid.")
 verdict(BAD_HOST, 400, Reject.MALFORMED, b"http_request_error", b"Bad Request",
         b"The Host header field is missing, repeated or not valid.")
-verdict(NO_SUCH_ROUTE, 404, Reject.NOT_FOUND, b"", b"Not Found", b"No route takes this path.")
-verdict(NO_SUCH_METHOD, 405, Reject.METHOD, b"", b"Method Not Allowed", b"The path does not take this method; see Allow.")
+verdict(NO_SUCH_ROUTE, 404, Reject.NOT_FOUND, b"destination_not_found", b"Not Found", b"No route takes this path.")
+verdict(NO_SUCH_METHOD, 405, Reject.METHOD, b"http_request_error", b"Method Not Allowed", b"The path does not take this method; see Allow.")
 verdict(REQUEST_TIMEOUT, 408, Reject.HEAD_TIMEOUT, b"http_request_error", b"Request Timeout",
         b"The request took too long to arrive.")
 verdict(BODY_TOO_LARGE, 413, Reject.BODY_TOO_LARGE, b"http_request_error", b"Content Too Large",

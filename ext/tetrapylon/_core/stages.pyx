@@ -5,7 +5,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcpy
 
 from tetrapylon._core.buffer cimport (
-    DROPPED, HOST, Head, Header, head_append, head_copy, head_find, head_known, same_name,
+    DROPPED, HOST, Buffer, Head, Header, head_append, head_copy, head_find, head_known, same_name,
 )
 from tetrapylon._core.counters cimport RouteCounters, Slab, count_exchange
 from tetrapylon._core.exchange cimport *
@@ -299,10 +299,15 @@ cdef class Pipeline(Stages):
 
     cdef void upgrade(self, Exchange x, Stream upstream, const char* early, size_t n) noexcept:
         cdef Stream downstream
+        cdef Buffer said
         self.head(x)
         downstream = x.sink.detach(x)
-        downstream.write(early, n)
         x.tunnel = join(x, self.reactor, downstream, upstream, x.plan.idle)
+        downstream.write(early, n)
+        if x.attempt is not None:
+            said = <Buffer>x.attempt
+            upstream.write(said.data + said.start, said.end - said.start)
+            upstream.flush()
 
     # 4. Ways to end without the answer that was asked for.
 

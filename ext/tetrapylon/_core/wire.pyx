@@ -184,7 +184,7 @@ cdef size_t put_response(Exchange x, Stream stream, Framing framing, bint keep_a
         elif line.known == CONTENT_LENGTH and not lengthy:
             continue
         at = put_line(at, head, line)
-    if framing == CHUNKED:
+    if framing == CHUNKED or framing == NO_BODY and head.chunked and lengthy and head.status != 304 and x.request.minor:
         at = put(at, b"Transfer-Encoding: chunked\r\n", 28)
     if head.status == 101:
         at = put(at, b"Connection: Upgrade\r\n", 21)
