@@ -56,9 +56,7 @@ def test_serves_until_interrupted_and_leaves_nothing(name: str) -> None:
     with start(PORT=address.rpartition(":")[2]) as demo:
         assert demo.stdout is not None
         assert demo.stderr is not None
-        for line in demo.stdout:
-            if "Ctrl-C" in line:
-                break
+        assert any("Ctrl-C" in line for line in demo.stdout)
         assert ask(address, "GET", "/products/1").status == 200
         assert '"/products/' in demo.stdout.readline() + demo.stdout.readline()
         family = leaks.children(demo.pid)
