@@ -60,7 +60,7 @@ def main() -> int:
     try:
         for variable, value in (("PORT", port), ("ADMIN_PORT", admin)):
             check_free(variable, value)
-        with tempfile.TemporaryDirectory(prefix="tetrapylon-demo-") as directory:
+        with foreground(), tempfile.TemporaryDirectory(prefix="tetrapylon-demo-") as directory:
             serve(port, admin, Path(directory), once=once)
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -160,6 +160,22 @@ Where to look next
   the shop      examples/demo/upstream.py
   first steps   docs/guide.md
 """)
+
+
+@contextlib.contextmanager
+def foreground() -> Iterator[None]:
+    """Takes the terminal for us alone: Ctrl-C then interrupts us and not `make`, which would complain."""
+    group = os.getpgrp()
+    if not sys.stdin.isatty() or os.tcgetpgrp(sys.stdin.fileno()) != group or group == os.getpid():
+        yield
+        return
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # sent to a background process that takes the terminal
+    os.setpgid(0, 0)
+    os.tcsetpgrp(sys.stdin.fileno(), os.getpgrp())
+    try:
+        yield
+    finally:
+        os.tcsetpgrp(sys.stdin.fileno(), group)
 
 
 @contextlib.contextmanager

@@ -172,9 +172,13 @@ class TestBodiless:
             assert len(upstream.conversations) == 1
 
     def test_head_of_a_chunked_answer(self) -> None:
-        with through(answers.raw(answers.chunked_head())) as (client, _, _):
-            assert client.ask("HEAD", "/").headers.get("Transfer-Encoding") == "chunked"
-            assert client.ask("HEAD", "/").status == 200
+        with through(answers.raw(answers.chunked_head(headers=[("X-A", "b")]))) as (client, upstream, _):
+            for _ in range(2):
+                response = client.ask("HEAD", "/")
+                assert response.headers.get("X-A") == "b"
+                assert not response.headers.has("Content-Length")
+            assert client.is_idle()
+            assert len(upstream.conversations) == 1
 
     @pytest.mark.parametrize(
         "head", [b"204 No Content\r\n", b'304 Not Modified\r\nContent-Length: 99\r\nETag: "a"\r\n']

@@ -20,7 +20,8 @@ ROUTES: list[dict[str, Any]] = [
     {"path": "/users/{name}", "respond": {"body": "plain"}},
     {"path": "/users/{rest:path}", "respond": {"body": "rest"}},
     {"path": "/plain/{rest:path}", "upstream": "backend"},
-    {"path": "/only", "methods": ["GET", "DELETE"], "respond": {"body": "only"}},
+    {"path": "/items/{id:int}", "methods": ["GET"], "respond": {"body": "item"}},
+    {"path": "/items/{id:int}", "methods": ["DELETE"], "respond": {"status": 204}},
     {"path": "/host", "host": "a.test", "respond": {"body": "exact"}},
     {"path": "/host", "host": "*.a.test", "respond": {"body": "wildcard"}},
     {"path": "/host", "respond": {"body": "any"}},
@@ -173,7 +174,7 @@ class TestNoRoute:
 
     def test_unknown_method_is_405_and_tells_which_are_known(self, routes: Gateway) -> None:
         with routes.client() as client:
-            response = client.ask("POST", "/only", body=b"x")
+            response = client.ask("POST", "/items/42", body=b"x")
             assert_problem(response, 405)
             allowed = (response.headers.get("Allow") or "").replace(" ", "").split(",")
             assert sorted(allowed) == ["DELETE", "GET", "HEAD", "OPTIONS"]

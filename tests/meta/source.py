@@ -41,14 +41,27 @@ def module(path: Path) -> str:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """What a file imports or cimports of the package, wherever in it: `tetrapylon.config.model` ..."""
+    """What a file imports or cimports of the package, wherever in it: `tetrapylon.config.model` ...
+
+    What is imported for type checkers alone is left out: it binds no room to another.
+    """
     text = path.read_text(encoding="utf-8")
     found = _cython_imports(text) if path.suffix in (".pyx", ".pxd") else _python_imports(text)
     yield from (target for target in found if target.split(".")[0] == "tetrapylon")
 
 
 def _python_imports(text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
