@@ -59,11 +59,6 @@ class Rule(NamedTuple):
             else request.host == self.host
         ):
             return False
-        if not all(
-            request.headers.get(name, None if value != "*" else "") is not None
-            for name, value in self.headers
-        ):
-            return False
         if any(name not in request.headers for name, _ in self.headers):
             return False
         if any(value not in ("*", request.headers[name]) for name, value in self.headers):
