@@ -16,7 +16,7 @@ def load(name: str) -> ModuleType:
     """The module compiled from `<name>.pyx` beside this file."""
     out = ROOT / "build" / "benchmarks"
     extension = Extension(name, [str(HERE / f"{name}.pyx")], extra_compile_args=["-O3"])
-    modules = cythonize(
+    modules = cythonize(  # type: ignore[no-untyped-call]
         [extension],
         include_path=[str(ROOT / "ext")],
         build_dir=str(out),

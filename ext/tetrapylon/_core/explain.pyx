@@ -1,11 +1,18 @@
+# cython: auto_pickle=False
 """Why a request takes the route it takes: one route after the other, without the trie."""
+
+from types import GenericAlias
+
+cimport cython
 
 from tetrapylon._core.path cimport is_int, is_uuid
 
 cdef dict RANK = {"literal": 0, "int": 1, "uuid": 1, "str": 2, "path": 3}
 
 
+@cython.final
 cdef class Candidate:
+    __class_getitem__ = classmethod(GenericAlias)
     cdef readonly object route
     cdef readonly bint wins
     cdef readonly str reason
@@ -25,7 +32,8 @@ cdef Candidate candidate(object route, str reason, bint wins=False):
 def explain(list routes, str method, str path, str host, dict headers, int limit):
     """Candidates in order of precedence, then the nearest of those with another path.
 
-    The first `limit` of them, and the winner wherever it stands. `path` is normal; `host` is bare; `headers` has lower-case names and stripped values.
+    The first `limit` of them, and the winner wherever it stands. `path` is normal; `host` is bare;
+    `headers` has lower-case names and stripped values.
     """
     cdef list segments = path[1:].split("/"), near = [], taking = [], found = []
     cdef object winner = None

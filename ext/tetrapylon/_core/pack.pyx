@@ -4,7 +4,7 @@ from libc.string cimport memchr, memcmp, memcpy, memset
 
 from tetrapylon._core.trie cimport (
     PRESENT, UNIT, Arena, Condition, Edge, Host, HostRules, HostSlot, Link, Node, Rule, Slot, Trie, at,
-    hash_text,
+    first_slot, hash_text,
 )
 
 cdef extern from "<stdlib.h>" nogil:
@@ -286,17 +286,10 @@ cdef uint32_t finish_edge(Builder* builder, const Edge* edge, const char* key) n
     return intern(builder, edge, sizeof(Edge), text, edge.text_n)
 
 
-cdef inline uint32_t fanout_of(uint32_t literals) noexcept nogil:
-    cdef uint32_t fanout = 2
-    while (<uint32_t> 1 << fanout) * 4 < literals * 5:
-        fanout += 1
-    return fanout
-
-
 # The node for keys[low:high], which agree up to `end`. Offset, or 0 when memory is out.
 cdef uint32_t write_node(Builder* builder, uint32_t low, uint32_t high, uint32_t end) noexcept nogil:
     cdef const Key* keys = builder.keys
-    cdef uint32_t i = low, j, stop, literals = 0, mask = 0, slot, tag, offset
+    cdef uint32_t i = low, j, stop, literals = 0, slot, tag, offset
     cdef int mark
     cdef Link* link
     cdef Slot* slots = NULL
@@ -312,10 +305,11 @@ cdef uint32_t write_node(Builder* builder, uint32_t low, uint32_t high, uint32_t
         stop = segment_end(&keys[j], end)
         literals += marker(&keys[j], end) == 0
         j = group(keys, j, high, end, stop)
+    node.fanout = literals
     if literals > 1:
-        node.fanout = fanout_of(literals)
-        mask = (<uint32_t> 1 << node.fanout) - 1
-        slots = <Slot*> calloc(<size_t> mask + 1, sizeof(Slot))
+        # Three quarters full: few probes, and little cache for many children.
+        node.fanout = literals + literals // 3 + 1
+        slots = <Slot*> calloc(node.fanout, sizeof(Slot))
         if slots == NULL:
             return 0
 
@@ -332,11 +326,10 @@ cdef uint32_t write_node(Builder* builder, uint32_t low, uint32_t high, uint32_t
             offset = write_edge(builder, i - low, i, j, end, stop)
             if literals == 1:
                 node.literals = offset
-                node.fanout = 1
             else:
-                slot = tag & mask
+                slot = first_slot(tag, node.fanout)
                 while slots[slot].edge:
-                    slot = (slot + 1) & mask
+                    slot = slot + 1 if slot + 1 < node.fanout else 0
                 slots[slot].tag = tag
                 slots[slot].edge = offset
         if not offset:
@@ -345,7 +338,7 @@ cdef uint32_t write_node(Builder* builder, uint32_t low, uint32_t high, uint32_t
         i = j
 
     if slots != NULL:
-        node.literals = intern(builder, slots, (<size_t> mask + 1) * sizeof(Slot), NULL, 0)
+        node.literals = intern(builder, slots, <size_t> node.fanout * sizeof(Slot), NULL, 0)
         free(slots)
         if not node.literals:
             return 0

@@ -5,7 +5,7 @@
 
 from libc.string cimport memcmp
 
-cpdef enum PathCode:
+cdef enum PathCode:
     PATH_NORMAL = 0
     PATH_REWRITTEN = 1
     PATH_NOT_ABSOLUTE = -1

@@ -13,6 +13,7 @@ cdef dict MARKS = {
     "": (b"\0" + bytes([MARK_PLAIN]), "str"),
     "path": (b"\0" + bytes([MARK_REST]), "path"),
 }
+cdef tuple STANDARD = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
 # RFC 9110 5.6.2
 cdef object TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 cdef object LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?").fullmatch
@@ -35,12 +36,8 @@ cdef object bad_path(str path, str problem):
     return RouteError(f"path {path!r}: {problem}", "path")
 
 
-cdef class Pattern:
-    pass
-
-
-cdef Pattern parse_path(object path):
-    cdef Pattern pattern = Pattern()
+cdef tuple parse_path(object path):
+    cdef bytes joined
     cdef list key = [], params = [], kinds = [], segments
     cdef str text, segment
     if not isinstance(path, str):
@@ -67,12 +64,10 @@ cdef Pattern parse_path(object path):
         kinds.append(kind)
     if len(params) > MAX_PARAMS:
         raise bad_path(text, f"more than {MAX_PARAMS} parameters")
-    pattern.key = b"".join(key)
-    if len(pattern.key) > MAX_KEY:
+    joined = b"".join(key)
+    if len(joined) > MAX_KEY:
         raise RouteError(f"path '{text[:40]}...': longer than {MAX_KEY} bytes", "path")
-    pattern.params = tuple(params)
-    pattern.kinds = tuple(kinds)
-    return pattern
+    return joined, tuple(params), tuple(kinds)
 
 
 cdef tuple parameter(str path, str segment):
@@ -154,9 +149,6 @@ cdef tuple parse_methods(object methods):
             raise RouteError(f"method {method!r}: named twice", "methods")
         seen.add(method)
     return tuple(sorted(seen))
-
-
-STANDARD = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
 
 
 cdef dict parse_headers(object headers):

@@ -3,18 +3,21 @@
 # Per request: normalise the path (path.pxd), then Router.find. No Python object is made, nothing is
 # allocated, and any number of threads may look up at once.
 
+cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from tetrapylon._core.pack cimport Key
 from tetrapylon._core.trie cimport Match, Span, Trie, header_lookup
 
 
-cpdef enum Outcome:
+cdef enum Outcome:
     FOUND = 0
     NO_ROUTE = 1         # 404
     NO_METHOD = 2        # 405, `allowed` set
     ONLY_OPTIONS = 3     # OPTIONS of a known path that no route takes itself: 204, `allowed` set
 
+
+@cython.final
 cdef class Route:
     cdef readonly uint64_t index
     cdef readonly str path
@@ -30,6 +33,8 @@ cdef class Route:
 
     cdef uint32_t rank(self) except? 0
 
+
+@cython.final
 cdef class Router:
     cdef readonly list routes        # of Route, in the order added
     cdef readonly list table         # the same, in the order of the table: Match.route is an index

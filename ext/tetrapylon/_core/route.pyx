@@ -1,5 +1,8 @@
+# cython: auto_pickle=False
+from types import GenericAlias
 from uuid import UUID
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
@@ -13,7 +16,7 @@ from tetrapylon._core.pattern import RouteError
 
 from tetrapylon._core.pack cimport MARK_REST, Key, add_headers, add_hosts, pack, sort
 from tetrapylon._core.path cimport decode
-from tetrapylon._core.pattern cimport Pattern, parse_headers, parse_host, parse_methods, parse_path
+from tetrapylon._core.pattern cimport parse_headers, parse_host, parse_methods, parse_path
 from tetrapylon._core.trie cimport (
     ANY_METHOD, METHOD_BITS, OTHER_METHOD, Match, Query, header_lookup, release, walk,
 )
@@ -35,6 +38,7 @@ class RouteConflict(RouteError):
         self.conflicts = conflicts
 
 
+@cython.final
 cdef class Conflict:
     cdef readonly Route first
     cdef readonly Route second
@@ -49,7 +53,10 @@ cdef class Conflict:
         self.message = f"{first} and {second} {fault} tell them apart by path, host, headers or methods"
 
 
+@cython.final
 cdef class Route:
+    __class_getitem__ = classmethod(GenericAlias)
+
     def __str__(self):
         parts = [f"route {self.index + 1}"]
         if self.name is not None:
@@ -128,12 +135,14 @@ cdef bint overlap(Route one, Route other):
                for name, value in one.headers.items())
 
 
+@cython.final
 cdef class RouteMatch:
     cdef readonly Route route
     cdef readonly str path
     cdef readonly dict params
     cdef readonly dict raw_params
     __match_args__ = ("destination", "params")
+    __class_getitem__ = classmethod(GenericAlias)
 
     @property
     def destination(self):
@@ -143,6 +152,7 @@ cdef class RouteMatch:
         return f"<match of {self.path!r}: {self.route}, {self.params!r}>"
 
 
+@cython.final
 cdef class NotAllowed:
     cdef readonly tuple allowed
     __match_args__ = ("allowed",)
@@ -179,7 +189,10 @@ cdef dict fields_of(headers):
     return fields
 
 
+@cython.final
 cdef class Router:
+    __class_getitem__ = classmethod(GenericAlias)
+
     def __cinit__(self):
         memset(&self.trie, 0, sizeof(self.trie))
         self.routes = []
@@ -194,14 +207,11 @@ cdef class Router:
 
     def add(self, path, destination, *, methods=(), host=None, headers=None, name=None):
         cdef Route route = Route.__new__(Route)
-        cdef Pattern pattern = parse_path(path)
         if self.frozen:
             raise RouteError("the router is frozen; build a new one")
         route.index = len(self.routes)
         route.path = path
-        route.key = pattern.key
-        route.params = pattern.params
-        route.kinds = pattern.kinds
+        route.key, route.params, route.kinds = parse_path(path)
         route.destination = destination
         route.methods = parse_methods(methods) if methods else ()
         route.host = parse_host(host)

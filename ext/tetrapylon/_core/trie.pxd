@@ -57,7 +57,7 @@ cdef struct Node:
     Link plain_child
     Link rest_child
     uint32_t literals        # an Edge, or a hash table of Slots
-    uint32_t fanout          # 0 no literal child, 1 one, else log2 of the slots
+    uint32_t fanout          # 0 no literal child, 1 one, else how many slots there are
     uint32_t rules           # of the routes that end here and take any host
     uint32_t hosts           # HostRules of those that name one
 
@@ -150,6 +150,11 @@ cdef inline uint32_t hash_text(const char* s, Py_ssize_t n) noexcept nogil:
     h ^= h >> 32
     h *= 0xD6E8FEB86659FD93ULL
     return <uint32_t> (h >> 32)
+
+
+# Where in a table of `fanout` slots to look for `tag` first.
+cdef inline uint32_t first_slot(uint32_t tag, uint32_t fanout) noexcept nogil:
+    return <uint32_t> (<uint64_t> tag * fanout >> 32)
 
 
 cdef void release(Trie* trie) noexcept nogil

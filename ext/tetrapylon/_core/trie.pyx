@@ -4,6 +4,9 @@ from libc.string cimport memchr, memcmp, memset
 
 from tetrapylon._core.path cimport is_int, is_uuid
 
+cdef extern from *:
+    void __builtin_prefetch(const void* address) noexcept nogil
+
 ANY_METHOD = ~(<uint64_t> 0)
 OTHER_METHOD = (<uint64_t> 1) << METHOD_BITS
 
@@ -39,7 +42,7 @@ cdef inline const Edge* literal_edge(const Trie* trie, const Node* node, const c
                                      uint32_t start, uint32_t n) noexcept:
     cdef const Edge* edge
     cdef const Slot* slots
-    cdef uint32_t tag, slot, mask, end
+    cdef uint32_t tag, slot, end
     if node.fanout == 1:
         edge = <const Edge*> at(trie, node.literals)
         return edge if edge_holds(edge, path, start, n) else NULL
@@ -48,14 +51,13 @@ cdef inline const Edge* literal_edge(const Trie* trie, const Node* node, const c
         end += 1
     tag = hash_text(path + start + 1, end - start - 1)
     slots = <const Slot*> at(trie, node.literals)
-    mask = (<uint32_t> 1 << node.fanout) - 1
-    slot = tag & mask
+    slot = first_slot(tag, node.fanout)
     while slots[slot].edge:
         if slots[slot].tag == tag:
             edge = <const Edge*> at(trie, slots[slot].edge)
             if edge_holds(edge, path, start, n):
                 return edge
-        slot = (slot + 1) & mask
+        slot = slot + 1 if slot + 1 < node.fanout else 0
     return NULL
 
 
@@ -241,5 +243,7 @@ cdef bint walk(const Trie* trie, Query* query, Match* out) noexcept:
             n_params += 1
         node = <const Node*> at(trie, link.child)
         base += link.base
+        # It will be near, if this is the way.
+        __builtin_prefetch(&trie.destinations[base])
         position = end
         stage = LITERAL

@@ -1,0 +1,1 @@
+"""The compiled route table; nothing of it is seen by Python."""
