@@ -22,7 +22,7 @@ class Plan:
     """How often and how long (seconds)."""
 
     rounds: int = 5
-    seconds: float = 1.5
+    seconds: float = 2.0
     open_seconds: float = 2.0
     low_rate: int = 200
     pairs: int = 10

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ..peers import Debian, GoBuild, Peer
+from ..peers import Debian, GoBuild, Peer, go
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "benchmarks" / "tools"
@@ -81,8 +81,8 @@ class Workshop:
         for peer in peers:
             if isinstance(peer.deploy, Debian) and not shutil.which(peer.program, path=self.path):
                 apt_install(peer.program)
-            if isinstance(peer.deploy, GoBuild):
-                self.go_build(peer, self.build / peer.program)
+        if "go" in folders:
+            self.go_build(go.PLAIN, self.build / go.PLAIN.program)
 
     def _prepare_venv(self) -> None:
         stamp = self.venv / "requirements.txt"
