@@ -4,6 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 DEBUG  := .venv-debug
 PORT   ?= 8080
+ADMIN_PORT ?= 9901
 ONCE   ?=
 ARGS   ?=
 PIP    := -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore
@@ -35,7 +36,7 @@ $(VENV)/compiled: $(VENV)/installed $(COMPILE)
 	@touch $@
 
 demo: build  ## the gateway in front of a Flask shop, on 127.0.0.1:$(PORT); ONCE=1 stops after the first requests
-	@PORT=$(PORT) ONCE=$(ONCE) $(PY) examples/demo/demo.py
+	@PORT=$(PORT) ADMIN_PORT=$(ADMIN_PORT) ONCE=$(ONCE) $(PY) examples/demo/demo.py
 
 test: build  ## the whole test suite; ARGS="-k word" narrows it
 	$(PY) -m pytest $(ARGS)
@@ -46,7 +47,7 @@ check: build  ## lint, format, types, stubs, Cython lint
 	$(PY) -m mypy --strict $(TYPED)
 	MYPYPATH=src $(PY) -m mypy.stubtest tetrapylon._core --mypy-config-file pyproject.toml \
 	  --allowlist tests/typing/stubtest-allow.txt --ignore-unused-allowlist
-	$(VENV)/bin/cython-lint --config-file pyproject.toml ext
+	$(VENV)/bin/cython-lint ext
 
 bench: build  ## side by side with Flask, Go, nginx, HAProxy, Envoy, Traefik, Caddy; writes docs/benchmarks.*
 	$(PY) -m benchmarks.e2e $(ARGS)

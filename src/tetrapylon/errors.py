@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["ConfigError", "Problem", "TetrapylonError"]
+__all__ = ["ConfigError", "Problem", "TetrapylonError", "UsageError"]
 
 
 class TetrapylonError(Exception):
     """The root of the tree; its text is fit to be shown to a user as it stands."""
+
+
+class UsageError(TetrapylonError):
+    """The command line asks for what cannot be done."""
 
 
 class Problem:

@@ -68,7 +68,8 @@ def test_what_has_no_status_class_counts_as_aborted(status: int) -> None:
 
 
 def test_bounds_are_those_that_opentelemetry_advises() -> None:
-    assert list(DURATION_BOUNDS) == [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+    milliseconds = [5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000]
+    assert [bound * 1000 for bound in DURATION_BOUNDS] == pytest.approx(milliseconds)
     assert SHARE_BOUNDS[0] == 10e-6
     assert list(SHARE_BOUNDS) == sorted(set(SHARE_BOUNDS))
 

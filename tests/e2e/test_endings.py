@@ -232,4 +232,4 @@ def test_nothing_is_left_after_all_kinds_of_endings() -> None:
                 else:
                     client.reset()
         eventually(lambda: gateway.established() == 0, "all connections are gone")
-        assert gateway.descriptors() == before
+        eventually(lambda: gateway.descriptors() <= before, "all descriptors are given back")

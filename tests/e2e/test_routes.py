@@ -112,6 +112,7 @@ class TestNormalisation:
             ("/plain/a/../b", "/plain/b"),
             ("/plain/a/%2e%2E/b", "/plain/b"),
             ("/x/../plain/y", "/plain/y"),
+            ("/../../plain/y", "/plain/y"),
             ("/plain/%41%7e%2D", "/plain/A~-"),
             ("/plain/a%2fb", "/plain/a%2Fb"),
             ("/plain/%e2%98%83", "/plain/%E2%98%83"),

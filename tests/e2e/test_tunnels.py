@@ -76,8 +76,8 @@ class TestWebSocket:
         seen: list[tuple[int | None, str | None]] = []
 
         def handler(server: ServerConnection) -> None:
-            for _ in server:
-                pass
+            with pytest.raises(ConnectionClosedError):
+                server.recv()
             seen.append((server.close_code, server.close_reason))
 
         with websocket(handler) as (client, _):
@@ -110,7 +110,7 @@ class TestWebSocket:
         with (
             websocket_upstream(echo) as address,
             Gateway(proxy(f"http://{address}", **config)) as gateway,
-            connect(f"ws://{gateway.address}/", proxy=None) as client,
+            connect(f"ws://{gateway.address}/", subprotocols=[Subprotocol("chat")], proxy=None) as client,
         ):
             with pytest.raises(TimeoutError):
                 client.recv(0.5)

@@ -33,6 +33,7 @@ class Gateway:
 
     Attributes:
         addresses: what it says it listens on, in order; `address` is the first.
+        admin: its admin address, if it has one.
         lines: its standard error so far, without the line ends.
         log: its standard output so far (the access log).
     """
@@ -51,6 +52,7 @@ class Gateway:
         self.lines: list[str] = []
         self.log: list[str] = []
         self.addresses: list[str] = []
+        self.admin: str | None = None
         self._listening = threading.Event()
         self.process = subprocess.Popen(
             [str(COMMAND), "run", str(self.config_path), *arguments],
@@ -171,8 +173,10 @@ class Gateway:
         for line in self.process.stderr:
             text = line.decode("utf-8", "replace").rstrip("\n")
             self.lines.append(text)
-            if not self._listening.is_set() and "listening" in text:
-                self.addresses = ADDRESS.findall(text)
+            if not self._listening.is_set() and "listening on" in text:
+                own, _, admin = text.partition("admin on")
+                self.addresses = ADDRESS.findall(own)
+                self.admin = next(iter(ADDRESS.findall(admin)), None)
                 self._listening.set()
 
     def _read_log(self) -> None:

@@ -198,7 +198,8 @@ class Upstream:
         except (ConnectionError, Truncated):
             conversation.ended.set()
         except BaseException as error:  # noqa: BLE001 - handed to the test by close()
-            if not self._closing.is_set():
+            closed_here = self._closing.is_set() or conversation.sock.fileno() < 0
+            if not (closed_here and isinstance(error, OSError)):
                 conversation.failure = error
         finally:
             conversation.ended.set()

@@ -34,12 +34,11 @@ cdef void head_reset(Head* head) noexcept nogil:
     head.has_body = False
 
 
-cdef int64_t head_append(Head* head, const char* data, size_t n) noexcept nogil:
-    """Copy `data` behind the head's bytes; the offset it got."""
+cdef int head_reserve(Head* head, size_t n) noexcept nogil:
+    """Room for `n` more bytes; the head's bytes may move."""
     cdef size_t need = head.length + n
     cdef size_t capacity
     cdef char* grown
-    cdef int64_t offset = <int64_t>head.length
     if need > head.capacity:
         capacity = max(<size_t>HEAD_BYTES, <size_t>head.capacity * 2)
         while capacity < need:
@@ -49,9 +48,27 @@ cdef int64_t head_append(Head* head, const char* data, size_t n) noexcept nogil:
             return -1
         head.data = grown
         head.capacity = <uint32_t>capacity
+    return 0
+
+
+cdef int64_t head_append(Head* head, const char* data, size_t n) noexcept nogil:
+    """Copy `data`, which is not the head's own, behind the head's bytes; the offset it got."""
+    cdef int64_t offset = <int64_t>head.length
+    if head_reserve(head, n) < 0:
+        return -1
     if n:
-        memcpy(head.data + head.length, data, n)
-    head.length = <uint32_t>need
+        memcpy(head.data + offset, data, n)
+    head.length += <uint32_t>n
+    return offset
+
+
+cdef int64_t head_copy(Head* head, uint32_t start, uint32_t n) noexcept nogil:
+    """Copy bytes of the head behind its bytes; the offset of the copy."""
+    cdef int64_t offset = <int64_t>head.length
+    if head_reserve(head, n) < 0:
+        return -1
+    memcpy(head.data + offset, head.data + start, n)
+    head.length += n
     return offset
 
 

@@ -48,6 +48,11 @@ cdef size_t stride_of(Py_ssize_t routes) noexcept:
 
 
 cdef class Slabs:
+    states = tuple(State)
+    outcome_names = OUTCOME_NAMES
+    duration_bounds = DURATION_BOUNDS
+    share_bounds = SHARE_BOUNDS
+
     def __cinit__(self, Py_ssize_t workers, Py_ssize_t routes, int fd=-1):
         cdef Header expected = Header(MAGIC, LAYOUT, workers, routes)
         cdef void *base
@@ -222,6 +227,14 @@ cdef class Slab:
     @state.setter
     def state(self, uint64_t value):
         self.worker.now.state = value
+
+    @property
+    def serving(self):
+        return self.worker.now.state == SERVING
+
+    @property
+    def draining(self):
+        return self.worker.now.state == DRAINING
 
     @property
     def heartbeat_ns(self):

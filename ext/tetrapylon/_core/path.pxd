@@ -22,6 +22,8 @@ cdef enum:
 # `dst_n` bytes (`dst` holds PATH_GROWTH * n); below zero the path is refused and `reason` says why.
 cdef int normalise(const char* src, Py_ssize_t n, char* dst, Py_ssize_t* dst_n) noexcept nogil
 
+cdef bint is_normal(const char* src, Py_ssize_t n) noexcept nogil
+
 # The sentence for a refusal; static text.
 cdef const char* reason(int code) noexcept nogil
 

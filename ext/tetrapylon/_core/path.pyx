@@ -163,6 +163,10 @@ cdef int normalise(const char* source, Py_ssize_t n, char* target, Py_ssize_t* d
     return PATH_REWRITTEN
 
 
+cdef bint is_normal(const char* src, Py_ssize_t n) noexcept nogil:
+    return n > 0 and src[0] == c"/" and scan(<const uint8_t*> src, n) == n
+
+
 cdef const char* reason(int code) noexcept nogil:
     if code == PATH_NOT_ABSOLUTE:
         return b"the path does not start with '/'"

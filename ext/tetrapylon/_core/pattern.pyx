@@ -3,10 +3,8 @@ import re
 
 from tetrapylon._core.path import BadPath, normalise_path
 
-from tetrapylon._core.trie cimport MARK_INT, MARK_PLAIN, MARK_REST, MARK_UUID, MAX_HOST, MAX_PARAMS, MAX_SEGMENTS
-
-cdef enum:
-    MAX_PATTERN = 8192
+from tetrapylon._core.path cimport is_normal
+from tetrapylon._core.trie cimport MARK_INT, MARK_PLAIN, MARK_REST, MARK_UUID, MAX_HOST, MAX_KEY, MAX_PARAMS, MAX_SEGMENTS
 
 cdef dict MARKS = {
     "int": (b"\0" + bytes([MARK_INT]), "int"),
@@ -47,8 +45,6 @@ cdef Pattern parse_path(object path):
     text = path
     if not text.startswith("/"):
         raise bad_path(text, "a path starts with '/'")
-    if len(text) > MAX_PATTERN:
-        raise RouteError(f"path '{text[:40]}...': longer than {MAX_PATTERN} characters", "path")
     segments = text[1:].split("/")
     if len(segments) > MAX_SEGMENTS:
         raise bad_path(text, f"more than {MAX_SEGMENTS} segments")
@@ -69,6 +65,8 @@ cdef Pattern parse_path(object path):
     if len(params) > MAX_PARAMS:
         raise bad_path(text, f"more than {MAX_PARAMS} parameters")
     pattern.key = b"".join(key)
+    if len(pattern.key) > MAX_KEY:
+        raise RouteError(f"path '{text[:40]}...': longer than {MAX_KEY} bytes", "path")
     pattern.params = tuple(params)
     pattern.kinds = tuple(kinds)
     return pattern
@@ -89,6 +87,7 @@ cdef tuple parameter(str path, str segment):
 
 
 cdef bytes literal(str path, str segment, bint is_last):
+    cdef bytes raw = ("/" + segment).encode("utf-8", "surrogateescape")
     if segment in ("*", "**"):
         raise bad_path(path, f"{segment!r} is no wildcard here; write {{name}} for one segment, "
                              "{name:path} for the rest")
@@ -98,8 +97,10 @@ cdef bytes literal(str path, str segment, bint is_last):
         if not is_last:
             raise bad_path(path, "it can never match: repeated slashes are merged before matching; write one '/'")
         return b"\0"
+    if is_normal(raw, len(raw)):
+        return b"\0" + raw[1:]
     try:
-        normal = normalise_path("/" + segment)
+        normal = normalise_path(raw)
     except BadPath as error:
         raise bad_path(path, f"it can never match: {error.reason}") from None
     if segment in (".", "..") or normal == "/":

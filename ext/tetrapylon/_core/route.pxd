@@ -30,7 +30,8 @@ cdef class Route:
     cdef uint32_t rank(self) except? 0
 
 cdef class Router:
-    cdef readonly list routes        # of Route, in the order added; Match.route is an index
+    cdef readonly list routes        # of Route, in the order added
+    cdef readonly list table         # the same, in the order of the table: Match.route is an index
     cdef readonly bint frozen
     cdef Trie trie
     cdef list customs                # methods that are not in the standard set, as bytes

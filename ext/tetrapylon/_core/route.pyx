@@ -165,6 +165,7 @@ cdef class Router:
     def __cinit__(self):
         memset(&self.trie, 0, sizeof(self.trie))
         self.routes = []
+        self.table = []
         self.customs = []
 
     def __dealloc__(self):
@@ -229,6 +230,7 @@ cdef class Router:
                 packed = pack(&self.trie, keys, n)
             if packed < 0:
                 raise MemoryError
+            self.table = [self.routes[keys[i].route] for i in range(n)]
         except BaseException:
             release(&self.trie)
             self.frozen = False
@@ -239,7 +241,7 @@ cdef class Router:
     cdef int fill(self, Key* keys) except -1:
         cdef Key* key = keys
         cdef Route route
-        cdef dict hosts = {}
+        cdef dict hosts = {}, conditions = {}
         for route in self.routes:
             key.text = route.key
             key.length = <uint32_t> len(route.key)
@@ -249,10 +251,13 @@ cdef class Router:
                 key.host = hosts.setdefault(route.host.removeprefix("*").encode("ascii"), len(hosts) + 1)
             key.headers = 0
             if route.headers:
-                key.headers = add_headers(&self.trie, tuple([
+                wanted = tuple([
                     (name.encode("ascii"), None if value == "*" else value.encode("latin-1"))
                     for name, value in route.headers.items()
-                ]))
+                ])
+                if wanted not in conditions:
+                    conditions[wanted] = add_headers(&self.trie, wanted)
+                key.headers = conditions[wanted]
             key.rank = route.rank()
             key.methods = route.bits
             key.destination = <void*> route.destination
@@ -348,7 +353,7 @@ cdef class Router:
             refused.allowed = tuple([name.decode("ascii") for name in self.names(found.allowed)])
             return refused
         match = RouteMatch.__new__(RouteMatch)
-        match.route = <Route> self.routes[found.route]
+        match.route = <Route> self.table[found.route]
         match.path = normal
         match.params = {
             match.route.params[i]: value_of(match.route.kinds[i], normal, found.params[i])

@@ -419,8 +419,10 @@ cdef class TransportStream(Stream):
         if self.reactor.corked is self:
             self.flush()
         if self.transport is not None:
+            self.closing = self.transport.get_write_buffer_size() > 0
             self.transport.close()
-            self.transport = None
+            if not self.closing:
+                self.transport = None
 
     cdef void abort(self, bint reset) noexcept:
         if self.transport is not None:

@@ -8,6 +8,7 @@ cdef enum:
     MAX_SEGMENTS = 64
     MAX_HOST = 255
     MAX_LABELS = 128
+    MAX_KEY = 8192
 
 # A method is one bit. The last one stands for every method that no route names.
 cdef enum:
@@ -33,7 +34,7 @@ cdef struct Span:
 
 cdef struct Match:
     void* destination        # borrowed PyObject*, alive as long as the router
-    uint32_t route           # index into Router.routes
+    uint32_t route           # index into Router.table
     uint32_t n_params
     Span[MAX_PARAMS] params  # in the order of the pattern; the first n_params are set
     uint64_t allowed         # set on a miss: bits of the methods that would have matched
@@ -60,6 +61,7 @@ cdef struct HostSlot:
 
 cdef struct Trie:
     Arena arena
+    void** destinations      # borrowed, in the order of the sorted keys
     uint32_t root
     uint32_t hosts           # hash table of HostSlot; 0 when no route names a host
     uint32_t host_mask

@@ -1,5 +1,5 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, qsort
+from libc.stdlib cimport calloc, free, malloc, qsort
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from tetrapylon._core.path cimport is_int, is_uuid
@@ -20,33 +20,40 @@ cdef enum:
     UNIT = 8
     HUGE_PAGE = 1 << 21
     PRESENT = 0xFFFF
-    MAX_FANOUT = 31
 
-# A node stands where whole segments have been consumed. Its own text follows it: the literal segments on the edge that
-# leads here, each with its leading slash, none for a parameter. Then, as far as there are: its rules, its host table,
-# its children table, its children. So a subtree is one run of memory.
+# A node stands where whole segments have been consumed. Routes are numbered in the order of their sorted keys, and a
+# node counts from its first one: what it holds does not depend on where it stands. So equal subtrees are stored once
+# (the same few resources under ten thousand services), and the part of the table that a request touches stays in cache.
+cdef struct Link:
+    uint32_t child           # a Node
+    uint32_t base            # the child's first route, counted from the node's
+
 cdef struct Node:
-    uint32_t literals        # the one literal child, or a hash table of them
-    uint32_t int_child
-    uint32_t uuid_child
-    uint32_t plain_child
-    uint32_t rest_child
+    Link int_child
+    Link uuid_child
+    Link plain_child
+    Link rest_child
+    uint32_t literals        # an Edge, or a hash table of Slots
+    uint32_t fanout          # 0 no literal child, 1 one, else log2 of the slots
     uint32_t rules           # of the routes that end here and take any host
     uint32_t hosts           # HostRules of those that name one
-    uint16_t text_n
-    uint8_t fanout           # 0 no literal child, 1 one, else log2 of the table's slots
+
+# The way to a literal child: one or more whole segments, each with its leading slash; the text follows.
+cdef struct Edge:
+    Link to
+    uint32_t text_n
 
 cdef struct Slot:
     uint32_t tag
-    uint32_t child
+    uint32_t edge
 
 # What ends a pattern. Rules stand in order of precedence.
 cdef struct Rule:
-    void* destination
     uint64_t methods
-    uint32_t route
+    uint32_t route           # counted from the node's first
     uint32_t headers         # uint32 count, then Conditions; 0 for none
     uint32_t last
+    uint32_t unused
 
 cdef struct Condition:
     uint32_t name
@@ -233,146 +240,220 @@ cdef uint32_t group(const Key* keys, uint32_t low, uint32_t high, uint32_t start
     return i
 
 
-cdef uint32_t write_rules(Trie* trie, const Key* keys, uint32_t low, uint32_t high) noexcept nogil:
-    cdef uint32_t offset = reserve(trie, (high - low) * sizeof(Rule))
-    cdef Rule* rule
-    cdef uint32_t i
-    if offset:
-        rule = <Rule*> at(trie, offset)
-        for i in range(low, high):
-            rule.destination = keys[i].destination
-            rule.methods = keys[i].methods
-            rule.route = keys[i].route
-            rule.headers = keys[i].headers
-            rule.last = i + 1 == high
-            rule += 1
+# Records already written, by content; open addressing.
+cdef struct Known:
+    uint32_t hash
+    uint32_t offset
+    uint32_t size
+
+cdef struct Builder:
+    Trie* trie
+    const Key* keys
+    Known* known
+    uint32_t mask
+    uint32_t used
+
+
+cdef int grow(Builder* builder) noexcept nogil:
+    cdef uint32_t mask = builder.mask * 2 + 1, i, slot
+    cdef Known* known = <Known*> calloc(<size_t> mask + 1, sizeof(Known))
+    if known == NULL:
+        return -1
+    for i in range(builder.mask + 1 if builder.known != NULL else 0):
+        if builder.known[i].offset:
+            slot = builder.known[i].hash & mask
+            while known[slot].offset:
+                slot = (slot + 1) & mask
+            known[slot] = builder.known[i]
+    free(builder.known)
+    builder.known = known
+    builder.mask = mask
+    return 0
+
+
+# Writes a record, or finds the equal one written before. Offset, or 0 when memory is out.
+cdef uint32_t intern(Builder* builder, const void* record, size_t n, const void* more, size_t more_n) noexcept nogil:
+    cdef Trie* trie = builder.trie
+    cdef uint32_t offset = reserve(trie, n + more_n), tag, slot
+    cdef char* copy
+    cdef Known* known
+    if not offset or (builder.used * 2 >= builder.mask and grow(builder) < 0):
+        return 0
+    copy = <char*> at(trie, offset)
+    memcpy(copy, record, n)
+    if more_n:
+        memcpy(copy + n, more, more_n)
+    n += more_n
+    tag = hash_text(copy, n)
+    slot = tag & builder.mask
+    while builder.known[slot].offset:
+        known = &builder.known[slot]
+        if known.hash == tag and known.size == n and memcmp(at(trie, known.offset), copy, n) == 0:
+            trie.arena.used = <size_t> offset * UNIT
+            return known.offset
+        slot = (slot + 1) & builder.mask
+    builder.known[slot].hash = tag
+    builder.known[slot].offset = offset
+    builder.known[slot].size = <uint32_t> n
+    builder.used += 1
     return offset
 
 
-# Rules of the routes that end at `node`: those for any host (0 sorts first), then a table of the others.
-cdef int end_node(Trie* trie, uint32_t node, const Key* keys, uint32_t low, uint32_t high) noexcept nogil:
-    cdef uint32_t i = low, j, hosts = 0, table, rules
+cdef uint32_t write_rules(Builder* builder, uint32_t first, uint32_t low, uint32_t high) noexcept nogil:
+    cdef Rule* rules = <Rule*> calloc(high - low, sizeof(Rule))
+    cdef const Key* key
+    cdef uint32_t i, offset = 0
+    if rules != NULL:
+        for i in range(high - low):
+            key = &builder.keys[low + i]
+            rules[i].methods = key.methods
+            rules[i].route = low + i - first
+            rules[i].headers = key.headers
+            rules[i].last = low + i + 1 == high
+        offset = intern(builder, rules, (high - low) * sizeof(Rule), NULL, 0)
+        free(rules)
+    return offset
+
+
+# The rules of routes that end at a node: those for any host (0 sorts first), then a table of the others.
+cdef int write_end(Builder* builder, Node* node, uint32_t low, uint32_t high) noexcept nogil:
+    cdef const Key* keys = builder.keys
+    cdef uint32_t i = low, j, n = 0
+    cdef HostRules* table
     while i < high and keys[i].host == 0:
         i += 1
     if i > low:
-        rules = write_rules(trie, keys, low, i)
-        if not rules:
+        node.rules = write_rules(builder, low, low, i)
+        if not node.rules:
             return -1
-        (<Node*> at(trie, node)).rules = rules
     if i == high:
         return 0
-    for j in range(i, high):
-        hosts += j == i or keys[j].host != keys[j - 1].host
-    table = reserve(trie, sizeof(HostRules) + hosts * sizeof(HostRules))
-    if not table:
+    table = <HostRules*> calloc(high - i + 1, sizeof(HostRules))
+    if table == NULL:
         return -1
-    (<Node*> at(trie, node)).hosts = table
-    (<uint32_t*> at(trie, table))[0] = hosts
-    hosts = 0
     while i < high:
         j = i + 1
         while j < high and keys[j].host == keys[i].host:
             j += 1
-        rules = write_rules(trie, keys, i, j)
-        if not rules:
+        n += 1
+        table[n].host = keys[i].host
+        table[n].rules = write_rules(builder, low, i, j)
+        if not table[n].rules:
+            free(table)
             return -1
-        hosts += 1
-        (<HostRules*> at(trie, table))[hosts].host = keys[i].host
-        (<HostRules*> at(trie, table))[hosts].rules = rules
         i = j
-    return 0
+    table[0].host = n
+    node.hosts = intern(builder, table, (n + 1) * sizeof(HostRules), NULL, 0)
+    free(table)
+    return 0 if node.hosts else -1
 
 
-# The node for keys[low:high], which agree up to `end`; the edge to it is keys[low].text[start:end], a literal if
-# `text` is set. Returns its offset, 0 when out of memory.
-cdef uint32_t build(Trie* trie, const Key* keys, uint32_t low, uint32_t high,
-                    uint32_t start, uint32_t end, bint text) noexcept nogil:
-    cdef uint32_t size = end - start if text else 0
-    cdef uint32_t node = reserve(trie, sizeof(Node) + size)
-    cdef uint32_t i = low, j, k, stop, next_stop, child, literals = 0, mask = 0, slot, tag
+# The edge for keys[low:high], which share their literal segment [start, stop) and maybe more.
+cdef uint32_t write_edge(Builder* builder, uint32_t base, uint32_t low, uint32_t high,
+                         uint32_t start, uint32_t stop) noexcept nogil:
+    cdef const Key* keys = builder.keys
+    cdef uint32_t next_stop, i
+    cdef char[MAX_KEY] text
+    cdef Edge edge
+    while keys[low].length > stop and not marker(&keys[low], stop):
+        next_stop = segment_end(&keys[low], stop)
+        if not shares(&keys[high - 1], &keys[low], stop, next_stop):
+            break
+        stop = next_stop
+    for i in range(stop - start):
+        text[i] = keys[low].text[start + i] or c"/"
+    edge.to.base = base
+    edge.to.child = write_node(builder, low, high, stop)
+    edge.text_n = stop - start
+    return intern(builder, &edge, sizeof(Edge), text, edge.text_n) if edge.to.child else 0
+
+
+cdef inline uint32_t fanout_of(uint32_t literals) noexcept nogil:
+    cdef uint32_t fanout = 2
+    while (<uint32_t> 1 << fanout) * 4 < literals * 5:
+        fanout += 1
+    return fanout
+
+
+# The node for keys[low:high], which agree up to `end`. Offset, or 0 when memory is out.
+cdef uint32_t write_node(Builder* builder, uint32_t low, uint32_t high, uint32_t end) noexcept nogil:
+    cdef const Key* keys = builder.keys
+    cdef uint32_t i = low, j, stop, literals = 0, mask = 0, slot, tag, offset
     cdef int mark
-    cdef char* copy
-    cdef Slot* slots
-    cdef Node* here
-    if not node:
-        return 0
-    here = <Node*> at(trie, node)
-    here.text_n = <uint16_t> size
-    copy = <char*> (here + 1)
-    for k in range(size):
-        copy[k] = keys[low].text[start + k] or c"/"
-
+    cdef Link* link
+    cdef Slot* slots = NULL
+    cdef Node node
+    memset(&node, 0, sizeof(Node))
     while i < high and keys[i].length == end:
         i += 1
-    if i > low and end_node(trie, node, keys, low, i) < 0:
+    if i > low and write_end(builder, &node, low, i) < 0:
         return 0
 
-    k = i
-    while k < high:
-        stop = segment_end(&keys[k], end)
-        literals += marker(&keys[k], end) == 0
-        k = group(keys, k, high, end, stop)
+    j = i
+    while j < high:
+        stop = segment_end(&keys[j], end)
+        literals += marker(&keys[j], end) == 0
+        j = group(keys, j, high, end, stop)
     if literals > 1:
-        here = <Node*> at(trie, node)
-        here.fanout = 2
-        while (<uint32_t> 1 << here.fanout) * 2 < literals * 3:
-            here.fanout += 1
-        mask = (<uint32_t> 1 << here.fanout) - 1
-        slot = reserve(trie, (mask + 1) * sizeof(Slot))
-        if not slot:
+        node.fanout = fanout_of(literals)
+        mask = (<uint32_t> 1 << node.fanout) - 1
+        slots = <Slot*> calloc(<size_t> mask + 1, sizeof(Slot))
+        if slots == NULL:
             return 0
-        (<Node*> at(trie, node)).literals = slot
 
     while i < high:
         stop = segment_end(&keys[i], end)
         j = group(keys, i, high, end, stop)
         mark = marker(&keys[i], end)
         if mark:
-            child = build(trie, keys, i, j, end, stop, False)
-            if not child:
-                return 0
-            here = <Node*> at(trie, node)
-            if mark == MARK_INT:
-                here.int_child = child
-            elif mark == MARK_UUID:
-                here.uuid_child = child
-            elif mark == MARK_PLAIN:
-                here.plain_child = child
-            else:
-                here.rest_child = child
+            link = &node.int_child + (mark - MARK_INT)
+            link.base = i - low
+            link.child = offset = write_node(builder, i, j, stop)
         else:
             tag = hash_text(keys[i].text + end + 1, stop - end - 1)
-            # Keys that go on together share one edge.
-            while keys[i].length > stop and not marker(&keys[i], stop):
-                next_stop = segment_end(&keys[i], stop)
-                if not shares(&keys[j - 1], &keys[i], stop, next_stop):
-                    break
-                stop = next_stop
-            child = build(trie, keys, i, j, end, stop, True)
-            if not child:
-                return 0
-            here = <Node*> at(trie, node)
+            offset = write_edge(builder, i - low, i, j, end, stop)
             if literals == 1:
-                here.literals = child
-                here.fanout = 1
+                node.literals = offset
+                node.fanout = 1
             else:
-                slots = <Slot*> at(trie, here.literals)
                 slot = tag & mask
-                while slots[slot].child:
+                while slots[slot].edge:
                     slot = (slot + 1) & mask
                 slots[slot].tag = tag
-                slots[slot].child = child
+                slots[slot].edge = offset
+        if not offset:
+            free(slots)
+            return 0
         i = j
-    return node
+
+    if slots != NULL:
+        node.literals = intern(builder, slots, (<size_t> mask + 1) * sizeof(Slot), NULL, 0)
+        free(slots)
+        if not node.literals:
+            return 0
+    return intern(builder, &node, sizeof(Node), NULL, 0)
 
 
 cdef int pack(Trie* trie, const Key* keys, uint32_t n) noexcept nogil:
-    trie.root = build(trie, keys, 0, n, 0, 0, False)
+    cdef Builder builder
+    cdef uint32_t i
+    memset(&builder, 0, sizeof(Builder))
+    builder.trie = trie
+    builder.keys = keys
+    builder.mask = 0xFF
+    trie.destinations = <void**> malloc((<size_t> n + 1) * sizeof(void*))
+    if trie.destinations == NULL or grow(&builder) < 0:
+        return -1
+    for i in range(n):
+        trie.destinations[i] = keys[i].destination
+    trie.root = write_node(&builder, 0, n, 0)
+    free(builder.known)
     return 0 if trie.root else -1
 
 
 cdef void release(Trie* trie) noexcept nogil:
     free(trie.arena.base)
+    free(trie.destinations)
     memset(trie, 0, sizeof(Trie))
 
 
@@ -389,22 +470,24 @@ cdef enum Stage:
 cdef struct Frame:
     const Node* node
     uint32_t position
+    uint32_t base
     uint16_t n_params
     uint16_t stage
 
 
-cdef inline const Node* literal_child(const Trie* trie, const Node* node, const char* path,
-                                      Py_ssize_t start, Py_ssize_t n) noexcept:
-    cdef const Node* child
+cdef inline bint edge_holds(const Edge* edge, const char* path, uint32_t start, uint32_t n) noexcept:
+    cdef uint32_t end = start + edge.text_n
+    return end <= n and memcmp(edge + 1, path + start, edge.text_n) == 0 and (end == n or path[end] == c"/")
+
+
+cdef inline const Edge* literal_edge(const Trie* trie, const Node* node, const char* path,
+                                     uint32_t start, uint32_t n) noexcept:
+    cdef const Edge* edge
     cdef const Slot* slots
-    cdef const char* stop
-    cdef uint32_t tag, slot, mask
-    cdef Py_ssize_t end
-    if node.fanout == 0:
-        return NULL
+    cdef uint32_t tag, slot, mask, end
     if node.fanout == 1:
-        child = <const Node*> at(trie, node.literals)
-        return child if edge_holds(child, path, start, n) else NULL
+        edge = <const Edge*> at(trie, node.literals)
+        return edge if edge_holds(edge, path, start, n) else NULL
     end = start + 1
     while end < n and path[end] != c"/":
         end += 1
@@ -412,19 +495,13 @@ cdef inline const Node* literal_child(const Trie* trie, const Node* node, const 
     slots = <const Slot*> at(trie, node.literals)
     mask = (<uint32_t> 1 << node.fanout) - 1
     slot = tag & mask
-    while slots[slot].child:
+    while slots[slot].edge:
         if slots[slot].tag == tag:
-            child = <const Node*> at(trie, slots[slot].child)
-            if edge_holds(child, path, start, n):
-                return child
+            edge = <const Edge*> at(trie, slots[slot].edge)
+            if edge_holds(edge, path, start, n):
+                return edge
         slot = (slot + 1) & mask
     return NULL
-
-
-cdef inline bint edge_holds(const Node* child, const char* path, Py_ssize_t start, Py_ssize_t n) noexcept:
-    cdef Py_ssize_t end = start + child.text_n
-    return (end <= n and memcmp(child + 1, path + start, child.text_n) == 0
-            and (end == n or path[end] == c"/"))
 
 
 # Lower-cases the request's host without its port and final dot, and looks up it and the wildcards that cover it,
@@ -500,13 +577,13 @@ cdef bint headers_hold(const Trie* trie, uint32_t offset, Query* query) noexcept
     return True
 
 
-cdef inline bint choose(const Trie* trie, uint32_t rules, Query* query, Match* out) noexcept:
+cdef inline bint choose(const Trie* trie, uint32_t rules, uint32_t base, Query* query, Match* out) noexcept:
     cdef const Rule* rule = <const Rule*> at(trie, rules)
     while True:
         if rule.headers == 0 or headers_hold(trie, rule.headers, query):
             if rule.methods & query.method:
-                out.destination = rule.destination
-                out.route = rule.route
+                out.route = base + rule.route
+                out.destination = trie.destinations[out.route]
                 return True
             query.allowed |= rule.methods
         if rule.last:
@@ -514,14 +591,14 @@ cdef inline bint choose(const Trie* trie, uint32_t rules, Query* query, Match* o
         rule += 1
 
 
-cdef bint choose_by_host(const Trie* trie, const Node* node, Query* query, Match* out) noexcept:
+cdef bint choose_by_host(const Trie* trie, const Node* node, uint32_t base, Query* query, Match* out) noexcept:
     cdef uint32_t rules
     cdef int i
     if query.n_hosts < 0:
         resolve_hosts(trie, query)
     for i in range(query.n_hosts):
         rules = rules_for(trie, node, query.hosts[i])
-        if rules and choose(trie, rules, query, out):
+        if rules and choose(trie, rules, base, query, out):
             return True
     return False
 
@@ -530,71 +607,83 @@ cdef bint walk(const Trie* trie, Query* query, Match* out) noexcept:
     cdef const char* path = query.path
     cdef uint32_t n = <uint32_t> query.path_n
     cdef const Node* node = <const Node*> at(trie, trie.root)
-    cdef const Node* child
+    cdef const Link* link
+    cdef const Edge* edge
     cdef Frame[MAX_SEGMENTS] frames
+    cdef Frame* frame
     cdef int depth = 0, stage = LITERAL
-    cdef uint32_t position = 0, start = 0, end = 0, n_params = 0, others, is_param
+    cdef uint32_t position = 0, base = 0, n_params = 0, start = 0, end = 0, others
+    cdef bint is_param
     while True:
-        child = NULL
-        is_param = 0
+        link = NULL
+        is_param = False
         if position == n:
-            if ((node.hosts and choose_by_host(trie, node, query, out))
-                    or (node.rules and choose(trie, node.rules, query, out))):
+            if ((node.hosts and choose_by_host(trie, node, base, query, out))
+                    or (node.rules and choose(trie, node.rules, base, query, out))):
                 out.n_params = n_params
                 return True
         else:
             if stage == LITERAL:
-                child = literal_child(trie, node, path, position, n)
-                if child != NULL:
-                    end = position + child.text_n
                 stage = TYPED
-            if child == NULL and stage < REST and (node.int_child | node.uuid_child | node.plain_child):
-                is_param = 1
+                if node.fanout:
+                    edge = literal_edge(trie, node, path, position, n)
+                    if edge != NULL:
+                        link = &edge.to
+                        end = position + edge.text_n
+            if link == NULL and stage < REST and (
+                    node.int_child.child | node.uuid_child.child | node.plain_child.child):
+                is_param = True
                 start = end = position + 1
                 while end < n and path[end] != c"/":
                     end += 1
                 if stage == TYPED:
                     stage = PLAIN
-                    if node.int_child and is_int(path + start, end - start):
-                        child = <const Node*> at(trie, node.int_child)
-                    elif node.uuid_child and is_uuid(path + start, end - start):
-                        child = <const Node*> at(trie, node.uuid_child)
-                if child == NULL:
+                    # No text is both.
+                    if node.int_child.child and is_int(path + start, end - start):
+                        link = &node.int_child
+                    elif node.uuid_child.child and is_uuid(path + start, end - start):
+                        link = &node.uuid_child
+                if link == NULL:
                     stage = REST
-                    if node.plain_child and end > start:
-                        child = <const Node*> at(trie, node.plain_child)
-            if child == NULL and node.rest_child:
-                is_param = 1
+                    if node.plain_child.child and end > start:
+                        link = &node.plain_child
+            if link == NULL and stage < DONE and node.rest_child.child:
+                is_param = True
                 start = position + 1
                 end = n
                 stage = DONE
-                child = <const Node*> at(trie, node.rest_child)
+                link = &node.rest_child
 
-        if child == NULL:
+        if link == NULL:
             if depth == 0:
                 return False
             depth -= 1
-            node = frames[depth].node
-            position = frames[depth].position
-            n_params = frames[depth].n_params
-            stage = frames[depth].stage
+            frame = &frames[depth]
+            node = frame.node
+            position = frame.position
+            base = frame.base
+            n_params = frame.n_params
+            stage = frame.stage
             continue
 
-        others = node.rest_child if stage < DONE else 0
+        others = node.rest_child.child if stage < DONE else 0
         if stage < REST:
-            others |= node.plain_child
+            others |= node.plain_child.child
         if stage == TYPED:
-            others |= node.int_child | node.uuid_child
+            others |= node.int_child.child | node.uuid_child.child
         if others:
-            frames[depth].node = node
-            frames[depth].position = position
-            frames[depth].n_params = <uint16_t> n_params
-            frames[depth].stage = <uint16_t> stage
+            frame = &frames[depth]
+            frame.node = node
+            frame.position = position
+            frame.base = base
+            frame.n_params = <uint16_t> n_params
+            frame.stage = <uint16_t> stage
             depth += 1
         if is_param:
             out.params[n_params].start = start
             out.params[n_params].length = end - start
             n_params += 1
-        node = child
+        node = <const Node*> at(trie, link.child)
+        base += link.base
         position = end
         stage = LITERAL

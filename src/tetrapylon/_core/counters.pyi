@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import Final, Self, TypedDict, final, type_check_only
+from typing import ClassVar, Final, Self, TypedDict, final, type_check_only
 
 OUTCOME_NAMES: Final[tuple[str, ...]]
 """What `RouteCounts["durations"]` is indexed by: aborted, 1xx ... 5xx."""
@@ -92,6 +92,11 @@ class Slabs:
     can't be mapped.
     """
 
+    states: ClassVar[tuple[State, ...]]
+    outcome_names: ClassVar[tuple[str, ...]]
+    duration_bounds: ClassVar[tuple[float, ...]]
+    share_bounds: ClassVar[tuple[float, ...]]
+
     workers: Final[int]
     routes: Final[int]
 
@@ -117,8 +122,15 @@ class Slab:
     """What one process writes; only its owner may, or the supervisor once the owner is dead."""
 
     index: Final[int]
-    state: int
 
+    @property
+    def state(self) -> int: ...
+    @state.setter
+    def state(self, value: int) -> None: ...
+    @property
+    def serving(self) -> bool: ...
+    @property
+    def draining(self) -> bool: ...
     @property
     def pid(self) -> int: ...
     @property

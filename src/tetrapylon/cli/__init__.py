@@ -11,9 +11,12 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NoReturn
 
 from tetrapylon._version import VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 __all__ = ["build_parser", "main"]
 
@@ -57,6 +60,12 @@ class Parser(argparse.ArgumentParser):
     """The command's own parser."""
 
     def error(self, message: str) -> NoReturn:
+        if "invalid choice: " in message:
+            from difflib import get_close_matches
+
+            given = message.partition("invalid choice: '")[2].partition("'")[0]
+            close = get_close_matches(given, VERBS, 1)
+            message = f"there is no verb {given!r}" + (f"; did you mean {close[0]}?" if close else "")
         self.exit(BAD, f"{self.prog}: {message}; see `{self.prog} --help`\n")
 
 
@@ -85,7 +94,7 @@ def build_parser(*, complete: bool = False) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command with `argv` (by default the process's own). Returns the exit code."""
-    from tetrapylon.errors import ConfigError, TetrapylonError
+    from tetrapylon.errors import ConfigError, TetrapylonError, UsageError
 
     try:
         try:
@@ -98,12 +107,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = BAD
         except TetrapylonError as error:
             print(f"tetrapylon: {error}", file=sys.stderr)
-            code = FAILED
+            code = BAD if isinstance(error, UsageError) else FAILED
         except SystemExit as stop:  # argparse: --help, --version, bad usage
             code = stop.code if isinstance(stop.code, int) else FINE
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has gone, as in `| head`. The interpreter flushes once more at exit: let it find somewhere to.
+        # The reader has gone, as in `| head`. The interpreter flushes once more at exit: give it a place.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:

@@ -7,14 +7,18 @@ import argparse
 __all__ = ["add_config", "add_format"]
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
-    """CONFIG, by default `gateway.yaml` in the current folder."""
+def add_config(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """CONFIG; unless `required`, by default `gateway.yaml` in the current folder."""
+    text = "a .yaml, .toml or .json file, or MODULE:ATTRIBUTE naming a Config"
+    if required:
+        parser.add_argument("config", metavar="CONFIG", help=text)
+        return
     parser.add_argument(
         "config",
         metavar="CONFIG",
         nargs="?",
         default="gateway.yaml",
-        help="a .yaml, .toml or .json file, or MODULE:ATTRIBUTE naming a tetrapylon.Config (default: gateway.yaml)",
+        help=f"{text} (default: gateway.yaml)",
     )
 
 

@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tetrapylon.config.load import load
+    from tetrapylon.config import load
 
     config = load(arguments.config)
     counts = f"{_count(len(config.routes), 'route')}, {_count(len(config.upstreams), 'upstream')}"

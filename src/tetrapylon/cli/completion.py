@@ -9,16 +9,18 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="whose script to print")
-    parser.epilog = 'For bash: eval "$(tetrapylon completion bash)". Needs shtab: pip install "tetrapylon[completion]".'
+    parser.epilog = (
+        'For bash: eval "$(tetrapylon completion bash)". Needs shtab: pip install "tetrapylon[completion]".'
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     from tetrapylon.cli import build_parser
-    from tetrapylon.errors import TetrapylonError
+    from tetrapylon.errors import UsageError
 
     try:
         import shtab
     except ModuleNotFoundError:
-        raise TetrapylonError('completion needs shtab; pip install "tetrapylon[completion]"') from None
+        raise UsageError('completion needs shtab; pip install "tetrapylon[completion]"') from None
     print(shtab.complete(build_parser(complete=True), shell=arguments.shell))
     return 0

@@ -48,24 +48,34 @@ routes:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "path", metavar="PATH", nargs="?", default="gateway.yaml", help="the file to write; - prints (default: gateway.yaml)"
+        "path",
+        metavar="PATH",
+        nargs="?",
+        default="gateway.yaml",
+        help="the file to write; - prints (default: gateway.yaml)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tetrapylon.errors import TetrapylonError
+    from tetrapylon.errors import UsageError
 
     if arguments.path == "-":
         print(STARTER, end="")
         return 0
     if not arguments.path.endswith((".yaml", ".yml")):
-        raise TetrapylonError(f"{arguments.path}: the starter is YAML; expected a name that ends in .yaml")
+        raise UsageError(f"{arguments.path}: the starter is YAML; expected a name that ends in .yaml")
     try:
         with open(arguments.path, "x", encoding="utf-8") as file:
             file.write(STARTER)
     except FileExistsError:
-        raise TetrapylonError(f"{arguments.path}: there is such a file already; name another, or remove it") from None
+<<<<<<< HEAD
+        raise UsageError(
+=======
+        raise TetrapylonError(
+>>>>>>> house
+            f"{arguments.path}: there is such a file already; name another, or remove it"
+        ) from None
     except OSError as error:
-        raise TetrapylonError(f"{arguments.path}: cannot be written: {error.strerror}") from None
+        raise UsageError(f"{arguments.path}: cannot be written: {error.strerror}") from None
     print(f"wrote {arguments.path}; next: tetrapylon run {arguments.path}")
     return 0

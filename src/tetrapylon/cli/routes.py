@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tetrapylon.cli import describe
     from tetrapylon.cli.style import print_table
-    from tetrapylon.config.load import load
+    from tetrapylon.config import load
 
     config = load(arguments.config)
     if arguments.format == "json":

@@ -20,7 +20,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="host:port or unix:/path, in place of the config's; may be given more than once",
     )
     parser.add_argument(
-        "--workers", metavar="N", type=_workers, help="worker processes, in place of the config's; auto: one a core"
+        "--workers",
+        metavar="N",
+        type=_workers,
+        help="worker processes, in place of the config's; auto: one a core",
     )
 
 

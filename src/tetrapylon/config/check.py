@@ -26,7 +26,16 @@ URI = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 WILDCARDS = {"0.0.0.0": False, "::": True}
 # The gateway frames its answers itself (RFC 9112, 6) and owns its connections (RFC 9110, 7.6.1).
 OWN_FIELDS = frozenset(
-    "connection content-length keep-alive proxy-connection te trailer transfer-encoding upgrade".split()
+    {
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
 BODILESS = frozenset({204, 205, 304})
 
@@ -103,7 +112,11 @@ def _routes(config: Config, report: Report) -> None:
             first = names.setdefault(route.name, index)
             if first != index:
                 where = config.routes[first].at
-                report.add((*path, "name"), f"{route.name!r} is the name of the route at {where} too", "choose another")
+                report.add(
+                    (*path, "name"),
+                    f"{route.name!r} is the name of the route at {where} too",
+                    "choose another",
+                )
 
 
 def _destination(route: Route, path: Path, report: Report) -> None:
@@ -113,10 +126,14 @@ def _destination(route: Route, path: Path, report: Report) -> None:
     if not given:
         report.add(path, "the route leads nowhere", "expected one of upstream, respond or redirect")
     elif len(given) > 1:
-        report.add((*path, given[1]), f"the route has a {given[0]} already", "leave one of them out", key=True)
+        report.add(
+            (*path, given[1]), f"the route has a {given[0]} already", "leave one of them out", key=True
+        )
     elif given[0] != "upstream":
         if route.rewrite is not None:
-            report.add((*path, "rewrite"), f"a {given[0]} sends nothing on to rewrite", "leave it out", key=True)
+            report.add(
+                (*path, "rewrite"), f"a {given[0]} sends nothing on to rewrite", "leave it out", key=True
+            )
         if route.timeouts != type(route.timeouts)():
             report.add((*path, "timeouts"), f"a {given[0]} waits for no upstream", "leave it out", key=True)
 
@@ -132,12 +149,21 @@ def _upstream(name: str, path: Path, config: Config, report: Report) -> None:
 
 def _respond(respond: Respond, path: Path, report: Report) -> None:
     if respond.status in BODILESS and respond.body:
-        report.add((*path, "body"), f"an answer with status {respond.status} has no body (RFC 9110, 15)", "leave it out")
+        report.add(
+            (*path, "body"),
+            f"an answer with status {respond.status} has no body (RFC 9110, 15)",
+            "leave it out",
+        )
     for name in respond.headers:
         if name.lower() in OWN_FIELDS:
             report.add((*path, "headers", name), f"the gateway sets {name} itself", "leave it out", key=True)
         elif name.lower() == "content-type":
-            report.add((*path, "headers", name), f"{name} has a key of its own", "write it as `content_type`", key=True)
+            report.add(
+                (*path, "headers", name),
+                f"{name} has a key of its own",
+                "write it as `content_type`",
+                key=True,
+            )
 
 
 def _rewrite(route: Route, rewrite: str, path: Path, report: Report) -> None:
@@ -146,7 +172,11 @@ def _rewrite(route: Route, rewrite: str, path: Path, report: Report) -> None:
     if not literal.startswith("/"):
         report.add(path, f"{rewrite!r} is not a path", "expected one that begins with /")
     elif PATH.fullmatch(literal) is None:
-        report.add(path, f"{rewrite!r} holds what no path may (RFC 3986, 3.3)", "write it percent-encoded, without a query")
+        report.add(
+            path,
+            f"{rewrite!r} holds what no path may (RFC 3986, 3.3)",
+            "write it percent-encoded, without a query",
+        )
 
 
 def _redirect(route: Route, redirect: Redirect, path: Path, report: Report) -> None:
@@ -207,7 +237,11 @@ def _table(config: Config, report: Report) -> None:
                 continue
             seen.add(second.index)
             same = first.methods == second.methods and first.headers == second.headers
-            relation = "takes the same requests as" if same else "takes some of the same requests, no less specific, as"
+            relation = (
+                "takes the same requests as"
+                if same
+                else "takes some of the same requests, no less specific, as"
+            )
             report.add(
                 ("routes", indexes[second.index]),
                 f"{second.path} {relation} the route at {first.destination.at} ({first.path})",

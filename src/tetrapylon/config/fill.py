@@ -1,4 +1,4 @@
-"""Fills `${NAME}`, `${NAME:-default}` and `${file:PATH}` in the strings of a document; `$${` stands for `${`."""
+"""Fills `${NAME}`, `${NAME:-default}` and `${file:PATH}` in a document's strings; `$${` stands for `${`."""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ from tetrapylon.config.net import (
 )
 from tetrapylon.config.units import Duration, Share, Size
 
-
 Text = Annotated[str, Meta(min_length=1)]
 Timeout = Annotated[Duration, Meta(ge=0.001)]
 
@@ -48,7 +47,7 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     shorthand: ClassVar[str] = ""
 
 
-class Listener(Section):
+class Listener(Section, frozen=True, kw_only=True):
     """An address to accept connections on; a bare string is its `address`."""
 
     later: ClassVar[frozenset[str]] = frozenset({"tls"})
@@ -59,37 +58,37 @@ class Listener(Section):
     ]
 
 
-class ServerLimits(Section):
+class ServerLimits(Section, frozen=True, kw_only=True):
     """What a client may send; more is refused with the status named."""
 
     header_bytes: Annotated[
         Size, doc("All of a request's header fields together; more: 431.", ge=1024, le=16 * 2**20)
     ] = 32 * 1024
     headers: Annotated[int, doc("Header fields in a request; more: 431.", ge=1, le=10_000)] = 100
-    target_bytes: Annotated[Size, doc("The request target (path and query); longer: 414.", ge=16, le=2**20)] = (
-        8 * 1024
-    )
+    target_bytes: Annotated[
+        Size, doc("The request target (path and query); longer: 414.", ge=16, le=2**20)
+    ] = 8 * 1024
     body: Annotated[Size | None, doc("The request's body, `none` for no limit; larger: 413.")] = None
     connections: Annotated[
         int, doc("Client connections open at once in each worker; further ones wait.", ge=1, le=10_000_000)
     ] = 10_000
 
 
-class ServerTimeouts(Section):
+class ServerTimeouts(Section, frozen=True, kw_only=True):
     """How long a client may take."""
 
     header: Annotated[Timeout, doc("From a request's first byte to the end of its head; longer: 408.")] = 10.0
     body_idle: Annotated[Timeout, doc("Between two pieces of a request's body; longer: 408.")] = 30.0
     keepalive: Annotated[Duration, doc("An idle connection is kept for the next request.")] = 75.0
-    drain: Annotated[Timeout, doc("Requests in flight may finish after TERM; then they are cut.")] = 30.0
+    drain: Annotated[Duration, doc("Requests in flight may finish after TERM; then they are cut.")] = 30.0
 
 
-class Server(Section):
+class Server(Section, frozen=True, kw_only=True):
     """The gateway's own side of the wire."""
 
-    listen: Annotated[
-        tuple[Listener, ...], doc("Addresses to accept connections on.", min_length=1)
-    ] = (Listener(address="127.0.0.1:8080"),)
+    listen: Annotated[tuple[Listener, ...], doc("Addresses to accept connections on.", min_length=1)] = (
+        Listener(address="127.0.0.1:8080"),
+    )
     workers: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | Literal["auto"], doc("Worker processes; `auto`: one a core.")
     ] = 1
@@ -100,15 +99,15 @@ class Server(Section):
     timeouts: Annotated[ServerTimeouts, doc("How long a client may take.")] = ServerTimeouts()
 
 
-class Admin(Section):
+class Admin(Section, frozen=True, kw_only=True):
     """The admin address: `/livez`, `/readyz` and `/metrics`."""
 
-    listen: Annotated[
-        Address, doc("`host:port` or `unix:/path`; keep it where only operators reach it.")
-    ] = "127.0.0.1:9901"
+    listen: Annotated[Address, doc("`host:port` or `unix:/path`; keep it where only operators reach it.")] = (
+        "127.0.0.1:9901"
+    )
 
 
-class AccessLog(Section):
+class AccessLog(Section, frozen=True, kw_only=True):
     """One line a request, with the time split between gateway and upstream."""
 
     format: Annotated[Literal["json"], doc("How a line is written: one JSON object.")] = "json"
@@ -118,39 +117,46 @@ class AccessLog(Section):
     ] = 1.0
 
 
-class Log(Section):
+class Log(Section, frozen=True, kw_only=True):
     """What is written down."""
 
     access: Annotated[AccessLog | None, doc("The access log; `none` switches it off.")] = AccessLog()
 
 
-class Target(Section):
+class Target(Section, frozen=True, kw_only=True):
     """One server of an upstream; a bare string is its `url`."""
 
     shorthand: ClassVar[str] = "url"
 
     url: Annotated[
-        TargetUrl, doc("`http://host:port` or `unix:/path`. A name is resolved again and again, and all its addresses used.")
+        TargetUrl,
+<<<<<<< HEAD
+        doc("`http://host:port` or `unix:/path`; a name is looked up now and then, all its addresses used."),
+=======
+        doc(
+            "`http://host:port` or `unix:/path`. A name is resolved again and again, and all its addresses used."
+        ),
+>>>>>>> house
     ]
-    weight: Annotated[int, doc("Its share of the requests, relative to the other targets.", ge=1, le=1000)] = 1
+    weight: Annotated[
+        int, doc("Its share of the requests, relative to the other targets.", ge=1, le=1000)
+    ] = 1
 
 
-class UpstreamTimeouts(Section):
+class UpstreamTimeouts(Section, frozen=True, kw_only=True):
     """How long an upstream may take; `none` waits for ever."""
 
     connect: Annotated[Timeout, doc("To open a connection; longer: the next target, then 504.")] = 2.0
     response: Annotated[
         Timeout | None, doc("From the request's end to the response's head; longer: 504.")
     ] = 30.0
-    idle: Annotated[
-        Timeout | None, doc("Between two pieces of the response's body; longer: it is cut.")
-    ] = 30.0
-    total: Annotated[
-        Timeout | None, doc("The whole exchange; longer: 504, or cut once it has begun.")
-    ] = None
+    idle: Annotated[Timeout | None, doc("Between two pieces of the response's body; longer: it is cut.")] = (
+        30.0
+    )
+    total: Annotated[Timeout | None, doc("The whole exchange; longer: 504, or cut once it has begun.")] = None
 
 
-class Pool(Section):
+class Pool(Section, frozen=True, kw_only=True):
     """Connections to an upstream's targets, kept for further requests. The numbers hold for each worker."""
 
     max_connections: Annotated[int, doc("Connections open at once.", ge=1, le=1_000_000)] = 256
@@ -163,7 +169,7 @@ class Pool(Section):
     ] = 55.0
 
 
-class Upstream(Section):
+class Upstream(Section, frozen=True, kw_only=True):
     """Servers that requests are sent on to."""
 
     later: ClassVar[frozenset[str]] = frozenset({"health", "retry"})
@@ -182,7 +188,7 @@ class Upstream(Section):
     ] = "preserve"
 
 
-class PolicyUse(Section):
+class PolicyUse(Section, frozen=True, kw_only=True):
     """A policy in a list of policies: its name in `use`, its settings beside it.
 
     `settings` holds builtin values that convert to the policy's own `Settings` Struct; in Python,
@@ -193,7 +199,7 @@ class PolicyUse(Section):
     settings: Annotated[dict[str, Any], doc("The policy's own settings.")] = {}
 
 
-class Respond(Section):
+class Respond(Section, frozen=True, kw_only=True):
     """An answer that the gateway gives itself."""
 
     status: Annotated[int, doc("The status code.", ge=200, le=599)] = 200
@@ -204,44 +210,48 @@ class Respond(Section):
     headers: Annotated[dict[HeaderName, HeaderValue], doc("Further header fields.")] = {}
 
 
-class Redirect(Section):
+class Redirect(Section, frozen=True, kw_only=True):
     """A redirect that the gateway answers with; a bare string is its `to`."""
 
     shorthand: ClassVar[str] = "to"
 
     to: Annotated[
-        HeaderValue,
-        doc("A path or URL; `{name}` stands for a parameter of the route's path.", min_length=1),
+        Text,
+        doc("A path or URL; `{name}` stands for a parameter of the route's path."),
     ]
     status: Annotated[Literal[301, 302, 303, 307, 308], doc("The status code.")] = 308
 
 
-class RouteLimits(Section):
+class RouteLimits(Section, frozen=True, kw_only=True):
     """A route's own limits, over the server's."""
 
-    body: Annotated[
-        Size | None | UnsetType, doc("The request's body, `none` for no limit; larger: 413.")
-    ] = UNSET
+<<<<<<< HEAD
+    body: Annotated[Size | UnsetType | None, doc("The request's body, `none` for no limit; larger: 413.")] = (
+=======
+    body: Annotated[Size | None | UnsetType, doc("The request's body, `none` for no limit; larger: 413.")] = (
+>>>>>>> house
+        UNSET
+    )
 
 
-class RouteTimeouts(Section):
+class RouteTimeouts(Section, frozen=True, kw_only=True):
     """A route's own timeouts, over the server's and the upstream's."""
 
     body_idle: Annotated[
         Timeout | UnsetType, doc("Between two pieces of the request's body; longer: 408.")
     ] = UNSET
     response: Annotated[
-        Timeout | None | UnsetType, doc("From the request's end to the response's head; longer: 504.")
+        Timeout | UnsetType | None, doc("From the request's end to the response's head; longer: 504.")
     ] = UNSET
     idle: Annotated[
-        Timeout | None | UnsetType, doc("Between two pieces of the response's body; longer: it is cut.")
+        Timeout | UnsetType | None, doc("Between two pieces of the response's body; longer: it is cut.")
     ] = UNSET
     total: Annotated[
-        Timeout | None | UnsetType, doc("The whole exchange; longer: 504, or cut once it has begun.")
+        Timeout | UnsetType | None, doc("The whole exchange; longer: 504, or cut once it has begun.")
     ] = UNSET
 
 
-class Route(Section):
+class Route(Section, frozen=True, kw_only=True):
     """Which requests to take, and where they go: exactly one of `upstream`, `respond` and `redirect`."""
 
     later: ClassVar[frozenset[str]] = frozenset({"app", "handler"})
@@ -255,7 +265,9 @@ class Route(Section):
         ),
     ]
     methods: Annotated[tuple[Method, ...], doc("Methods it takes; all when left out. HEAD follows GET.")] = ()
-    host: Annotated[HostPattern | None, doc("The host it takes, exact or `*.example.com`; all when left out.")] = None
+    host: Annotated[
+        HostPattern | None, doc("The host it takes, exact or `*.example.com`; all when left out.")
+    ] = None
     headers: Annotated[
         dict[HeaderName, HeaderValue], doc("Header fields that a request must carry, with their values.")
     ] = {}
@@ -276,7 +288,7 @@ class Route(Section):
     """Where it stands, as `FILE:LINE`; set when the config is loaded."""
 
 
-class Config(Section):
+class Config(Section, frozen=True, kw_only=True):
     """The whole config."""
 
     later: ClassVar[frozenset[str]] = frozenset({"apps", "consumers"})
@@ -288,7 +300,5 @@ class Config(Section):
         dict[Text, Upstream],
         doc("Where requests are sent on to, by name."),
     ] = {}
-    policies: Annotated[
-        tuple[PolicyUse, ...], doc("Policies on every route, before the route's own.")
-    ] = ()
+    policies: Annotated[tuple[PolicyUse, ...], doc("Policies on every route, before the route's own.")] = ()
     routes: Annotated[tuple[Route, ...], doc("Which requests go where.")] = ()

@@ -1,10 +1,9 @@
-"""Names of the network as a config writes them: addresses, targets, hosts, methods and header fields (leaf)."""
+"""Names of the network as a config writes them: addresses, hosts, methods and header fields (leaf)."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, NamedTuple
-from urllib.parse import urlsplit
 
 from msgspec import Meta
 
@@ -53,11 +52,12 @@ HOST_NAME = re.compile(rf"(?=.{{1,253}}\.?$){LABEL}(?:\.{LABEL})*\.?")
 WILDCARD = re.compile(rf"\*\.{LABEL}(?:\.{LABEL})*")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # What llhttp parses: a route for anything else could never match.
-METHODS = frozenset(
+KNOWN = (
     "DELETE GET HEAD POST PUT OPTIONS TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND"
     " REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PATCH PURGE"
-    " MKCALENDAR LINK UNLINK SOURCE QUERY".split()
+    " MKCALENDAR LINK UNLINK SOURCE QUERY"
 )
+METHODS = frozenset(KNOWN.split())
 
 
 def _unix_path(path: str) -> UnixPath:
@@ -94,7 +94,10 @@ def _port(text: str, lowest: int) -> int:
 
 
 def listen_address(text: str) -> HostPort | UnixPath:
-    """Where to listen: `host:port`, `[IPv6]:port` or `unix:/path`; port 0 lets the system choose. Raises ValueError."""
+    """Where to listen: `host:port`, `[IPv6]:port` or `unix:/path`; port 0 lets the system choose.
+
+    Raises ValueError.
+    """
     if text.startswith("unix:"):
         return _unix_path(text[5:])
     if "://" in text:
@@ -105,7 +108,9 @@ def listen_address(text: str) -> HostPort | UnixPath:
             raise ValueError(f"{text!r} lacks a host; did you mean 127.0.0.1:{text}?")
         raise ValueError(f"{text!r} lacks a port; expected host:port or unix:/PATH")
     if host in ("", "*"):
-        raise ValueError(f"{text!r} names no host; write 127.0.0.1:{port} for this machine alone, 0.0.0.0:{port} for all")
+        raise ValueError(
+            f"{text!r} names no host; write 127.0.0.1:{port} for this machine alone, 0.0.0.0:{port} for all"
+        )
     if ":" in host and not host.startswith("["):
         raise ValueError(f"{text!r} is ambiguous; an IPv6 address goes in brackets: [::1]:8080")
     return HostPort(_host(host), _port(port, 0))
@@ -117,18 +122,24 @@ def target_address(url: str) -> HostPort | UnixPath:
         return _unix_path(url[5:])
     if "://" not in url:
         raise ValueError(f"{url!r} is not a URL; did you mean http://{url}?")
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(url)
     except ValueError as error:
         raise ValueError(f"{url!r} is not a URL: {error}; expected http://HOST:PORT or unix:/PATH") from None
     if parts.scheme == "https":
-        raise ValueError("https targets are not supported by this version; expected http://HOST:PORT or unix:/PATH")
+        raise ValueError(
+            "https targets are not supported by this version; expected http://HOST:PORT or unix:/PATH"
+        )
     if parts.scheme != "http":
         raise ValueError(f"the scheme {parts.scheme!r} is unknown; expected http://HOST:PORT or unix:/PATH")
     if "@" in parts.netloc:
         raise ValueError("a target carries no user name or password; send an Authorization header instead")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError(f"{url!r} has more than host and port; leave the rest out, and see `rewrite` of a route")
+        raise ValueError(
+            f"{url!r} has more than host and port; leave the rest out, and see `rewrite` of a route"
+        )
     match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", parts.netloc)
     if match is None or not match[1]:
         raise ValueError(f"{url!r} names no host; expected http://HOST:PORT or unix:/PATH")
@@ -158,7 +169,9 @@ def _host_pattern(text: str) -> str:
     if WILDCARD.fullmatch(text) is not None:
         return text.lower()
     if "*" in text:
-        raise ValueError(f"{text!r} is not a host pattern; `*` stands for one whole first label, as in *.example.com")
+        raise ValueError(
+            f"{text!r} is not a host pattern; `*` stands for one whole first label, as in *.example.com"
+        )
     if ":" in text and not text.endswith("]"):
         raise ValueError(f"{text!r} names a port; a route matches the host alone")
     _host(text)
@@ -189,21 +202,29 @@ def _cidr(text: str) -> str:
     try:
         network = ip_network(text, strict=False)
     except ValueError:
-        raise ValueError(f"{text!r} is not a network; expected a CIDR such as 10.0.0.0/8 or fd00::/8") from None
+        raise ValueError(
+            f"{text!r} is not a network; expected a CIDR such as 10.0.0.0/8 or fd00::/8"
+        ) from None
     raise ValueError(f"{text!r} has bits set beyond its prefix; did you mean {network}?")
 
 
 def _header_name(text: str) -> str:
     if TOKEN.fullmatch(text) is None:
         raise ValueError(
-            f"{text!r} is not a header name; expected letters, digits and !#$%&'*+-.^_`|~ alone (RFC 9110, 5.6.2)"
+            f"{text!r} is not a header name; expected a token (RFC 9110, 5.6.2), such as X-Tenant"
         )
     return text
 
 
 def _header_value(text: str) -> str:
+<<<<<<< HEAD
+    if any((char < " " and char != "\t") or char == "\x7f" for char in text):
+=======
     if any(char < " " and char != "\t" or char == "\x7f" for char in text):
-        raise ValueError("a header value holds no control characters (RFC 9110, 5.5); expected text on one line")
+>>>>>>> house
+        raise ValueError(
+            "a header value holds no control characters (RFC 9110, 5.5); expected text on one line"
+        )
     if not text.isascii() and max(text) > "\xff":
         raise ValueError("a header value is Latin-1 text (RFC 9110, 5.5); encode what is beyond it")
     if text != text.strip(" \t"):

@@ -1,4 +1,4 @@
-"""JSON (RFC 8259) -> Document. The standard library's own parser says nothing of places and lets duplicate keys pass."""
+"""JSON (RFC 8259) -> Document. The standard library's parser knows no places and lets duplicate keys pass."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ class _Parser:
 
     def document(self) -> Node:
         if not self.peek():
-            raise ConfigError([Problem(self.file, "the file is empty", hint="`tetrapylon init` writes a first one")])
+            raise ConfigError(
+                [Problem(self.file, "the file is empty", hint="`tetrapylon init` writes a first one")]
+            )
         root = self.value()
         if self.peek():
             self.fail("more text after the end of the value", "keep the config in one object")
@@ -68,7 +70,9 @@ class _Parser:
         if found := WORD.match(self.text, self.at):
             self.at = found.end()
             return Node(WORDS[found[0]], mark)
-        self.fail(f"{first!r} begins no value" if first else "the file ends too early", "expected a JSON value")
+        self.fail(
+            f"{first!r} begins no value" if first else "the file ends too early", "expected a JSON value"
+        )
 
     def string(self) -> str:
         try:
@@ -101,7 +105,11 @@ class _Parser:
             first = self.peek()
             if first != '"':
                 self.fail(
-                    "a comma before `}`" if first == "}" else f"{first!r} begins no key" if first else "the file ends too early",
+                    "a comma before `}`"
+                    if first == "}"
+                    else f"{first!r} begins no key"
+                    if first
+                    else "the file ends too early",
                     "expected a key in double quotes",
                 )
             where, start = self.mark(), self.at
@@ -109,7 +117,9 @@ class _Parser:
             if key in keys:
                 self.at = start
                 line, column = keys[key]
-                self.fail(f"the key {key!r} stands here twice", f"the first is at line {line}, column {column}")
+                self.fail(
+                    f"the key {key!r} stands here twice", f"the first is at line {line}, column {column}"
+                )
             if self.peek() != ":":
                 self.fail("no colon after the key", "expected `:`")
             self.at += 1
@@ -122,7 +132,10 @@ class _Parser:
         """Whether the list or object ends here, rather than going on after a comma."""
         char = self.peek()
         if char not in (end, ","):
-            self.fail(f"{char!r} where the value has ended" if char else "the file ends too early", f"expected `,` or `{end}`")
+            self.fail(
+                f"{char!r} where the value has ended" if char else "the file ends too early",
+                f"expected `,` or `{end}`",
+            )
         self.at += 1
         return char == end
 

@@ -1,4 +1,4 @@
-"""TOML -> Document. `tomllib` gives the values; a second pass over the text, known to be valid by then, the places."""
+"""TOML -> Document. `tomllib` gives the values, a second pass over the text, valid by then, the places."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def parse(text: str, file: str) -> Document:
         message, line, column = _where(str(error), text)
         raise ConfigError([Problem(file, f"not TOML: {message}", line=line, column=column)]) from None
     except RecursionError:
-        raise ConfigError([Problem(file, f"nested deeper than {DEEPEST} levels", hint="flatten it")]) from None
+        raise ConfigError(
+            [Problem(file, f"nested deeper than {DEEPEST} levels", hint="flatten it")]
+        ) from None
     if not values:
         raise ConfigError([Problem(file, "the file is empty", hint="`tetrapylon init` writes a first one")])
     root = _tree(values, file, 0)

@@ -50,7 +50,9 @@ class _Composer:
             self.next()  # the stream's start
             event = self.next()
             if type(event) is yaml.StreamEndEvent:
-                raise ConfigError([Problem(self.file, "the file is empty", hint="`tetrapylon init` writes a first one")])
+                raise ConfigError(
+                    [Problem(self.file, "the file is empty", hint="`tetrapylon init` writes a first one")]
+                )
             root = self.node(self.next())
             self.next()  # the document's end
             event = self.next()
@@ -67,6 +69,8 @@ class _Composer:
         self.seen += 1
         start = event.start_mark
         mark = (start.line + 1, start.column + 1)
+        if kind is yaml.ScalarEvent and event.anchor is None:
+            return Node(self.scalar(event, mark), mark)
         if event.anchor is not None:
             self.anchors[event.anchor] = None  # unfinished: an alias to it from inside would never end
         before, peak, self.peak = self.seen, self.peak, self.depth
@@ -91,7 +95,11 @@ class _Composer:
 
     def alias(self, event: Any) -> Node:
         if event.anchor not in self.anchors:
-            self.fail(f"the alias *{event.anchor} has no anchor", f"put &{event.anchor} before a value above", _mark(event))
+            self.fail(
+                f"the alias *{event.anchor} has no anchor",
+                f"put &{event.anchor} before a value above",
+                _mark(event),
+            )
         anchor = self.anchors[event.anchor]
         if anchor is None:
             self.fail(f"the alias *{event.anchor} stands within its own anchor", "leave it out", _mark(event))
@@ -127,7 +135,12 @@ class _Composer:
         merged: list[Node] = []
         while type(event := self.next()) is not yaml.MappingEndEvent:
             where = _mark(event)
-            if type(event) is yaml.ScalarEvent and event.tag is None and event.implicit[0] and event.value == "<<":
+            if (
+                type(event) is yaml.ScalarEvent
+                and event.tag is None
+                and event.implicit[0]
+                and event.value == "<<"
+            ):
                 merged += self.merge(self.node(self.next()), where)
                 continue
             key = self.node(event).value
@@ -136,7 +149,11 @@ class _Composer:
                 self.fail(f"the key {shown} is not a string", "put it in quotes", where)
             if key in keys:
                 line, column = keys[key]
-                self.fail(f"the key {key!r} stands here twice", f"the first is at line {line}, column {column}", where)
+                self.fail(
+                    f"the key {key!r} stands here twice",
+                    f"the first is at line {line}, column {column}",
+                    where,
+                )
             keys[key] = where
             values[key] = self.node(self.next())
         # Merge keys (YAML 1.1): what the mapping itself says wins, then the first source that has the key.
@@ -164,7 +181,9 @@ class _Composer:
         if isinstance(position, int):
             before = self.text.encode()[:position].decode(errors="ignore")
             line = before.count("\n") + 1
-            self.fail(f"not YAML: {getattr(error, 'reason', error)}", "", (line, len(before) - before.rfind("\n")))
+            self.fail(
+                f"not YAML: {getattr(error, 'reason', error)}", "", (line, len(before) - before.rfind("\n"))
+            )
         raise ConfigError([Problem(self.file, f"not YAML: {error}")])
 
     def fail(self, message: str, hint: str, mark: Mark) -> NoReturn:

@@ -322,7 +322,9 @@ class Section(Shape):
 
     def complete(self, fields: Iterable[Field]) -> None:
         self.fields = {field.name: field for field in fields}
-        self.required = tuple(name for name, field in self.fields.items() if field.default is msgspec.NODEFAULT)
+        self.required = tuple(
+            name for name, field in self.fields.items() if field.default is msgspec.NODEFAULT
+        )
         if self.shorthand:
             self.expected = self.fields[self.shorthand].shape.expected + ", or a mapping"
 
@@ -365,11 +367,19 @@ class Section(Shape):
 
     def unknown(self, name: str, path: Path, report: Report) -> None:
         if name in self.later:
-            report.add((*path, name), f"`{name}` is not supported by version {VERSION}", "leave it out", key=True)
+            report.add(
+                (*path, name), f"`{name}` is not supported by version {VERSION}", "leave it out", key=True
+            )
             return
         close = nearest(name, self.fields)
         names = sorted(self.fields)
-        hint = f"did you mean `{close}`?" if close else f"expected one of {', '.join(names)}" if names else "expected none"
+        hint = (
+            f"did you mean `{close}`?"
+            if close
+            else f"expected one of {', '.join(names)}"
+            if names
+            else "expected none"
+        )
         report.add((*path, name), "unknown key", hint, key=True)
 
     def misspelt(self, name: str, given: dict[str, Node]) -> bool:
@@ -410,7 +420,7 @@ def parse(scalar: Scalar, node: Node, path: Path, report: Report) -> Any:
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that `name` is most likely meant to be, or ""."""
     plain = name.lower().replace("-", "_")
-    folded = {}
+    folded: dict[str, str] = {}
     for candidate in known:
         folded.setdefault(candidate.lower().replace("-", "_"), candidate)
     if plain in folded:

@@ -8,7 +8,18 @@ from typing import Any
 
 from tetrapylon.errors import ConfigError, Problem
 
-__all__ = ["DEEPEST", "LARGEST", "UNKNOWN", "Document", "Mark", "Node", "Path", "Report", "render_path", "scalar"]
+__all__ = [
+    "DEEPEST",
+    "LARGEST",
+    "UNKNOWN",
+    "Document",
+    "Mark",
+    "Node",
+    "Path",
+    "Report",
+    "render_path",
+    "scalar",
+]
 
 Mark = tuple[int, int]
 """Line and column, both from 1."""
@@ -58,12 +69,10 @@ class Document:
         node = self.root
         for step in path:
             value = node.value
-            if isinstance(value, dict) and step in value:
-                node = value[step]
-            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-                node = value[step]
-            else:
+            steps = value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)
+            if step not in steps:
                 break
+            node = value[step]
         return node
 
     def place(self, path: Path, *, key: bool = False) -> Mark | None:
@@ -88,9 +97,7 @@ class Report:
         """Notes that the value (or with `key`, the key) at `path` is wrong."""
         line, column = self.document.place(path, key=key) or (None, None)
         self.problems.append(
-            Problem(
-                self.document.file, message, line=line, column=column, path=render_path(path), hint=hint
-            )
+            Problem(self.document.file, message, line=line, column=column, path=render_path(path), hint=hint)
         )
         if key and path:
             self._refused.add(path[:-1])
@@ -131,7 +138,9 @@ def render_path(path: Path) -> str:
 
 
 INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+FLOAT = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
 WORDS: Mapping[str, bool | None] = {
     "": None,
     "~": None,

@@ -1,4 +1,4 @@
-"""Quantities as people write them: durations, sizes, rates and shares, and the field types made of them (leaf)."""
+"""Durations, sizes, rates and shares as people write them, and the field types made of them (leaf)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
-LARGEST = 2**53
+LARGEST = 2**50
 SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)?(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$"
 SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
 # What people write for binary multiples elsewhere: nginx's k and m, Kubernetes' Ki and Mi, lower case.
@@ -86,7 +86,12 @@ def format_duration(seconds: float) -> str:
     for unit in ("d", "h", "m", "s"):
         if seconds >= SECONDS[unit] and (seconds / SECONDS[unit]).is_integer():
             return f"{seconds / SECONDS[unit]:.0f}{unit}"
-    return f"{seconds:g}s" if seconds == 0 or seconds >= 1 else f"{round(seconds * 1000, 6):g}ms"
+    return f"{_decimal(seconds)}s" if seconds == 0 or seconds >= 1 else f"{_decimal(seconds * 1000)}ms"
+
+
+def _decimal(number: float) -> str:
+    """Without exponent and needless zeros."""
+    return f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 def size(text: str) -> int:
@@ -124,7 +129,9 @@ def rate(text: str) -> float:
     """Events a second in `text`, such as `100/s` or `6000/m`. Raises ValueError."""
     found = RATE.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is not a rate; expected a number per unit of time, such as 100/s or 6000/m")
+        raise ValueError(
+            f"{text!r} is not a rate; expected a number per unit of time, such as 100/s or 6000/m"
+        )
     return float(found[1]) / SECONDS[found[2]]
 
 
@@ -134,14 +141,16 @@ def format_rate(per_second: float) -> str:
         count = round(per_second * SECONDS[unit], 6)
         if count.is_integer():
             return f"{count:.0f}/{unit}"
-    return f"{per_second:g}/s"
+    return f"{_decimal(per_second)}/s"
 
 
 def share(text: str) -> float:
     """The fraction, 0 to 1, in `text`, such as `20%`. Raises ValueError."""
     found = SHARE.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is not a share; expected a percentage such as 20%, or a number from 0 to 1")
+        raise ValueError(
+            f"{text!r} is not a share; expected a percentage such as 20%, or a number from 0 to 1"
+        )
     fraction = float(found[1]) / 100
     if fraction > 1:
         raise ValueError(f"{text!r} is more than the whole; expected at most 100%")
@@ -150,7 +159,7 @@ def share(text: str) -> float:
 
 def format_share(fraction: float) -> str:
     """Text that `share` reads back as `fraction`."""
-    return f"{round(fraction * 100, 6):g}%"
+    return f"{_decimal(fraction * 100)}%"
 
 
 def _quantity(scalar: Scalar) -> Meta:

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path as FilePath
 from typing import Any
 
 import msgspec
 
-from tetrapylon.config.model import Config
+from tetrapylon.config.model import Config, Listener
 from tetrapylon.config.tree import Document, Node, Report
 from tetrapylon.errors import ConfigError, Problem
 
-__all__ = ["decode", "encode", "load", "loads", "validate"]
+__all__ = ["load", "loads", "override", "validate"]
 
 FORMATS = {".yaml": "read_yaml", ".yml": "read_yaml", ".toml": "read_toml", ".json": "read_json"}
 EXPECTED = "expected a .yaml, .toml or .json file, or MODULE:ATTRIBUTE"
 ATTRIBUTE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 # A config of 100,000 routes takes about 10 MiB.
 LARGEST_FILE = 256 * 2**20
-
-_decoder = msgspec.msgpack.Decoder(Config)
 
 
 def load(source: str) -> Config:
@@ -40,7 +38,9 @@ def load(source: str) -> Config:
 def loads(text: str, source: str) -> Config:
     """As `load`, of the text of a file called `source`, whose ending names its format."""
     # Each format is imported when met: YAML alone takes 20 ms.
-    parse: Callable[[str, str], Document] = import_module(f"{__package__}.{FORMATS[FilePath(source).suffix]}").parse
+    parse: Callable[[str, str], Document] = import_module(
+        f"{__package__}.{FORMATS[FilePath(source).suffix]}"
+    ).parse
     document = parse(text, source)
     report = Report(document)
     if "${" in text:
@@ -59,14 +59,23 @@ def validate(config: Config, source: str = "config") -> Config:
     return _read(Report(Document(source, _native(values), native=True)))
 
 
-def encode(config: Config) -> bytes:
-    """A checked config for another process, which needs no parser to `decode` it."""
-    return msgspec.msgpack.encode(config)
+def override(config: Config, *, listen: Sequence[str] = (), workers: int | None = None) -> Config:
+    """A checked config with what the command line says in place of its own, where that is not empty.
 
-
-def decode(data: bytes) -> Config:
-    """What `encode` took."""
-    return _decoder.decode(data)
+    Raises ConfigError.
+    """
+    if not listen and workers is None:
+        return config
+    server = config.server
+    if listen:
+        server = msgspec.structs.replace(
+            server, listen=tuple(Listener(address=address) for address in listen)
+        )
+    if workers is not None:
+        server = msgspec.structs.replace(server, workers=workers)
+    # The routes were checked already; only what was replaced, and what it may clash with, needs a look.
+    checked = validate(Config(server=server, admin=config.admin), "the command line")
+    return msgspec.structs.replace(config, server=checked.server)
 
 
 def _read(report: Report) -> Config:
@@ -80,7 +89,9 @@ def _read(report: Report) -> Config:
         raise ConfigError(report.problems)
     config: Config = section(Config).read(document.root, (), report)
     routes = tuple(
-        msgspec.structs.replace(route, at=_at(document, index)) if isinstance(route, msgspec.Struct) else route
+        msgspec.structs.replace(route, at=_at(document, index))
+        if isinstance(route, msgspec.Struct)
+        else route
         for index, route in enumerate(config.routes)
     )
     config = msgspec.structs.replace(config, routes=routes)
@@ -143,7 +154,7 @@ def _attribute(source: str) -> Config:
         raise ConfigError([Problem(source, _raised(module, error))]) from error
     except ConfigError:
         raise
-    except Exception as error:  # noqa: BLE001 (whatever the user's module raises is a problem of the config)
+    except (Exception, SystemExit) as error:  # whatever the user's module raises is a problem of the config
         raise ConfigError([Problem(source, _raised(module, error))]) from error
     for name in attribute.split("."):
         try:
@@ -156,7 +167,7 @@ def _attribute(source: str) -> Config:
     return value
 
 
-def _raised(module: str, error: Exception) -> str:
+def _raised(module: str, error: BaseException) -> str:
     import traceback
 
     frame = traceback.extract_tb(error.__traceback__)[-1]
