@@ -17,11 +17,12 @@ class Unavailable(Exception):
     """Something that the experiment needs is missing; says what to install."""
 
 
-def call(*command: str | Path, **environment: str) -> str:
+def call(*command: str | Path, cwd: Path | None = None, **environment: str) -> str:
     """Runs a command and returns what it said. Raises Unavailable with that when it fails."""
     done = subprocess.run(
         command,
         env={**os.environ, **environment},
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
