@@ -49,7 +49,7 @@ def test_a_gateway_is_stopped_with_all_its_processes(tools: Path, upstream: Upst
 
 def test_a_gateway_that_exits_is_quoted(upstream: Upstream, tmp_path: Path) -> None:
     failing = peer("import sys; sys.exit('no such port today')")
-    with pytest.raises(RuntimeError, match="no answer after .*no such port today"):
+    with pytest.raises(RuntimeError, match=r"(?s)no answer after .*no such port today"):
         Gateway(failing, Path(sys.executable), upstream.port, tmp_path)
 
 
