@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,9 @@ def test_a_gateway_is_stopped_with_all_its_processes(tools: Path, upstream: Upst
         assert len(pids) == 2
         assert gateway.start_seconds > 0
         assert 0 < memory(pids).pss <= memory(pids).rss
-    assert not any(alive(pid) for pid in pids)
+    deadline = time.monotonic() + 5
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < deadline, "a killed process goes at its next turn, not at once"
 
 
 def test_a_gateway_that_exits_is_quoted(upstream: Upstream, tmp_path: Path) -> None:
