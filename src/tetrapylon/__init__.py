@@ -60,15 +60,17 @@ __all__ = [
 _MODULES = {"Router": "_core.route"} | dict.fromkeys(("ConfigError", "Problem", "TetrapylonError"), "errors")
 
 
-def __getattr__(name: str) -> Any:
-    # Imported when asked for: `import tetrapylon` is on the way to every verb of the command line.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:
 
-    value = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'config.model')}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        # Imported when asked for: `import tetrapylon` is on the way to every verb of the command line.
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'config.model')}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

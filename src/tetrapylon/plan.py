@@ -47,7 +47,7 @@ def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
     os.close(writer)
     # What the children share, imported while the config is read.
     from tetrapylon import compile, control, worker  # noqa: F401
-    from tetrapylon.config.load import decode
+    from tetrapylon.config import decode
 
     with open(reader, "rb") as pipe:
         encoded = pipe.read()
@@ -72,9 +72,12 @@ def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
 
 def _read_config(source: str, reader: int, writer: int) -> int:
     os.close(reader)
-    from tetrapylon.config.load import encode, load
+    from tetrapylon.config import encode, load
+    from tetrapylon.resolve import check_names
 
-    encoded = encode(load(source))
+    config = load(source)
+    check_names(config, source)
+    encoded = encode(config)
     with open(writer, "wb") as pipe:
         pipe.write(encoded)
     return 0

@@ -57,7 +57,7 @@ def main(config: bytes, context: Context) -> int:
     Returns the exit status. Raises TetrapylonError where the config cannot be compiled.
     """
     from tetrapylon import compile
-    from tetrapylon.config.load import decode
+    from tetrapylon.config import decode
 
     settings = decode(config)
     return serve(
@@ -158,7 +158,7 @@ def _tell_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 
 
 def _run_alone(source: str) -> int:
-    from tetrapylon.config.load import encode, load
+    from tetrapylon.config import encode, load
     from tetrapylon.sockets import open_listeners
 
     config = load(source)

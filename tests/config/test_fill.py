@@ -72,7 +72,8 @@ def test_numbers_may_come_from_the_environment(
     texts = {
         "yaml": "server: {workers: '${WORKERS}', limits: {headers: '${WORKERS}', body: '${TOTAL}'}}",
         "toml": "[server]\nworkers='${WORKERS}'\nlimits={headers='${WORKERS}', body='${TOTAL}'}",
-        "json": '{"server": {"workers": "${WORKERS}", "limits": {"headers": "${WORKERS}", "body": "${TOTAL}"}}}',
+        "json": '{"server": {"workers": "${WORKERS}", '
+        '"limits": {"headers": "${WORKERS}", "body": "${TOTAL}"}}}',
     }
     path = folder / f"gateway.{suffix}"
     path.write_text(texts[suffix])

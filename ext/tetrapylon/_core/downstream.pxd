@@ -12,6 +12,7 @@ from tetrapylon._core.wire cimport Framing
 cdef class Gateway(Pipeline):
     # The pipeline with its listeners and client connections.
     cdef list listeners
+    cdef tuple closing
     cdef DownstreamConnection newest    # of the list of open connections
     cdef readonly Py_ssize_t connections
 

@@ -58,8 +58,10 @@ cdef double ACCEPT_PAUSE = 0.1  # s
 
 
 cdef class Gateway(Pipeline):
-    def __init__(self, *args, **kwargs):
+    def __init__(self, Reactor reactor, Snapshot snapshot, slab, log=None, *, closing=()):
+        """`closing`: what is closed with the gateway."""
         self.listeners = []
+        self.closing = tuple(closing)
 
     def listen(self, sock not None):
         """Accept connections from a listening, non-blocking socket; its descriptor stays the caller's."""
@@ -87,6 +89,7 @@ cdef class Gateway(Pipeline):
         self.draining = True
         self.reactor.enter()
         for listener in self.listeners:
+            (<Listener>listener).ready(EPOLLIN)     # the connections that are queued already
             self.reactor.close_handle(<Handle>listener, True)
         self.listeners.clear()
         while connection is not None:
@@ -103,6 +106,14 @@ cdef class Gateway(Pipeline):
         while self.newest is not None:
             self.newest.cut()
         self.reactor.leave()
+        for each in self.closing:
+            each.close()
+        self.reactor.close()
+
+    def reopen_logs(self):
+        """Open log files anew by name, after they were moved away."""
+        if self.log is not None:
+            self.log.reopen()
 
     @property
     def active(self):

@@ -121,6 +121,7 @@ cdef class Exchange(Timed):
     cdef uint32_t asked_length          # and that of its path; a rewrite changes request.target alone
     cdef uint32_t path_length
     cdef uint32_t generation            # counts the uses of this object: what a late caller holds is stale
+    cdef object tunnel                  # what it has become after an upgrade
     cdef object attempt                 # the destination's own record, if it needs one
     cdef bytes upstream_name
 

@@ -143,6 +143,7 @@ cdef void release(Exchange x) noexcept:
     x.plan = None
     x.peer = None
     x.attempt = None
+    x.tunnel = None
     x.answer = None
     x.upstream_name = None
     x.next_waiting = None

@@ -54,6 +54,7 @@ cdef class Parser:
     cdef int settle(self) noexcept      # head complete: classify its lines, derive its framing; -1 refuses it
     cdef void message_over(self) noexcept
     cdef void begin(self) noexcept
+    cdef uint32_t room(self) noexcept
     cdef Event over_limits(self) noexcept
     cdef int refuse(self, const char* why) noexcept
     cdef int read_length(self, const char* value, uint32_t n) noexcept

@@ -38,6 +38,7 @@ cdef extern from "llhttp_abi.h":
 
 cdef enum:
     NAME_MAX = 65535
+    REQUEST_LINE = 32       # a method, HTTP/1.1 and the separators
 
 
 cdef class Limits:
@@ -75,11 +76,15 @@ cdef class Parser:
         self.head_seen = 0
         head_reset(self.head)
 
+    cdef uint32_t room(self) noexcept:
+        """Bytes that the head may have as far as it is known: its fields within the limit, behind a request line."""
+        return self.limits.head + self.head.target_length + REQUEST_LINE
+
     cdef Event over_limits(self) noexcept:
         """The event that refuses the head as far as it has come, or MORE."""
         if self.head.target_length > self.limits.target:
             return TARGET_TOO_LONG
-        if self.head_seen > self.limits.head or self.head.count > self.limits.headers:
+        if self.head_seen > self.room() or self.head.count > self.limits.headers:
             return HEAD_TOO_LARGE
         if self.has_trailers and self.trailers.count > self.limits.headers:
             return HEAD_TOO_LARGE
@@ -296,8 +301,8 @@ cdef class LlhttpParser(Parser):
 
     cdef Event keep_partial(self, size_t n) noexcept:
         """The bytes end inside a head: copy what there is of it."""
-        if self.kept + n > self.limits.head:
-            self.head_seen = self.limits.head + 1
+        if self.kept + n > self.room():
+            self.head_seen = self.room() + 1
             return self.over_limits()
         if head_append(self.head, self.base, n) < 0:
             return HEAD_TOO_LARGE
@@ -381,7 +386,7 @@ cdef class LlhttpParser(Parser):
     cdef int on_headers_complete(self) noexcept:
         cdef Head* head = self.head
         cdef size_t n = self.span_end - self.base
-        if self.kept + n > self.limits.head:
+        if self.kept + n > self.room():
             self.stopped = HEAD_TOO_LARGE
             return -1
         if head_append(head, self.base, n) < 0:
@@ -519,7 +524,7 @@ cdef class ApiParser(Parser):
                     slice_n = newline + 1 - (data + self.consumed)
             if not self.head_done:
                 self.head_seen += <uint32_t>slice_n
-                if self.head_seen > self.limits.head:
+                if self.head_seen > self.limits.head + self.limits.target + REQUEST_LINE:
                     return self.over_limits() or HEAD_TOO_LARGE
             event = self.feed(data + self.consumed, slice_n)
             self.consumed += slice_n

@@ -1,6 +1,7 @@
 # The path: its one spelling, and the types of its parameters.
 #
-# Normalising leaves one spelling for every path, so that what is matched, limited, logged and forwarded is the same.
+# Normalising leaves one spelling for every path, so that what is matched, limited, logged and forwarded is
+# the same.
 
 from libc.string cimport memcmp
 
@@ -18,8 +19,9 @@ cpdef enum PathCode:
 cdef enum:
     PATH_GROWTH = 3
 
-# `src` is the path alone, without the query. PATH_NORMAL leaves `dst` and `dst_n` untouched; PATH_REWRITTEN has written
-# `dst_n` bytes (`dst` holds PATH_GROWTH * n); below zero the path is refused and `reason` says why.
+# `src` is the path alone, without the query. PATH_NORMAL leaves `dst` and `dst_n` untouched; PATH_REWRITTEN
+# has written `dst_n` bytes (`dst` holds PATH_GROWTH * n); below zero the path is refused and `reason` says
+# why.
 cdef int normalise(const char* src, Py_ssize_t n, char* dst, Py_ssize_t* dst_n) noexcept nogil
 
 cdef bint is_normal(const char* src, Py_ssize_t n) noexcept nogil

@@ -52,8 +52,8 @@ cdef inline int refusal(uint8_t kind) noexcept nogil:
     return PATH_BACKSLASH if kind == REFUSE_BACKSLASH else PATH_BAD_CHARACTER
 
 
-# Length of the segment at `s` if it starts with one or two dots that make it special ("." and "..", alone or before
-# a ";"), else 0.
+# Length of the segment at `s` if it starts with one or two dots that make it special ("." and "..", alone
+# or before a ";"), else 0.
 cdef inline Py_ssize_t dots(const uint8_t* s, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i = 0
     while i < n and i < 3 and s[i] == c".":
@@ -115,8 +115,9 @@ cdef int normalise(const char* source, Py_ssize_t n, char* target, Py_ssize_t* d
         elif kind == SLASH:
             length = out - segment
             if length and dst[segment] == c".":
-                # RFC 3986 5.2.4, with a floor at the root. "..;x" is a segment of its own in the RFC and ".." in
-                # servers that strip parameters first: two readings, so it is refused.
+                # RFC 3986 5.2.4, with a floor at the root. "..;x" is a segment of its own
+                # in the RFC and ".." in servers that strip parameters first: two readings,
+                # so it is refused.
                 length = dots(dst + segment, length)
                 if length and length < out - segment:
                     return PATH_DOT_PARAMETERS

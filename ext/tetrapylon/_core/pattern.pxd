@@ -1,4 +1,5 @@
-# What a route asks of a request: the grammar of its path, host, methods and headers. A leaf, used when a table is built.
+# What a route asks of a request: the grammar of its path, host, methods and headers. A leaf, used when a
+# table is built.
 
 cdef class Pattern:
     cdef bytes key           # see trie.pxd, Marker
@@ -9,6 +10,3 @@ cdef Pattern parse_path(object path)
 cdef str parse_host(object host)
 cdef tuple parse_methods(object methods)
 cdef dict parse_headers(object headers)
-
-# Lower case, without port and final dot: what a request's host is compared by.
-cdef str bare_host(str host)

@@ -3,8 +3,9 @@ import re
 
 from tetrapylon._core.path import BadPath, normalise_path
 
+from tetrapylon._core.pack cimport MARK_INT, MARK_PLAIN, MARK_REST, MARK_UUID, MAX_KEY
 from tetrapylon._core.path cimport is_normal
-from tetrapylon._core.trie cimport MARK_INT, MARK_PLAIN, MARK_REST, MARK_UUID, MAX_HOST, MAX_KEY, MAX_PARAMS, MAX_SEGMENTS
+from tetrapylon._core.trie cimport MAX_HOST, MAX_PARAMS, MAX_SEGMENTS
 
 cdef dict MARKS = {
     "int": (b"\0" + bytes([MARK_INT]), "int"),
@@ -17,7 +18,9 @@ cdef object TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 cdef object LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?").fullmatch
 cdef object ADDRESS6 = re.compile(r"\[[0-9a-f:.]+\]").fullmatch
 # RFC 9110 5.5: a field value has no controls, and white space around it is not part of it.
-cdef object FIELD_VALUE = re.compile(r"([\x21-\x7e\x80-\xff]([\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?").fullmatch
+cdef object FIELD_VALUE = re.compile(
+    r"([\x21-\x7e\x80-\xff]([\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?"
+).fullmatch
 
 
 class RouteError(ValueError):
@@ -75,8 +78,8 @@ cdef Pattern parse_path(object path):
 cdef tuple parameter(str path, str segment):
     inner = segment[1:-1]
     if not (segment.startswith("{") and segment.endswith("}")) or "{" in inner or "}" in inner:
-        raise bad_path(path, f"{segment!r} is neither a literal nor one parameter: a parameter is a whole segment, "
-                             "as in '/{name}/'; a literal brace is written %7B or %7D")
+        raise bad_path(path, f"{segment!r} is neither a literal nor one parameter: a parameter is a whole "
+                             "segment, as in '/{name}/'; a literal brace is written %7B or %7D")
     name, colon, kind = inner.partition(":")
     if not name.isidentifier():
         raise bad_path(path, f"{name!r} in {segment} is not a name: expected letters, digits and '_'")
@@ -95,7 +98,8 @@ cdef bytes literal(str path, str segment, bint is_last):
         raise bad_path(path, f"{segment!r} can never match; a parameter is written {{name}} or {{name:int}}")
     if not segment:
         if not is_last:
-            raise bad_path(path, "it can never match: repeated slashes are merged before matching; write one '/'")
+            raise bad_path(path, "it can never match: repeated slashes are merged before matching; "
+                                 "write one '/'")
         return b"\0"
     if is_normal(raw, len(raw)):
         return b"\0" + raw[1:]
@@ -168,13 +172,9 @@ cdef dict parse_headers(object headers):
         if lower == "host":
             raise RouteError("header 'Host': write host instead", "headers")
         if not FIELD_VALUE(value):
-            raise RouteError(f"header {name!r}: it can never match: {value!r} has control characters, white space "
-                             "around it or characters beyond Latin-1", "headers")
+            raise RouteError(f"header {name!r}: it can never match: {value!r} has control characters, white "
+                             "space around it or characters beyond Latin-1", "headers")
+        if max(len(name), len(value)) > MAX_KEY:
+            raise RouteError(f"header {name[:40]!r}: longer than {MAX_KEY} characters", "headers")
         conditions[lower] = value
     return conditions
-
-
-cdef str bare_host(str host):
-    cdef str name = host.lower()
-    name = name.partition("]")[0] + "]" if name.startswith("[") else name.partition(":")[0]
-    return name[:-1] if name.endswith(".") else name

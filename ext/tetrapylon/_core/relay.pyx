@@ -42,6 +42,7 @@ cdef class Tunnel:
         self.downstream.part(downstream, self.reactor, self.idle)
         self.upstream.part(upstream, self.reactor, self.idle)
         self.exchange = None
+        x.tunnel = None
         x.stages.finish(x)
 
 

@@ -1,11 +1,12 @@
 # The route room: which route takes a request, by path, host, headers and method.
 #
-# Per request: normalise the path (path.pxd), then Router.find. No Python object is made, nothing is allocated, and
-# any number of threads may look up at once.
+# Per request: normalise the path (path.pxd), then Router.find. No Python object is made, nothing is
+# allocated, and any number of threads may look up at once.
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from tetrapylon._core.trie cimport Key, Match, Span, Trie, header_lookup
+from tetrapylon._core.pack cimport Key
+from tetrapylon._core.trie cimport Match, Span, Trie, header_lookup
 
 
 cpdef enum Outcome:
@@ -36,8 +37,8 @@ cdef class Router:
     cdef Trie trie
     cdef list customs                # methods that are not in the standard set, as bytes
 
-    # `path` is normal and without query; `host` may carry a port, any case, or be empty. `lookup` may be NULL: then
-    # no header condition holds. Frozen routers only.
+    # `path` is normal and without query; `host` may carry a port, any case, or be empty. `lookup` may
+    # be NULL: then no header condition holds. Frozen routers only.
     cdef int find(self, const char* method, Py_ssize_t method_n, const char* host, Py_ssize_t host_n,
                   const char* path, Py_ssize_t path_n, header_lookup lookup, void* ctx, Match* out) noexcept
 
@@ -50,3 +51,4 @@ cdef class Router:
     cdef int fill(self, Key* keys) except -1
     cdef list conflicts(self, const Key* keys, uint32_t n)
     cdef tuple names(self, uint64_t allowed)
+    cdef int require_frozen(self) except -1

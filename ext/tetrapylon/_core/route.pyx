@@ -7,14 +7,15 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memset
 
-from tetrapylon._core.path import BadPath, normalise_path
+from tetrapylon._core.explain import explain as explain_routes
+from tetrapylon._core.path import normalise_path
 from tetrapylon._core.pattern import RouteError
 
+from tetrapylon._core.pack cimport MARK_REST, Key, add_headers, add_hosts, pack, sort
 from tetrapylon._core.path cimport decode
-from tetrapylon._core.pattern cimport Pattern, bare_host, parse_headers, parse_host, parse_methods, parse_path
+from tetrapylon._core.pattern cimport Pattern, parse_headers, parse_host, parse_methods, parse_path
 from tetrapylon._core.trie cimport (
-    ANY_METHOD, METHOD_BITS, OTHER_METHOD, Key, Match, Query, Span, add_headers, add_hosts, header_lookup, pack,
-    release, sort, walk,
+    ANY_METHOD, METHOD_BITS, OTHER_METHOD, Match, Query, header_lookup, release, walk,
 )
 
 # Bits 0 to 7. CONNECT names no path (RFC 9110 9.3.6).
@@ -43,11 +44,9 @@ cdef class Conflict:
         self.first = first
         self.second = second
         same = first.methods == second.methods and first.headers == second.headers
-        self.message = (
-            f"{first} and {second} " + ("match the same requests; remove one" if same else
-            "are equally specific and can match the same request")
-            + ", or tell them apart by path, host, headers or methods"
-        )
+        fault = "match the same requests; remove one, or" if same else \
+            "are equally specific, and a request can match both;"
+        self.message = f"{first} and {second} {fault} tell them apart by path, host, headers or methods"
 
 
 cdef class Route:
@@ -64,8 +63,17 @@ cdef class Route:
     def __repr__(self):
         return f"<{self}>"
 
-    # Among routes of one path and host: more header conditions first, then more that name a value, then named methods
-    # before any, then HEAD named before HEAD by way of GET.
+    @property
+    def segments(self):
+        names = iter(self.params)
+        kinds = iter(self.kinds)
+        return tuple([
+            (next(kinds), next(names)) if text and text[0] <= MARK_REST else ("literal", text.decode("ascii"))
+            for text in self.key[1:].split(b"\0")
+        ])
+
+    # Among routes of one path and host: more header conditions first, then more that name a value, then
+    # named methods before any, then HEAD named before HEAD by way of GET.
     cdef uint32_t rank(self) except? 0:
         cdef uint32_t exact = sum(value != "*" for value in self.headers.values())
         return ((0xFFF - len(self.headers)) << 16 | (0xFFF - exact) << 4
@@ -73,7 +81,7 @@ cdef class Route:
 
 
 cdef list conflicts_among(list routes):
-    """The conflicts among routes of one path and host, in order of rank: each route against the first it clashes with.
+    """The conflicts among routes of one path and host: each route against the first it clashes with.
 
     Routes with as many conditions clash when one request can meet all of them and has a method both name.
     """
@@ -85,7 +93,8 @@ cdef list conflicts_among(list routes):
         exact = sum(value != "*" for value in route.headers.values())
         ranks.setdefault((len(route.headers), exact), []).append(route)
     for ranked in ranks.values():
-        # Conditions on the same headers, if not equal, exclude each other; so only those on others need a closer look.
+        # Conditions on the same headers, if not equal, exclude each other; so only those on others
+        # need a closer look.
         shapes = {}
         for route in sorted(ranked, key=index_of):
             shape = tuple([(name, value == "*") for name, value in route.headers.items()])
@@ -115,13 +124,15 @@ cdef bint overlap(Route one, Route other):
         return False
     if one.methods and set(one.methods).isdisjoint(other.methods):
         return False
-    return all(other.headers.get(name, value) in (value, "*") or value == "*" for name, value in one.headers.items())
+    return all(value == "*" or other.headers.get(name, value) in (value, "*")
+               for name, value in one.headers.items())
 
 
 cdef class RouteMatch:
     cdef readonly Route route
     cdef readonly str path
     cdef readonly dict params
+    cdef readonly dict raw_params
     __match_args__ = ("destination", "params")
 
     @property
@@ -150,8 +161,7 @@ cdef bint lookup_in_dict(void* ctx, const char* name, Py_ssize_t n,
     return True
 
 
-cdef object value_of(str kind, str text, Span span):
-    cdef str part = text[span.start:span.start + span.length]
+cdef object value_of(str kind, str part):
     cdef bytes raw
     if kind == "int":
         return int(part)
@@ -159,6 +169,14 @@ cdef object value_of(str kind, str text, Span span):
         return UUID(part)
     raw = part.encode("ascii")
     return decode(raw, len(raw))
+
+
+cdef dict fields_of(headers):
+    """Lower-case names and stripped values; of fields that share a name, the first."""
+    fields = {}
+    for name, value in (headers or {}).items():
+        fields.setdefault(name.lower(), value.strip(" \t"))
+    return fields
 
 
 cdef class Router:
@@ -203,8 +221,8 @@ cdef class Router:
         cdef uint64_t bit = self.method_bit(method, len(method))
         if bit == OTHER_METHOD:
             if FIRST_CUSTOM + len(self.customs) == METHOD_BITS:
-                raise RouteError(f"method {method.decode()!r}: one too many; a router tells "
-                                 f"{METHOD_BITS - FIRST_CUSTOM} methods apart besides the standard ones", "methods")
+                raise RouteError(f"method {method.decode()!r}: one too many; a router tells apart "
+                                 f"{METHOD_BITS - FIRST_CUSTOM} besides the standard ones", "methods")
             self.customs.append(method)
             bit = (<uint64_t> 1) << (FIRST_CUSTOM + len(self.customs) - 1)
         return bit
@@ -266,8 +284,8 @@ cdef class Router:
             add_hosts(&self.trie, list(hosts))
         return 0
 
-    # Only routes of one pattern and host can be equally specific, and sorting has put them side by side: patterns that
-    # differ are told apart by their first differing segment, hosts by being longer.
+    # Only routes of one pattern and host can be equally specific, and sorting has put them side by
+    # side: patterns that differ are told apart by their first differing segment, hosts by being longer.
     cdef list conflicts(self, const Key* keys, uint32_t n):
         cdef list found = []
         cdef uint32_t low = 0, high
@@ -334,16 +352,14 @@ cdef class Router:
         cdef bytes raw_host = host.encode("utf-8", "surrogateescape")
         cdef str normal = normalise_path(path)
         cdef bytes raw_path = normal.encode("ascii")
-        cdef dict fields = {}
+        cdef dict fields = {
+            name.encode("latin-1", "replace"): value.encode("latin-1", "replace")
+            for name, value in fields_of(headers).items()
+        }
         cdef RouteMatch match
         cdef NotAllowed refused
         cdef int outcome
-        if not self.frozen:
-            raise RouteError("freeze the router before matching")
-        if headers:
-            for name, value in headers.items():
-                fields.setdefault(name.lower().encode("latin-1", "replace"),
-                                  value.strip(" \t").encode("latin-1", "replace"))
+        self.require_frozen()
         outcome = self.find(raw_method, len(raw_method), raw_host, len(raw_host), raw_path, len(raw_path),
                             lookup_in_dict, <void*> fields, &found)
         if outcome == NO_ROUTE:
@@ -355,8 +371,29 @@ cdef class Router:
         match = RouteMatch.__new__(RouteMatch)
         match.route = <Route> self.table[found.route]
         match.path = normal
+        match.raw_params = {
+            name: normal[found.params[i].start:found.params[i].start + found.params[i].length]
+            for i, name in enumerate(match.route.params)
+        }
         match.params = {
-            match.route.params[i]: value_of(match.route.kinds[i], normal, found.params[i])
-            for i in range(found.n_params)
+            name: value_of(kind, match.raw_params[name])
+            for name, kind in zip(match.route.params, match.route.kinds)
         }
         return match
+
+    def explain(self, method, path, host="", headers=None, *, limit=10):
+        self.require_frozen()
+        return explain_routes(self.routes, method, normalise_path(path), bare_host(host), fields_of(headers),
+                              limit)
+
+    cdef int require_frozen(self) except -1:
+        if not self.frozen:
+            raise RouteError("the router is still being filled; call freeze() first")
+        return 0
+
+
+cdef str bare_host(str host):
+    """Lower case, without port and final dot: what hosts are compared by."""
+    name = host.lower()
+    name = name.partition("]")[0] + "]" if name.startswith("[") else name.partition(":")[0]
+    return name.removesuffix(".")

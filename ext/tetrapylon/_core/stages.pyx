@@ -13,7 +13,7 @@ from tetrapylon._core.parse cimport Limits
 from tetrapylon._core.path cimport PATH_GROWTH, normalise, path_length
 from tetrapylon._core.policy cimport ANSWER, CONTINUE, Policy, Ticket, Verdict, current
 from tetrapylon._core.reactor cimport Reactor, arm, clock, disarm
-from tetrapylon._core.relay cimport join
+from tetrapylon._core.relay cimport Tunnel, join
 from tetrapylon._core.respond cimport Answer, expand, fault_reject, fault_status, put_problem
 from tetrapylon._core.route cimport Outcome, Router
 from tetrapylon._core.stream cimport Stream
@@ -83,7 +83,7 @@ cdef Answer OPTIONS_ANSWER = Answer(204, headers=[(b"Allow", b"GET, HEAD, POST, 
 
 
 cdef class Pipeline(Stages):
-    def __cinit__(self, Reactor reactor not None, Snapshot snapshot not None, Slab slab not None, log=None):
+    def __cinit__(self, Reactor reactor not None, Snapshot snapshot not None, Slab slab not None, log=None, **_):
         self.reactor = reactor
         self.snapshot = snapshot
         self.slab = slab
@@ -302,7 +302,7 @@ cdef class Pipeline(Stages):
         self.head(x)
         downstream = x.sink.detach(x)
         downstream.write(early, n)
-        join(x, self.reactor, downstream, upstream, x.plan.idle)
+        x.tunnel = join(x, self.reactor, downstream, upstream, x.plan.idle)
 
     # 4. Ways to end without the answer that was asked for.
 
@@ -313,6 +313,9 @@ cdef class Pipeline(Stages):
         if x.over:
             return
         x.fault = fault
+        if x.tunnel is not None:
+            (<Tunnel>x.tunnel).finish()
+            return
         self.counters.rejects[fault_reject(fault)] += 1
         if x.plan is not None:
             x.plan.destination.cancel(x)
@@ -335,6 +338,9 @@ cdef class Pipeline(Stages):
         if x.over:
             return
         x.fault = fault
+        if x.tunnel is not None:
+            (<Tunnel>x.tunnel).finish()
+            return
         if x.plan is not None:
             x.plan.destination.cancel(x)
         x.destination = None

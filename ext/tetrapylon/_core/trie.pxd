@@ -1,6 +1,8 @@
-# The compiled route table: C nodes in one arena, packed once from sorted patterns, read by any number of threads.
+# The compiled route table: C nodes in one arena, packed once from sorted patterns, read by any number of
+# threads.
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 
 cdef enum:
@@ -8,20 +10,12 @@ cdef enum:
     MAX_SEGMENTS = 64
     MAX_HOST = 255
     MAX_LABELS = 128
-    MAX_KEY = 8192
 
 # A method is one bit. The last one stands for every method that no route names.
 cdef enum:
     METHOD_BITS = 63
 cdef uint64_t ANY_METHOD
 cdef uint64_t OTHER_METHOD
-
-# How a pattern becomes a key: each segment is NUL and its text, or NUL and one of these. Keys sort segment by segment.
-cdef enum Marker:
-    MARK_INT = 1
-    MARK_UUID = 2
-    MARK_PLAIN = 3
-    MARK_REST = 4
 
 # Finds the first field called `name` (lower case) of the request; false when there is none.
 ctypedef bint (*header_lookup)(void* ctx, const char* name, Py_ssize_t n,
@@ -44,16 +38,60 @@ cdef struct Arena:
     size_t used
     size_t size
 
-# One route, as the packer wants it.
-cdef struct Key:
-    const char* text         # borrowed
-    uint32_t length
-    uint32_t route
-    uint32_t host            # id from add_host, 0 for any host
-    uint32_t headers         # offset from add_headers, 0 for none
-    uint32_t rank            # among routes of one pattern and host: lower goes first
+# Offsets count units of the arena; 0 is nothing.
+cdef enum:
+    UNIT = 8
+    PRESENT = 0xFFFF
+
+# A node stands where whole segments have been consumed. Routes are numbered in the order of their sorted
+# keys, and a node counts from its first one: what it holds does not depend on where it stands. So equal
+# subtrees are stored once (the same few resources under ten thousand services), and the part of the table
+# that a request touches stays in cache.
+cdef struct Link:
+    uint32_t child           # a Node
+    uint32_t base            # the child's first route, counted from the node's
+
+cdef struct Node:
+    Link int_child
+    Link uuid_child
+    Link plain_child
+    Link rest_child
+    uint32_t literals        # an Edge, or a hash table of Slots
+    uint32_t fanout          # 0 no literal child, 1 one, else log2 of the slots
+    uint32_t rules           # of the routes that end here and take any host
+    uint32_t hosts           # HostRules of those that name one
+
+# The way to a literal child: one or more whole segments, each with its leading slash; the text follows.
+cdef struct Edge:
+    Link to
+    uint32_t text_n
+
+cdef struct Slot:
+    uint32_t tag
+    uint32_t edge
+
+# What ends a pattern. Rules stand in order of precedence.
+cdef struct Rule:
     uint64_t methods
-    void* destination        # borrowed
+    uint32_t route           # counted from the node's first
+    uint32_t headers         # uint32 count, then Conditions; 0 for none
+    uint32_t last
+    uint32_t unused
+
+cdef struct Condition:
+    uint32_t name
+    uint32_t value
+    uint16_t name_n
+    uint16_t value_n         # PRESENT: any value
+
+# A table of these, sorted by host, after a uint32 count.
+cdef struct HostRules:
+    uint32_t host
+    uint32_t rules
+
+cdef struct Host:
+    uint32_t id
+    uint16_t length
 
 cdef struct HostSlot:
     uint32_t tag
@@ -78,16 +116,41 @@ cdef struct Query:
     int n_hosts              # -1 until resolved
     uint32_t[MAX_LABELS] hosts
 
-# Writes what the packer refers to: hosts ("example.com", ".example.com" for a wildcard; the n-th gets id n, from 1),
-# and one route's header conditions, (name, value or None for any), giving their offset.
-cdef int add_hosts(Trie* trie, list hosts) except -1
-cdef uint32_t add_headers(Trie* trie, tuple conditions) except 0
+cdef inline void* at(const Trie* trie, uint32_t offset) noexcept nogil:
+    return trie.arena.base + <size_t> offset * UNIT
 
-# By pattern, then host, then rank, then order given.
-cdef void sort(Key* keys, size_t n) noexcept nogil
 
-# Builds the nodes from sorted keys; -1 when out of memory.
-cdef int pack(Trie* trie, const Key* keys, uint32_t n) noexcept nogil
+cdef inline uint64_t load64(const char* s) noexcept nogil:
+    cdef uint64_t word = 0
+    memcpy(&word, s, 8)
+    return word
+
+
+cdef inline uint64_t load32(const char* s) noexcept nogil:
+    cdef uint32_t word = 0
+    memcpy(&word, s, 4)
+    return word
+
+
+# Over text from the config alone: a request can choose what it asks for, never what is in a table.
+cdef inline uint32_t hash_text(const char* s, Py_ssize_t n) noexcept nogil:
+    cdef uint64_t h = <uint64_t> n * 0x9E3779B97F4A7C15ULL
+    cdef Py_ssize_t i = 0
+    if n >= 8:
+        while i < n - 8:
+            h = (h ^ load64(s + i)) * 0xD6E8FEB86659FD93ULL
+            h ^= h >> 32
+            i += 8
+        h ^= load64(s + n - 8)
+    elif n >= 4:
+        h ^= load32(s) << 32 | load32(s + n - 4)
+    elif n:
+        h ^= <uint64_t> <uint8_t> s[0] << 16 | <uint64_t> <uint8_t> s[n >> 1] << 8 | <uint8_t> s[n - 1]
+    h *= 0xD6E8FEB86659FD93ULL
+    h ^= h >> 32
+    h *= 0xD6E8FEB86659FD93ULL
+    return <uint32_t> (h >> 32)
+
 
 cdef void release(Trie* trie) noexcept nogil
 

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "run"]
 
-SHOWN = 5
-"""How many of the routes that lose are shown."""
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_config(parser, required=True)
@@ -96,8 +93,7 @@ def _summary(config: Config, found: Explanation, query: str) -> dict[str, Any]:
         "target": found.path + query if route is not None and route.upstream is not None else None,
         "allowed": list(found.allowed),
         "others": [
-            {"route": describe.summary(config, loser.route), "reasons": loser.reasons}
-            for loser in found.losers[:SHOWN]
+            {"route": describe.summary(config, loser.route), "reason": loser.reason} for loser in found.losers
         ],
     }
 
@@ -121,8 +117,8 @@ def _tell(config: Config, request: Request, found: Explanation, query: str) -> N
         print(f"no route takes {request.path}: 404")
     if found.losers:
         print("\nnearest others")
-    for loser in found.losers[:SHOWN]:
-        print(f"  {_title(loser.route)}  ({loser.route.at})\n    {'; '.join(loser.reasons)}")
+    for loser in found.losers:
+        print(f"  {_title(loser.route)}  ({loser.route.at})\n    {loser.reason}")
 
 
 def _title(route: Any) -> str:

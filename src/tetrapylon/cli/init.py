@@ -68,11 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         with open(arguments.path, "x", encoding="utf-8") as file:
             file.write(STARTER)
     except FileExistsError:
-<<<<<<< HEAD
         raise UsageError(
-=======
-        raise TetrapylonError(
->>>>>>> house
             f"{arguments.path}: there is such a file already; name another, or remove it"
         ) from None
     except OSError as error:

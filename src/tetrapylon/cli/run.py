@@ -30,7 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from tetrapylon import supervise
 
-    return supervise.run(arguments.config, listen=arguments.listen, workers=arguments.workers)
+    code: int = supervise.run(arguments.config, listen=arguments.listen, workers=arguments.workers)
+    return code
 
 
 def _address(text: str) -> str:

@@ -120,14 +120,15 @@ def _routes(config: Config, report: Report) -> None:
 
 
 def _destination(route: Route, path: Path, report: Report) -> None:
-    if report.refused(path) or any(report.touched((*path, key)) for key in DESTINATIONS):
+    unread = report.touched(path) and any(report.touched((*path, key)) for key in DESTINATIONS)
+    if unread or report.refused(path):
         return
     given = [key for key in DESTINATIONS if getattr(route, key) is not None]
     if not given:
         report.add(path, "the route leads nowhere", "expected one of upstream, respond or redirect")
     elif len(given) > 1:
         report.add(
-            (*path, given[1]), f"the route has a {given[0]} already", "leave one of them out", key=True
+            (*path, given[1]), f"the route has `{given[0]}` already", "leave one of them out", key=True
         )
     elif given[0] != "upstream":
         if route.rewrite is not None:
@@ -142,7 +143,7 @@ def _upstream(name: str, path: Path, config: Config, report: Report) -> None:
     if name in config.upstreams or (not config.upstreams and report.touched(("upstreams",))):
         return
     close = nearest(name, config.upstreams)
-    known = ", ".join(sorted(config.upstreams)[:10]) or "one under `upstreams`"
+    known = ", ".join(sorted(config.upstreams)[:10]) or "one in `upstreams`"
     hint = f"did you mean {close!r}?" if close else f"expected {known}"
     report.add((*path, "upstream"), f"there is no upstream {name!r}", hint)
 
@@ -208,23 +209,26 @@ def _parameters(route: Route, text: str, path: Path, report: Report) -> str | No
     return "".join("x" if named else piece for piece, named in pieces)
 
 
+def _unclear(route: Route, path: Path, report: Report) -> bool:
+    """Whether what the route takes could not be read."""
+    keys = ("path", "methods", "host", "headers")
+    if route is FAILED or route.path is None or report.refused(path):
+        return True
+    return any(report.touched((*path, key)) for key in keys)
+
+
 def _table(config: Config, report: Report) -> None:
     """Builds the table of routes, which finds those that are malformed, can never match, or conflict."""
-    router = Router()
+    router: Router[Route] = Router()
     indexes = []
     for index, route in enumerate(config.routes):
         path: Path = ("routes", index)
-        if route is FAILED or any(
-            report.touched((*path, key)) for key in ("path", "methods", "host", "headers")
-        ):
-            continue
-        if report.refused(path) or route.path is None:
+        if report.touched(path) and _unclear(route, path, report):
             continue
         try:
             table.add(router, route)
         except RouteError as error:
-            where = (*path, error.field) if error.field else path
-            report.add_error(where, error)
+            report.add_error((*path, error.field) if error.field else path, error)
         else:
             indexes.append(index)
     try:
@@ -236,6 +240,7 @@ def _table(config: Config, report: Report) -> None:
             if second.index in seen:
                 continue
             seen.add(second.index)
+            where = config.routes[indexes[first.index]].at
             same = first.methods == second.methods and first.headers == second.headers
             relation = (
                 "takes the same requests as"
@@ -244,6 +249,6 @@ def _table(config: Config, report: Report) -> None:
             )
             report.add(
                 ("routes", indexes[second.index]),
-                f"{second.path} {relation} the route at {first.destination.at} ({first.path})",
+                f"{second.path} {relation} the route at {where} ({first.path})",
                 "remove one, or tell them apart by path, host, headers or methods",
             )

@@ -130,13 +130,7 @@ class Target(Section, frozen=True, kw_only=True):
 
     url: Annotated[
         TargetUrl,
-<<<<<<< HEAD
         doc("`http://host:port` or `unix:/path`; a name is looked up now and then, all its addresses used."),
-=======
-        doc(
-            "`http://host:port` or `unix:/path`. A name is resolved again and again, and all its addresses used."
-        ),
->>>>>>> house
     ]
     weight: Annotated[
         int, doc("Its share of the requests, relative to the other targets.", ge=1, le=1000)
@@ -225,11 +219,7 @@ class Redirect(Section, frozen=True, kw_only=True):
 class RouteLimits(Section, frozen=True, kw_only=True):
     """A route's own limits, over the server's."""
 
-<<<<<<< HEAD
     body: Annotated[Size | UnsetType | None, doc("The request's body, `none` for no limit; larger: 413.")] = (
-=======
-    body: Annotated[Size | None | UnsetType, doc("The request's body, `none` for no limit; larger: 413.")] = (
->>>>>>> house
         UNSET
     )
 

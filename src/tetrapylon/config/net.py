@@ -217,11 +217,7 @@ def _header_name(text: str) -> str:
 
 
 def _header_value(text: str) -> str:
-<<<<<<< HEAD
     if any((char < " " and char != "\t") or char == "\x7f" for char in text):
-=======
-    if any(char < " " and char != "\t" or char == "\x7f" for char in text):
->>>>>>> house
         raise ValueError(
             "a header value holds no control characters (RFC 9110, 5.5); expected text on one line"
         )

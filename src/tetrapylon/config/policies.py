@@ -59,16 +59,8 @@ class PolicySection(Section):
             return
         close = nearest(name, catalog.POLICIES)
         known = ", ".join(sorted(catalog.POLICIES))
-<<<<<<< HEAD
         hint = f"did you mean {close}?" if close else f"expected one of {known}" if known else ""
         report.add(path, f"there is no policy {name!r}", hint)
-=======
-        report.add(
-            path,
-            f"there is no policy {name!r}",
-            f"did you mean {close}?" if close else f"expected one of {known}",
-        )
->>>>>>> house
 
 
 shape.register(PolicySection(PolicyUse))

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 __all__ = ["add", "router"]
 
 
-def add(table: Router, route: Route) -> None:
+def add(table: Router[Route], route: Route) -> None:
     """Raises RouteError if the route is malformed or can never match."""
     table.add(
         route.path, route, methods=route.methods, host=route.host, headers=route.headers, name=route.name
     )
 
 
-def router(config: Config) -> Router:
+def router(config: Config) -> Router[Route]:
     """The frozen table of a checked config."""
     from tetrapylon._core.route import Router
 
-    table = Router()
+    table: Router[Route] = Router()
     for route in config.routes:
         add(table, route)
     table.freeze()
