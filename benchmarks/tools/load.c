@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SCRATCH = 1 << 18, HEAD_MAX = 8192, EVENTS = 256, GIVE_UP = 1000 };
+enum { SCRATCH = 1 << 18, HEAD_MAX = 8192, EVENTS = 256, GIVE_UP = 1000, HOLD_PACE = 16 };
 #define SECOND 1000000000ull
 
 enum failure { BAD_STATUS, BAD_LENGTH, BAD_CONTENT, BAD_MESSAGE, CLOSED, TIMED_OUT, NOT_CONNECTED, FAILURES };
@@ -185,7 +185,7 @@ static void issue_all(uint64_t at)
             if (due > at || due >= ends)
                 return;
             next_due_index++;
-        } else if (option.requests && issued >= option.requests) {
+        } else if ((option.requests && issued >= option.requests) || (option.hold && in_flight >= HOLD_PACE)) {
             return;
         }
         struct conn *c = &conns[idle[idle_first]];

@@ -69,7 +69,7 @@ static void usage(void)
     fputs("usage: load --port N [--host A] [--path P] [--connections N] [--seconds S | --requests N] [--warm S]\n"
           "            [--rate R] [--post BYTES [--chunked]] [--close] [--expect-status N] [--expect-length N]\n"
           "            [--expect-body TEXT] [--timeout S] [--pids P,P...] [--core N] [--hold]\n"
-          "--hold: one request on every connection, then all rest until standard input ends\n",
+          "--hold: one request on every connection, a few at a time, then all rest until standard input ends\n",
           stderr);
     exit(2);
 }

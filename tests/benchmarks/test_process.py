@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,24 @@ def test_what_is_started_inside_is_pinned_and_nothing_else() -> None:
 
 def test_a_tree_holds_its_root() -> None:
     assert os.getpid() in tree(os.getpid())
+
+
+WRITER = "import os, sys; open('log', 'a').write(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
+
+
+@pytest.mark.parametrize(("text", "lines"), [("one\ntwo\n", 2), ("", 0)])
+def test_a_log_is_counted_without_what_an_earlier_run_left(
+    tools: Path, upstream: Upstream, tmp_path: Path, text: str, lines: int
+) -> None:
+    (tmp_path / "log").write_text("old\n" * 9)
+    writing = peer(WRITER, text, str(tools / "upstream"), "--port", "{port}")
+    with Gateway(replace(writing, log="log"), Path(sys.executable), upstream.port, tmp_path) as gateway:
+        pass
+    assert gateway.logged() == lines
+
+
+def test_a_system_without_a_log_has_none_to_count(tools: Path, upstream: Upstream, tmp_path: Path) -> None:
+    silent = peer(WRITER, "line\n", str(tools / "upstream"), "--port", "{port}")
+    with Gateway(silent, Path(sys.executable), upstream.port, tmp_path) as gateway:
+        pass
+    assert gateway.logged() is None
