@@ -1,4 +1,7 @@
-"""`python -m benchmarks.e2e`: runs the experiment, writes its results, holds them against the bars."""
+"""`python -m benchmarks.e2e`: runs the experiment, writes its results, holds them against the bars.
+
+A full run also generates docs/benchmarks.md, its picture and the README's table, as `benchmarks.report` does.
+"""
 
 import argparse
 import os
@@ -7,6 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from .. import report
 from ..peers import nginx, select
 from .bars import Bar, bars
 from .experiment import QUICK, Experiment, Plan, log
@@ -63,6 +67,9 @@ def main() -> int:
     results.save(output, [asdict(bar) for bar in found])
     print(show(found))
     print(f"results: {output}")
+    if output == RESULTS:
+        for path in report.write(output):
+            print(f"generated: {path}")
     for problem in experiment.problems:
         log(f"problem: {problem}")
     return 1 if experiment.problems else 0

@@ -25,14 +25,11 @@ def fetch(workshop: Workshop, peer: Peer) -> None:
         call(*pip, "--no-build-isolation", ROOT)
     elif isinstance(deploy, Debian) and not list(workshop.debs.glob(f"{peer.program}_*.deb")):
         workshop.debs.mkdir(parents=True, exist_ok=True)
-        call("apt-get", "update")
-        # apt drops its rights to a user that may not write here; without that user it does not try.
-        here = os.getcwd()
-        os.chdir(workshop.debs)
-        try:
-            call("apt-get", "download", "--option", "APT::Sandbox::User=root", *deploy.names)
-        finally:
-            os.chdir(here)
+        if os.geteuid() == 0:
+            call("apt-get", "update")
+        # As root, apt would drop its rights to a user that may not write here.
+        fetcher = ("apt-get", "download", "--option", "APT::Sandbox::User=root")
+        call(*fetcher, *deploy.names, cwd=workshop.debs)
 
 
 def install(workshop: Workshop, peer: Peer, into: Path) -> Path:

@@ -136,6 +136,9 @@ class Gateway:
         self.start_seconds = 0.0
         self._log = directory / "output.log"
         directory.mkdir(parents=True, exist_ok=True)
+        self._access_log = directory / peer.log if peer.log else None
+        if self._access_log:
+            self._access_log.unlink(missing_ok=True)
         peer.render(directory, self.port, upstream)
         fill = (program, directory, self.port, upstream)
         command = peer.fill(peer.command, *fill)
@@ -170,6 +173,15 @@ class Gateway:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def logged(self) -> int | None:
+        """Lines in its access log, once it is closed; None for a system that keeps none."""
+        if self._access_log is None:
+            return None
+        if not self._access_log.exists():
+            return 0
+        with self._access_log.open("rb") as log:
+            return sum(block.count(b"\n") for block in iter(lambda: log.read(1 << 20), b""))
 
     def pids(self) -> list[int]:
         return tree(self._process.pid)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ..peers import Debian, GoBuild, Peer
+from ..peers import Debian, GoBuild, Peer, go
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "benchmarks" / "tools"
@@ -17,11 +17,12 @@ class Unavailable(Exception):
     """Something that the experiment needs is missing; says what to install."""
 
 
-def call(*command: str | Path, **environment: str) -> str:
+def call(*command: str | Path, cwd: Path | None = None, **environment: str) -> str:
     """Runs a command and returns what it said. Raises Unavailable with that when it fails."""
     done = subprocess.run(
         command,
         env={**os.environ, **environment},
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -81,8 +82,8 @@ class Workshop:
         for peer in peers:
             if isinstance(peer.deploy, Debian) and not shutil.which(peer.program, path=self.path):
                 apt_install(peer.program)
-            if isinstance(peer.deploy, GoBuild):
-                self.go_build(peer, self.build / peer.program)
+        if "go" in folders:
+            self.go_build(go.PLAIN, self.build / go.PLAIN.program)
 
     def _prepare_venv(self) -> None:
         stamp = self.venv / "requirements.txt"

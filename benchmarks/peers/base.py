@@ -54,6 +54,8 @@ class Peer:
     version: tuple[str, ...] = ("{program}", "--version")
     """The command that tells it."""
     workers: int = 1
+    log: str = ""
+    """The file in {dir} that must hold a line for every request answered."""
     compared: bool = True
     """False for a variant that only stands in a bar (further workers), not in the tables."""
 

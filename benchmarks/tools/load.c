@@ -12,10 +12,10 @@
  */
 #include "http1.h"
 #include "histogram.h"
+#include "options.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SCRATCH = 1 << 18, HEAD_MAX = 8192, EVENTS = 256, PIDS = 512, GIVE_UP = 1000 };
+enum { SCRATCH = 1 << 18, HEAD_MAX = 8192, EVENTS = 256, GIVE_UP = 1000, HOLD_PACE = 16 };
 #define SECOND 1000000000ull
 
 enum failure { BAD_STATUS, BAD_LENGTH, BAD_CONTENT, BAD_MESSAGE, CLOSED, TIMED_OUT, NOT_CONNECTED, FAILURES };
@@ -47,18 +47,7 @@ struct conn {
     char head[HEAD_MAX];
 };
 
-static struct {
-    const char *host, *path, *content;
-    int port, connections, status, chunked, close, hold;
-    double seconds, warm, rate, timeout;
-    uint64_t requests, length, post;
-    int core, pid_count;
-    pid_t pids[PIDS];
-} option = {.host = "127.0.0.1", .path = "/small", .connections = 64, .status = 200, .seconds = 1, .timeout = 10,
-            .length = UINT64_MAX, .core = -1};
-
-static char *request, scratch[SCRATCH];
-static size_t request_size;
+static char scratch[SCRATCH];
 static struct sockaddr_in target;
 static struct conn *conns;
 static int *idle, idle_first, idle_count; /* a ring: the connection that rested longest goes first */
@@ -66,12 +55,6 @@ static int epfd, in_flight, measuring, finished;
 static struct histogram latency;
 static uint64_t failures[FAILURES], total_failures, reconnects, completed, lost, issued, unsent, unfinished;
 static uint64_t begun, ends, first_due, next_due_index;
-
-static void die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
 
 static uint64_t clock_now(clockid_t clock)
 {
@@ -202,7 +185,7 @@ static void issue_all(uint64_t at)
             if (due > at || due >= ends)
                 return;
             next_due_index++;
-        } else if (option.requests && issued >= option.requests) {
+        } else if ((option.requests && issued >= option.requests) || (option.hold && in_flight >= HOLD_PACE)) {
             return;
         }
         struct conn *c = &conns[idle[idle_first]];
@@ -415,92 +398,6 @@ static void core_ticks(uint64_t *all, uint64_t *rest_of)
     for (int i = 0; i < 8; i++)
         *all += t[i];
     *rest_of = t[3] + t[4];
-}
-
-static void build_request(void)
-{
-    static const char FORMAT[] =
-        "%s %s HTTP/1.1\r\n"
-        "Host: api.example.com\r\n"
-        "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
-        "Accept: application/json\r\n"
-        "Accept-Language: en-GB,en;q=0.7\r\n"
-        "Authorization: Bearer 7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26\r\n"
-        "Cookie: session=3c9909afec25354d551dae21590bb26e38d53f2173b8d3dc3eee4c047e7ab1c1\r\n"
-        "%s%s\r\n";
-    char framing[128] = "";
-    uint64_t half = option.post / 2;
-    if (option.post && option.chunked)
-        strcpy(framing, "Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n");
-    else if (option.post)
-        snprintf(framing, sizeof framing, "Content-Type: application/octet-stream\r\nContent-Length: %llu\r\n",
-                 (unsigned long long)option.post);
-    request = malloc(sizeof FORMAT + strlen(option.path) + sizeof framing + option.post + 256);
-    if (!request)
-        die("malloc");
-    request_size = (size_t)sprintf(request, FORMAT, option.post ? "POST" : "GET", option.path,
-                                   option.close ? "Connection: close\r\n" : "", framing);
-    uint64_t parts[2] = {half, option.post - half};
-    for (int i = 0; option.post && i < 2; i++) {
-        if (option.chunked)
-            request_size += (size_t)sprintf(request + request_size, "%llx\r\n", (unsigned long long)parts[i]);
-        memset(request + request_size, 'x', parts[i]);
-        request_size += parts[i];
-        if (option.chunked)
-            request_size += (size_t)sprintf(request + request_size, i ? "\r\n0\r\n\r\n" : "\r\n");
-    }
-}
-
-static void usage(void)
-{
-    fputs("usage: load --port N [--host A] [--path P] [--connections N] [--seconds S | --requests N] [--warm S]\n"
-          "            [--rate R] [--post BYTES [--chunked]] [--close] [--expect-status N] [--expect-length N]\n"
-          "            [--expect-body TEXT] [--timeout S] [--pids P,P...] [--core N] [--hold]\n"
-          "--hold: one request on every connection, then all rest until standard input ends\n",
-          stderr);
-    exit(2);
-}
-
-static void parse_options(int argc, char **argv)
-{
-    static const struct option names[] = {
-        {"host", 1, 0, 'h'},     {"port", 1, 0, 'p'},    {"path", 1, 0, 'u'},          {"connections", 1, 0, 'c'},
-        {"seconds", 1, 0, 's'},  {"requests", 1, 0, 'n'}, {"warm", 1, 0, 'w'},         {"rate", 1, 0, 'r'},
-        {"post", 1, 0, 'b'},     {"chunked", 0, 0, 'k'}, {"close", 0, 0, 'x'},         {"expect-status", 1, 0, 'S'},
-        {"expect-length", 1, 0, 'L'}, {"expect-body", 1, 0, 'B'}, {"timeout", 1, 0, 't'}, {"pids", 1, 0, 'P'},
-        {"core", 1, 0, 'C'},     {"hold", 0, 0, 'H'},    {0, 0, 0, 0},
-    };
-    int key;
-    while ((key = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        switch (key) {
-        case 'h': option.host = optarg; break;
-        case 'p': option.port = atoi(optarg); break;
-        case 'u': option.path = optarg; break;
-        case 'c': option.connections = atoi(optarg); break;
-        case 's': option.seconds = atof(optarg); break;
-        case 'n': option.requests = strtoull(optarg, NULL, 10); break;
-        case 'w': option.warm = atof(optarg); break;
-        case 'r': option.rate = atof(optarg); break;
-        case 'b': option.post = strtoull(optarg, NULL, 10); break;
-        case 'k': option.chunked = 1; break;
-        case 'x': option.close = 1; break;
-        case 'S': option.status = atoi(optarg); break;
-        case 'L': option.length = strtoull(optarg, NULL, 10); break;
-        case 'B': option.content = optarg; option.length = strlen(optarg); break;
-        case 't': option.timeout = atof(optarg); break;
-        case 'C': option.core = atoi(optarg); break;
-        case 'H': option.hold = 1; break;
-        case 'P':
-            for (char *p = strtok(optarg, ","); p && option.pid_count < PIDS; p = strtok(NULL, ","))
-                option.pids[option.pid_count++] = atoi(p);
-            break;
-        default: usage();
-        }
-    }
-    if (!option.port || option.connections < 1 || optind != argc || option.seconds <= 0 || option.rate < 0)
-        usage();
-    if (option.hold)
-        option.requests = (uint64_t)option.connections;
 }
 
 static void report(double seconds, uint64_t answered, uint64_t cpu, uint64_t own, double busy)

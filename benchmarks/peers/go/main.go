@@ -1,4 +1,5 @@
-// The Go gateway of the experiment: net/http/httputil's ReverseProxy, tuned as its documentation says.
+// The Go gateway of the experiment: net/http/httputil's ReverseProxy with a sane transport; with the argument "pool",
+// a BufferPool too, which few set.
 package main
 
 import (
@@ -34,8 +35,10 @@ func main() {
 			IdleConnTimeout:     55 * time.Second,
 			DisableCompression:  true, // passes Accept-Encoding as it came
 		},
-		// "BufferPool optionally specifies a buffer pool": no 32 KiB allocation a request.
-		BufferPool: &buffers{sync.Pool{New: func() any { p := make([]byte, 32<<10); return &p }}},
+	}
+	if len(os.Args) > 3 && os.Args[3] == "pool" {
+		// "BufferPool optionally specifies a buffer pool": spares 32 KiB of garbage a request.
+		proxy.BufferPool = &buffers{sync.Pool{New: func() any { p := make([]byte, 32<<10); return &p }}}
 	}
 	server := &http.Server{
 		Addr:              os.Args[1],

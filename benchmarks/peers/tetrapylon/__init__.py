@@ -19,6 +19,7 @@ LOGGED = replace(
     title="Tetrapylon, access log on",
     configs=("logged.yaml",),
     command=("{program}", "run", "{dir}/logged.yaml"),
+    log="access.log",
     deploy=None,
 )
 THREE = replace(
