@@ -17,6 +17,7 @@ from msgspec import UnsetType
 from tetrapylon import catalog
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.downstream import Gateway
+from tetrapylon._core.log import AccessLog
 from tetrapylon._core.parse import Limits
 from tetrapylon._core.reactor import Reactor
 from tetrapylon._core.respond import Answer
@@ -28,6 +29,7 @@ from tetrapylon._core.wire import Via
 from tetrapylon.config import model
 from tetrapylon.config.net import UnixPath, target_address
 from tetrapylon.config.template import split
+from tetrapylon.events import say
 from tetrapylon.resolve import Resolver
 
 T = TypeVar("T")
@@ -46,7 +48,15 @@ def build(config: model.Config, loop: asyncio.AbstractEventLoop, slab: Slab) -> 
         name: _upstream(upstream, name, reactor, via, slab, resolver)
         for name, upstream in config.upstreams.items()
     }
-    return Gateway(reactor, _snapshot(config, reactor, upstreams, via, slab), slab, closing=[resolver])
+    snapshot = _snapshot(config, reactor, upstreams, via, slab)
+    return Gateway(reactor, snapshot, slab, _access_log(config.log.access), closing=[resolver])
+
+
+def _access_log(access: model.AccessLog | None) -> AccessLog | None:
+    if access is None:
+        return None
+    where = 1 if access.path == "-" else access.path
+    return AccessLog(where, sample=access.sample, on_error=lambda error: say("error", f"access log: {error}"))
 
 
 def _snapshot(

@@ -106,6 +106,8 @@ cdef class Gateway(Pipeline):
         while self.newest is not None:
             self.newest.cut()
         self.reactor.leave()
+        if self.log is not None:
+            self.log.close()
         for each in self.closing:
             each.close()
         self.reactor.close()

@@ -13,6 +13,7 @@ cdef extern from "<stdio.h>" nogil:
 cdef struct Verdict:
     int status
     unsigned int reject
+    const char* name
     const char* error
     const char* title
     const char* detail
@@ -21,8 +22,9 @@ cdef struct Verdict:
 cdef Verdict[FAULTS] verdicts
 
 
-cdef void verdict(Fault fault, int status, unsigned int reject, const char* error, const char* title,
+cdef void verdict(Fault fault, const char* name, int status, unsigned int reject, const char* error, const char* title,
                   const char* detail) noexcept:
+    verdicts[<int>fault].name = name
     verdicts[<int>fault].status = status
     verdicts[<int>fault].reject = reject
     verdicts[<int>fault].error = error
@@ -31,51 +33,71 @@ cdef void verdict(Fault fault, int status, unsigned int reject, const char* erro
 
 
 memset(verdicts, 0, sizeof(verdicts))
-verdict(BAD_REQUEST, 400, Reject.MALFORMED, b"http_request_error", b"Bad Request", b"The request is malformed.")
-verdict(BAD_TARGET, 400, Reject.MALFORMED, b"http_request_error", b"Bad Request", b"The request target is not valid.")
-verdict(BAD_HOST, 400, Reject.MALFORMED, b"http_request_error", b"Bad Request",
+verdict(BAD_REQUEST, b"bad_request", 400, Reject.MALFORMED, b"http_request_error", b"Bad Request",
+        b"The request is malformed.")
+verdict(BAD_TARGET, b"bad_target", 400, Reject.MALFORMED, b"http_request_error", b"Bad Request",
+        b"The request target is not valid.")
+verdict(BAD_HOST, b"bad_host", 400, Reject.MALFORMED, b"http_request_error", b"Bad Request",
         b"The Host header field is missing, repeated or not valid.")
-verdict(NO_SUCH_ROUTE, 404, Reject.NOT_FOUND, b"destination_not_found", b"Not Found", b"No route takes this path.")
-verdict(NO_SUCH_METHOD, 405, Reject.METHOD, b"http_request_error", b"Method Not Allowed", b"The path does not take this method; see Allow.")
-verdict(REQUEST_TIMEOUT, 408, Reject.HEAD_TIMEOUT, b"http_request_error", b"Request Timeout",
+verdict(NO_SUCH_ROUTE, b"no_such_route", 404, Reject.NOT_FOUND, b"destination_not_found", b"Not Found",
+        b"No route takes this path.")
+verdict(NO_SUCH_METHOD, b"no_such_method", 405, Reject.METHOD, b"http_request_error",
+        b"Method Not Allowed", b"The path does not take this method; see Allow.")
+verdict(REQUEST_TIMEOUT, b"request_timeout", 408, Reject.HEAD_TIMEOUT, b"http_request_error",
+        b"Request Timeout",
         b"The request took too long to arrive.")
-verdict(BODY_TOO_LARGE, 413, Reject.BODY_TOO_LARGE, b"http_request_error", b"Content Too Large",
+verdict(BODY_TOO_LARGE, b"body_too_large", 413, Reject.BODY_TOO_LARGE, b"http_request_error",
+        b"Content Too Large",
         b"The body is larger than this route takes.")
-verdict(TARGET_LONG, 414, Reject.TARGET_TOO_LONG, b"http_request_error", b"URI Too Long",
+verdict(TARGET_LONG, b"target_long", 414, Reject.TARGET_TOO_LONG, b"http_request_error", b"URI Too Long",
         b"The request target is longer than this gateway takes.")
-verdict(HEAD_LARGE, 431, Reject.HEAD_TOO_LARGE, b"http_request_error", b"Request Header Fields Too Large",
+verdict(HEAD_LARGE, b"head_large", 431, Reject.HEAD_TOO_LARGE, b"http_request_error",
+        b"Request Header Fields Too Large",
         b"The header fields are larger, or more, than this gateway takes.")
-verdict(LOOPED, 508, Reject.LOOP, b"proxy_loop_detected", b"Loop Detected", b"The request has passed this gateway before.")
-verdict(DNS_FAILED, 502, Reject.UPSTREAM_CONNECT, b"dns_error", b"Bad Gateway",
+verdict(LOOPED, b"looped", 508, Reject.LOOP, b"proxy_loop_detected", b"Loop Detected",
+        b"The request has passed this gateway before.")
+verdict(DNS_FAILED, b"dns_failed", 502, Reject.UPSTREAM_CONNECT, b"dns_error", b"Bad Gateway",
         b"The upstream's name does not resolve.")
-verdict(CONNECT_FAILED, 502, Reject.UPSTREAM_CONNECT, b"connection_refused", b"Bad Gateway",
+verdict(CONNECT_FAILED, b"connect_failed", 502, Reject.UPSTREAM_CONNECT, b"connection_refused",
+        b"Bad Gateway",
         b"The upstream cannot be connected to.")
-verdict(CONNECT_TIMEOUT, 504, Reject.UPSTREAM_TIMEOUT, b"connection_timeout", b"Gateway Timeout",
+verdict(CONNECT_TIMEOUT, b"connect_timeout", 504, Reject.UPSTREAM_TIMEOUT, b"connection_timeout",
+        b"Gateway Timeout",
         b"Connecting to the upstream took too long.")
-verdict(UPSTREAM_CLOSED, 502, Reject.UPSTREAM_RESPONSE, b"connection_terminated", b"Bad Gateway",
+verdict(UPSTREAM_CLOSED, b"upstream_closed", 502, Reject.UPSTREAM_RESPONSE, b"connection_terminated",
+        b"Bad Gateway",
         b"The upstream closed the connection before it answered.")
-verdict(RESPONSE_MALFORMED, 502, Reject.UPSTREAM_RESPONSE, b"http_protocol_error", b"Bad Gateway",
+verdict(RESPONSE_MALFORMED, b"response_malformed", 502, Reject.UPSTREAM_RESPONSE,
+        b"http_protocol_error", b"Bad Gateway",
         b"The upstream's response is malformed.")
-verdict(RESPONSE_CUT, 502, Reject.UPSTREAM_RESPONSE, b"http_response_incomplete", b"Bad Gateway",
+verdict(RESPONSE_CUT, b"response_cut", 502, Reject.UPSTREAM_RESPONSE, b"http_response_incomplete",
+        b"Bad Gateway",
         b"The upstream's response is incomplete.")
-verdict(RESPONSE_TIMEOUT, 504, Reject.UPSTREAM_TIMEOUT, b"http_response_timeout", b"Gateway Timeout",
+verdict(RESPONSE_TIMEOUT, b"response_timeout", 504, Reject.UPSTREAM_TIMEOUT, b"http_response_timeout",
+        b"Gateway Timeout",
         b"The upstream took too long to answer.")
-verdict(RESPONSE_STALLED, 504, Reject.UPSTREAM_TIMEOUT, b"http_response_timeout", b"Gateway Timeout",
+verdict(RESPONSE_STALLED, b"response_stalled", 504, Reject.UPSTREAM_TIMEOUT, b"http_response_timeout",
+        b"Gateway Timeout",
         b"The upstream stopped in the middle of its answer.")
-verdict(NO_TARGET, 503, Reject.NO_TARGET, b"destination_unavailable", b"Service Unavailable",
+verdict(NO_TARGET, b"no_target", 503, Reject.NO_TARGET, b"destination_unavailable", b"Service Unavailable",
         b"The upstream has no target that can be reached.")
-verdict(QUEUE_FULL, 503, Reject.POOL_FULL, b"connection_limit_reached", b"Service Unavailable",
+verdict(QUEUE_FULL, b"queue_full", 503, Reject.POOL_FULL, b"connection_limit_reached", b"Service Unavailable",
         b"Too many requests are waiting for the upstream.")
-verdict(QUEUE_TIMEOUT, 503, Reject.POOL_FULL, b"connection_limit_reached", b"Service Unavailable",
+verdict(QUEUE_TIMEOUT, b"queue_timeout", 503, Reject.POOL_FULL, b"connection_limit_reached",
+        b"Service Unavailable",
         b"The request waited too long for a connection to the upstream.")
-verdict(TOTAL_TIMEOUT, 504, Reject.UPSTREAM_TIMEOUT, b"http_response_timeout", b"Gateway Timeout",
+verdict(TOTAL_TIMEOUT, b"total_timeout", 504, Reject.UPSTREAM_TIMEOUT, b"http_response_timeout",
+        b"Gateway Timeout",
         b"The exchange took longer than the route allows.")
-verdict(STOPPING, 503, Reject.DRAINING_NOW, b"destination_unavailable", b"Service Unavailable",
+verdict(STOPPING, b"stopping", 503, Reject.DRAINING_NOW, b"destination_unavailable", b"Service Unavailable",
         b"The gateway is stopping.")
-verdict(INTERNAL_FAULT, 500, Reject.INTERNAL, b"proxy_internal_error", b"Internal Server Error",
+verdict(INTERNAL_FAULT, b"internal_fault", 500, Reject.INTERNAL, b"proxy_internal_error",
+        b"Internal Server Error",
         b"The gateway failed.")
-verdict(CLIENT_GONE, 499, Reject.INTERNAL, b"", b"Client Closed Request", b"The client went away.")
-verdict(CLIENT_STALLED, 499, Reject.INTERNAL, b"", b"Client Stalled", b"The client stopped reading.")
+verdict(CLIENT_GONE, b"client_gone", 499, Reject.INTERNAL, b"", b"Client Closed Request",
+        b"The client went away.")
+verdict(CLIENT_STALLED, b"client_stalled", 499, Reject.INTERNAL, b"", b"Client Stalled",
+        b"The client stopped reading.")
 
 
 cdef int fault_status(Fault fault) noexcept:
@@ -84,6 +106,10 @@ cdef int fault_status(Fault fault) noexcept:
 
 cdef unsigned int fault_reject(Fault fault) noexcept:
     return verdicts[<int>fault].reject
+
+
+cdef const char* fault_name(Fault fault) noexcept:
+    return verdicts[<int>fault].name
 
 
 cdef const char* fault_error(Fault fault) noexcept:

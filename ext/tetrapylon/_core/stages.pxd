@@ -2,9 +2,10 @@ from libc.stdint cimport uint64_t
 
 from tetrapylon._core.counters cimport Slab, WorkerCounters
 from tetrapylon._core.exchange cimport Exchange, Fault, Stages
+from tetrapylon._core.log cimport AccessLog
 from tetrapylon._core.parse cimport Limits
 from tetrapylon._core.policy cimport Ticket
-from tetrapylon._core.reactor cimport DeadlineQueue, Reactor
+from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed
 from tetrapylon._core.route cimport Router
 from tetrapylon._core.wire cimport Via
 
@@ -21,17 +22,25 @@ cdef class Snapshot:
     cdef readonly object trusts         # (address text) -> bool, or None: no proxy is trusted
 
 
+cdef class Flusher(Timed):
+    # Writes the access log out a moment after the first line that waits.
+    cdef AccessLog log
+    cdef DeadlineQueue* delay
+
+
 cdef class Pipeline(Stages):
     # Drives every exchange through its stages, in order; what an exchange comes from and goes to is not its concern.
     cdef Snapshot snapshot
     cdef Slab slab
     cdef WorkerCounters* counters
-    cdef object log                     # AccessLog, or None
+    cdef AccessLog log                  # or None
+    cdef Flusher flusher
     cdef readonly bint draining
     cdef char* path_scratch
     cdef size_t path_scratch_n
 
     cdef void proceed(self, Exchange x) noexcept
+    cdef void write_log(self, Exchange x, uint64_t total) noexcept
     cdef Fault read_target(self, Exchange x) noexcept
     cdef Fault read_path(self, Exchange x) noexcept
     cdef Fault rewrite(self, Exchange x) noexcept

@@ -2,19 +2,20 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memchr, memcpy
+from libc.string cimport memset, strlen
 
 from tetrapylon._core.buffer cimport (
-    DROPPED, HOST, Buffer, Head, Header, head_append, head_copy, head_find, head_known, same_name,
+    HOST, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_append, head_copy, head_find, head_known, same_name,
 )
 from tetrapylon._core.counters cimport RouteCounters, Slab, count_exchange
 from tetrapylon._core.exchange cimport *
+from tetrapylon._core.log cimport AccessLog, AccessRecord, Text
 from tetrapylon._core.parse cimport Limits
 from tetrapylon._core.path cimport PATH_GROWTH, normalise, path_length
 from tetrapylon._core.policy cimport ANSWER, CONTINUE, Policy, Ticket, Verdict, current
-from tetrapylon._core.reactor cimport Reactor, arm, clock, disarm
+from tetrapylon._core.reactor cimport Reactor, Timed, arm, clock, disarm
 from tetrapylon._core.relay cimport Tunnel, join
-from tetrapylon._core.respond cimport Answer, expand, fault_reject, fault_status, put_problem
+from tetrapylon._core.respond cimport Answer, fault_name, fault_reject, fault_status, put_problem
 from tetrapylon._core.route cimport Outcome, Router
 from tetrapylon._core.stream cimport Stream
 from tetrapylon._core.wire cimport Via
@@ -82,13 +83,26 @@ cdef bint host_is_valid(const char* host, size_t n) noexcept:
 cdef Answer OPTIONS_ANSWER = Answer(204, headers=[(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")])
 
 
+cdef double FLUSH_AFTER = 0.1       # s
+
+
+cdef class Flusher(Timed):
+    cdef void timed_out(self) noexcept:
+        self.log.flush()
+
+
 cdef class Pipeline(Stages):
-    def __cinit__(self, Reactor reactor not None, Snapshot snapshot not None, Slab slab not None, log=None, **_):
+    def __cinit__(self, Reactor reactor not None, Snapshot snapshot not None, Slab slab not None, AccessLog log=None,
+                  **_):
         self.reactor = reactor
         self.snapshot = snapshot
         self.slab = slab
         self.counters = slab.worker
         self.log = log
+        if log is not None:
+            self.flusher = Flusher()
+            self.flusher.log = log
+            self.flusher.delay = reactor.queue(FLUSH_AFTER)
 
     def __dealloc__(self):
         free(self.path_scratch)
@@ -370,7 +384,62 @@ cdef class Pipeline(Stages):
         count_exchange(counters, outcome(x), total, total - min(total, x.waited), x.waited, x.bytes_in, x.bytes_out)
         for i in range(x.entered):
             (<Policy>x.plan.policies[i]).end(x)
+        if self.log is not None:
+            self.write_log(x, total)
         x.source.finished(x)
+
+    cdef void write_log(self, Exchange x, uint64_t total) noexcept:
+        cdef AccessRecord record
+        cdef Head* head = &x.request
+        cdef Header* line
+        cdef uint32_t i
+        memset(&record, 0, sizeof(record))
+        record.duration_us = total // 1000
+        record.upstream_us = min(total, x.waited) // 1000
+        record.gateway_us = record.duration_us - record.upstream_us
+        record.bytes_in = x.bytes_in
+        record.bytes_out = x.bytes_out
+        record.status = x.status
+        record.client.data = x.peer.address
+        record.client.length = x.peer.address_n
+        record.method.data = head.data + head.method
+        record.method.length = head.method_length
+        if x.asked_length:
+            record.target.data = head.data + x.asked
+            record.target.length = x.asked_length
+        else:
+            record.target.data = head.data + head.target
+            record.target.length = head.target_length
+        record.protocol.data = b"HTTP/1.1" if head.minor else b"HTTP/1.0"
+        record.protocol.length = 8
+        if x.plan is not None:
+            record.route.data = x.plan.label
+            record.route.length = len(x.plan.label)
+        if x.upstream_name is not None:
+            record.upstream.data = x.upstream_name
+            record.upstream.length = len(x.upstream_name)
+        if x.fault:
+            record.failed = True
+            record.error.data = fault_name(x.fault)
+            record.error.length = strlen(record.error.data)
+        for i in range(head.count):
+            line = &head.headers[i]
+            if line.known == HOST:
+                put_field(&record.host, head, line)
+            elif line.known == USER_AGENT:
+                put_field(&record.user_agent, head, line)
+            elif line.known == REFERER:
+                put_field(&record.referer, head, line)
+            elif line.known == X_REQUEST_ID:
+                put_field(&record.request_id, head, line)
+        self.log.write(&record)
+        if self.flusher.timer.queue is NULL:
+            arm(self.reactor, self.flusher, self.flusher.delay)
+
+
+cdef inline void put_field(Text* field, const Head* head, const Header* line) noexcept:
+    field.data = head.data + line.value
+    field.length = line.value_length
 
 
 cdef unsigned int outcome(Exchange x) noexcept:

@@ -51,8 +51,8 @@ cdef class Upstream(Destination):
     cdef DeadlineQueue* pool_idle       # NULL: idle connections are not kept
     cdef bint closing
 
-    cdef Target pick(self) noexcept
-    cdef UpstreamConnection take_idle(self, Target target) noexcept
+    cdef Target pick(self)
+    cdef UpstreamConnection take_idle(self, Target target)
     cdef void dispatch(self, Exchange x) noexcept
     cdef void connect(self, Exchange x, Target target) noexcept
     cdef void enqueue(self, Exchange x) noexcept

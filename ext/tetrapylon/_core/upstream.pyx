@@ -168,7 +168,7 @@ cdef class Upstream(Destination):
 
     # Choice of a connection
 
-    cdef Target pick(self) noexcept:
+    cdef Target pick(self):
         """Smooth weighted round robin over the targets that have an address."""
         cdef Target target
         cdef Target best = None
@@ -185,7 +185,7 @@ cdef class Upstream(Destination):
             best.credit -= total
         return best
 
-    cdef UpstreamConnection take_idle(self, Target target) noexcept:
+    cdef UpstreamConnection take_idle(self, Target target):
         cdef UpstreamConnection connection = target.idle
         if connection is not None:
             connection.unpool()
