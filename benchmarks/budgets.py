@@ -36,13 +36,14 @@ class Variant:
     scenario: Scenario
 
 
+LOGGED = "logged.yaml"
 UPLOAD = Scenario("upload-chunked", "POST 4 KiB, chunked", (*POST.arguments, "--chunked"))
 VARIANTS = (
     Variant("small", "gateway.yaml", SMALL),
     Variant("chunked", "gateway.yaml", CHUNKED),
     Variant("post", "gateway.yaml", POST),
     Variant("post-chunked", "gateway.yaml", UPLOAD),
-    Variant("logged", "logged.yaml", SMALL),
+    Variant("logged", LOGGED, SMALL),
 )
 
 
@@ -61,7 +62,7 @@ def for_config(peer: Peer, config: str) -> Peer:
     if peer.folder != "tetrapylon":
         return peer
     command = tuple(word.replace("gateway.yaml", config) for word in peer.command)
-    return replace(peer, configs=(config,), command=command)
+    return replace(peer, configs=(config,), command=command, log="access.log" if config == LOGGED else "")
 
 
 def totals(directory: Path) -> int:
@@ -130,6 +131,8 @@ def count(peer: Peer, build: Path) -> dict[str, float]:
                         found[one.name] = counted.per_request(one.scenario)
             finally:
                 counted.close()
+            if counted.gateway.logged() == 0:
+                raise RuntimeError(f"{config}: nothing stands in the access log, so logging was not counted")
     return found
 
 

@@ -193,7 +193,7 @@ class Experiment:
         log(f"  {peer.name:15} {row.pss / 1e6:7.1f} MB, {row.per_connection:7.0f} bytes an idle connection")
 
     def _idle(self, peer: Peer) -> tuple[int, int]:
-        """Bytes that idle connections add to a fresh start (a load would leave slack behind), and failures."""
+        """Bytes that idle connections add to a fresh start (a load leaves slack behind), and failures."""
         with self._start(peer) as gateway:
             warm = Held(self.workshop.load, gateway.port, 64)
             before = memory(gateway.pids())
