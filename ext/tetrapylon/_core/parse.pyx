@@ -296,23 +296,40 @@ cdef class LlhttpParser(Parser):
                 self.message_over()
             return event
         if self.stopped != MORE:
-            return self.stopped
+            return self.salvage(self.stopped)
         if self.in_message and not self.head_done and self.over_limits() != MORE:
-            return self.over_limits()
+            return self.salvage(self.over_limits())
         if self.problem is NULL:
             self.problem = llhttp.error_reason(&self.raw)
-        return MALFORMED
+        return self.salvage(MALFORMED)
 
     cdef Event keep_partial(self, size_t n) noexcept:
         """The bytes end inside a head: copy what there is of it."""
         if self.kept + n > self.room():
             self.head_seen = self.room() + 1
-            return self.over_limits()
+            return self.salvage(self.over_limits())
         if head_append(self.head, self.base, n) < 0:
             return HEAD_TOO_LARGE
         self.kept += <uint32_t>n
         self.head_seen = self.kept
         return self.over_limits()
+
+    cdef Event salvage(self, Event event) noexcept:
+        """A head is refused half-way: what it refers to has to be there, as far as the limits let it."""
+        cdef Head* head = self.head
+        cdef size_t n = self.span_end - self.base
+        if not self.in_message or self.head_done:
+            return event
+        n = min(n, <size_t>(self.limits.target + REQUEST_LINE))
+        if head.length == self.kept and head_append(head, self.base, n) < 0:
+            n = 0
+        if head.method + head.method_length > head.length:
+            head.method_length = 0
+        if head.target > head.length:
+            head.target_length = 0
+        head.target_length = min(head.target_length, head.length - head.target)
+        head.count = 0
+        return event
 
     cdef uint32_t offset(self, const char* at) noexcept:
         return self.base_offset + <uint32_t>(at - self.base)
