@@ -2,12 +2,9 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tetrapylon._core.buffer cimport Head, Header
 
-cdef extern from "llhttp_abi.h":
-    ctypedef struct tp_llhttp:
-        void* data
-    ctypedef int (*tp_data_cb)(tp_llhttp*, const char*, size_t) noexcept
-    ctypedef struct tp_settings:
-        tp_data_cb* callbacks
+cdef enum:
+    NAME_MAX = 65535        # bytes of a field name
+    REQUEST_LINE = 32       # a method, HTTP/1.1 and the separators
 
 
 cdef enum Event:
@@ -64,3 +61,10 @@ cdef class Parser:
 
 cdef Parser request_parser(Limits limits)
 cdef Parser response_parser(Limits limits)
+
+
+cdef class Backend:
+    cdef Parser make(self, bint request, Limits limits)
+
+
+cdef void register(Backend backend, bint llhttp)
