@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
 
-from msgspec import UnsetType
+from msgspec import UnsetType, convert
 
 from tetrapylon import catalog
 from tetrapylon._core.counters import Slab
@@ -151,7 +151,7 @@ def _upstream(
 
 def _policy(use: model.PolicyUse) -> object:
     kind = catalog.policy(use.use)
-    return kind(**use.settings)
+    return kind(convert(use.settings, kind.Settings))
 
 
 def _template(text: str, parameters: list[str]) -> list[bytes | int]:

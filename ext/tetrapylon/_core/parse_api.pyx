@@ -8,8 +8,8 @@ from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr
 
 from tetrapylon._core.buffer cimport Head, Header, head_append, head_line, head_reset
-from tetrapylon._core.parse cimport (
-    BODY, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, NAME_MAX, REQUEST_LINE, Backend, Event, Limits, Parser, register,
+from tetrapylon._core.message cimport (
+    BODY, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, NAME_MAX, REQUEST_LINE, Backend, Event, Limits, Parser,
 )
 
 import httptools
@@ -191,6 +191,3 @@ cdef class ApiBackend(Backend):
         parser.limits = limits
         parser.start(request)
         return parser
-
-
-register(ApiBackend(), False)

@@ -4,8 +4,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
 from tetrapylon._core.buffer cimport Head, Header, head_append, head_line, head_reset
-from tetrapylon._core.parse cimport (
-    BODY, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, NAME_MAX, REQUEST_LINE, Backend, Event, Limits, Parser, register,
+from tetrapylon._core.message cimport (
+    BODY, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, NAME_MAX, REQUEST_LINE, Backend, Event, Limits, Parser,
 )
 
 import importlib
@@ -485,4 +485,3 @@ settings.callbacks[TP_ON_MESSAGE_COMPLETE] = cb_message_complete
 settings.callbacks[0] = cb_begin
 
 misfit = load_llhttp()
-register(LlhttpBackend(), True)
