@@ -1,23 +1,85 @@
+# Every verb that a person needs; `make help` lists them. PYTHON= chooses the interpreter, ARGS= is passed on.
 PYTHON ?= python3
-VENV := .venv
-PY := $(VENV)/bin/python
-SOURCES := $(shell find ext src -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' 2>/dev/null)
+VENV   := .venv
+PY     := $(VENV)/bin/python
+DEBUG  := .venv-debug
+PORT   ?= 8080
+ADMIN_PORT ?= 9901
+ONCE   ?=
+ARGS   ?=
+PIP    := -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore
 
-.PHONY: build test clean
+PYX     := $(shell find ext -name '*.pyx')
+COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
+TYPED   := $(wildcard src tests benchmarks examples)
 
-$(VENV)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --upgrade pip
-	$(PY) -m pip install --quiet "setuptools>=77" "Cython>=3.2,<3.4"
-	$(PY) -m pip install --quiet --no-build-isolation --editable ".[dev]"
-	touch $@
+.DEFAULT_GOAL := help
+.PHONY: build demo test check bench bench-micro budgets annotate debug wheel clean help
+.DELETE_ON_ERROR:
 
-build: $(VENV)/.installed  ## compile in place; leaves .venv/bin/tetrapylon
-	$(PY) setup.py --quiet build_ext --inplace --parallel 2
+build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
 
-test: build
-	$(PY) -m pytest
+# A venv that was moved or whose interpreter has gone is made anew.
+$(VENV)/bin/python:
+	@tools/prepare $(PYTHON)
+	$(PYTHON) -m venv --clear $(VENV)
 
-clean:
-	rm -rf $(VENV) build dist src/*.egg-info
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	@tools/prepare $(PYTHON)
+	$(PY) $(PIP) $$($(PY) tools/requires.py)
+	TETRAPYLON_PATH_ONLY=1 $(PY) $(PIP) --no-build-isolation --editable ".[dev]"
+	@touch $@
+
+$(VENV)/compiled: $(VENV)/installed $(COMPILE)
+	$(PY) setup.py --quiet build_ext --inplace
+	@$(PY) tools/prune.py
+	@touch $@
+
+demo: build  ## the gateway in front of a Flask shop, on 127.0.0.1:$(PORT); ONCE=1 stops after the first requests
+	@PORT=$(PORT) ADMIN_PORT=$(ADMIN_PORT) ONCE=$(ONCE) $(PY) examples/demo/demo.py
+
+test: build  ## the whole test suite; ARGS="-k word" narrows it
+	$(PY) -m pytest $(ARGS)
+
+check: build  ## lint, format, types, stubs, Cython lint
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy --strict $(TYPED)
+	MYPYPATH=src $(PY) -m mypy.stubtest tetrapylon._core --mypy-config-file pyproject.toml \
+	  --allowlist tests/typing/stubtest-allow.txt --ignore-unused-allowlist
+	$(VENV)/bin/cython-lint ext
+
+bench: build  ## side by side with Flask, Go, nginx, HAProxy, Envoy, Traefik, Caddy; writes docs/benchmarks.*
+	$(PY) -m benchmarks.e2e $(ARGS)
+
+bench-micro: build  ## pytest-benchmark suites of single parts
+	$(PY) -m pytest benchmarks/micro $(ARGS)
+
+budgets: build  ## instructions per request against benchmarks/budgets.toml
+	$(PY) -m benchmarks.budgets $(ARGS)
+
+annotate: $(VENV)/installed  ## Cython's annotated HTML in build/annotate
+	TETRAPYLON_ANNOTATE=1 $(PY) setup.py --quiet --name >/dev/null
+	@find build/annotate -name '*.html' | sort
+
+$(DEBUG)/compiled: $(VENV)/installed $(COMPILE) $(shell find src -name '*.py' -o -name '*.pyi')
+	$(PY) -m venv --clear --without-pip $(DEBUG)
+	$(PY) tools/share_site.py $(VENV) $(DEBUG)
+	TETRAPYLON_DEBUG=1 $(PY) -m pip --python $(DEBUG)/bin/python install --quiet --disable-pip-version-check \
+	  --root-user-action=ignore --no-build-isolation --no-deps .
+	@touch $@
+
+debug: $(DEBUG)/compiled  ## build with checks and live-object counters in its own tree, then the tests
+	TETRAPYLON_DEBUG=1 PYTHONDEVMODE=1 $(DEBUG)/bin/python -m pytest $(ARGS)
+
+wheel: $(VENV)/installed  ## sdist and wheel in dist/, tested in a clean environment outside the checkout
+	tools/wheel $(PY)
+
+clean:  ## remove everything that was built
+	rm -rf $(VENV) $(DEBUG) build dist site src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find src -name '*.so' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sed 's/$$(PORT)/$(PORT)/' | \
+	  while IFS='|' read -r verb does; do printf '  %-12s %s\n' "$$verb" "$$does"; done

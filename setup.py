@@ -1,4 +1,11 @@
-"""Builds the compiled plane: every ext/**/*.pyx, named by its path, lands beside its stub in src/."""
+"""Builds the compiled plane: every ext/**/*.pyx, named by its path, lands beside its stub in src/.
+
+Environment variables:
+    TETRAPYLON_DEBUG=1        checks and live-object counters; tree build/debug
+    TETRAPYLON_SANITIZE=LIST  passed to -fsanitize
+    TETRAPYLON_ANNOTATE=1     annotated HTML in build/annotate
+    TETRAPYLON_PATH_ONLY=1    no compiled module: for the editable install, beside which the Makefile compiles
+"""
 
 import os
 from pathlib import Path
@@ -6,9 +13,17 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+
+def flag(name: str) -> bool:
+    return os.environ.get(name) == "1"
+
+
 EXT = Path("ext")
-DEBUG = os.environ.get("TETRAPYLON_DEBUG") == "1"
+DEBUG = flag("TETRAPYLON_DEBUG")
+ANNOTATE = flag("TETRAPYLON_ANNOTATE")
 SANITIZE = os.environ.get("TETRAPYLON_SANITIZE", "")
+JOBS = len(os.sched_getaffinity(0))
+BUILD = "build/debug" if DEBUG else "build"
 
 COMPILE = ["-O1", "-g"] if DEBUG else ["-O3", "-g1", "-fno-semantic-interposition"]
 COMPILE += ["-fvisibility=hidden", "-Wall", "-Wno-unused-function", "-Wno-unreachable-code"]
@@ -27,18 +42,22 @@ def extensions() -> list[Extension]:
             extra_link_args=LINK,
             define_macros=[("TETRAPYLON_DEBUG", str(int(DEBUG)))],
             include_dirs=[str(EXT / "tetrapylon" / "_core")],
-            depends=[str(header) for header in EXT.rglob("*.h")],
+            depends=sorted(str(header) for header in EXT.rglob("*.h")),
         )
         for path in sorted(EXT.rglob("*.pyx"))
     ]
 
 
-setup(
-    ext_modules=cythonize(
+def compiled() -> list[Extension]:
+    if flag("TETRAPYLON_PATH_ONLY"):
+        return []
+    modules: list[Extension] = cythonize(
         extensions(),
         include_path=[str(EXT)],
-        build_dir="build/cython-debug" if DEBUG else "build/cython",
-        annotate=DEBUG or os.environ.get("TETRAPYLON_ANNOTATE") == "1",
+        build_dir="build/annotate" if ANNOTATE else f"{BUILD}/cython",
+        annotate=DEBUG or ANNOTATE,
+        force=ANNOTATE,
+        nthreads=JOBS,
         compiler_directives={
             "language_level": "3",
             "boundscheck": DEBUG,
@@ -50,4 +69,10 @@ setup(
             "warn.maybe_uninitialized": True,
         },
     )
+    return modules
+
+
+setup(
+    ext_modules=compiled(),
+    options={"build": {"build_base": BUILD}, "build_ext": {"parallel": JOBS}},
 )

@@ -1,0 +1,188 @@
+"""`python -m benchmarks.budgets`: instructions per proxied request against budgets.toml.
+
+callgrind counts them, in user space. Per variant two loads of different length run over one connection,
+and a dump after each tells how many instructions it took: their difference over the difference in
+requests leaves out what start, accept and end of a connection cost. Time plays no part, so neither does
+the machine: two counts of the same build differ by about one in ten thousand.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .e2e.load import CHUNKED, POST, SMALL, Loading, Scenario
+from .e2e.process import Gateway, Upstream, tree
+from .e2e.workshop import ROOT, Unavailable, apt_install, call, compile_tool
+from .peers import Peer, nginx, tetrapylon
+
+BUDGETS = Path(__file__).with_suffix(".toml")
+SHORT, LONG = 200, 1200
+START_LIMIT = 60.0
+
+OURS = (sys.executable, "-m", "tetrapylon.worker")
+"""Serves a config in this very process: no supervisor, no fork."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str
+    config: str
+    scenario: Scenario
+
+
+LOGGED = "logged.yaml"
+UPLOAD = Scenario("upload-chunked", "POST 4 KiB, chunked", (*POST.arguments, "--chunked"))
+VARIANTS = (
+    Variant("small", "gateway.yaml", SMALL),
+    Variant("chunked", "gateway.yaml", CHUNKED),
+    Variant("post", "gateway.yaml", POST),
+    Variant("post-chunked", "gateway.yaml", UPLOAD),
+    Variant("logged", LOGGED, SMALL),
+)
+
+
+def targets() -> dict[str, Peer]:
+    """What can be counted; nginx to compare with, and to see that the method works."""
+    alone = replace(
+        nginx.PEER,
+        command=(*nginx.PEER.command, "-g", "master_process off;"),
+        name="nginx-counted",
+    )
+    ours = replace(tetrapylon.PLAIN, command=(*OURS, "{dir}/gateway.yaml"), name="tetrapylon-counted")
+    return {"tetrapylon": ours, "nginx": alone}
+
+
+def for_config(peer: Peer, config: str) -> Peer:
+    if peer.folder != "tetrapylon":
+        return peer
+    command = tuple(word.replace("gateway.yaml", config) for word in peer.command)
+    return replace(peer, configs=(config,), command=command, log="access.log" if config == LOGGED else "")
+
+
+def totals(directory: Path) -> int:
+    """Instructions in all dumps that lie in a folder; takes them away, so that each counts once."""
+    count = 0
+    for path in directory.glob("callgrind.*"):
+        found = re.search(r"^totals: (\d+)", path.read_text(), re.MULTILINE)
+        count += int(found[1]) if found else 0
+        path.unlink()
+    return count
+
+
+class Counted:
+    """A gateway under callgrind; whatever processes it forks are counted with it."""
+
+    def __init__(self, peer: Peer, upstream: int, load: Path, directory: Path) -> None:
+        shutil.rmtree(directory, ignore_errors=True)
+        self._directory = directory
+        self._load = load
+        valgrind = ("valgrind", "--tool=callgrind", "--instr-atstart=no")
+        under = replace(
+            peer,
+            command=(*valgrind, "--callgrind-out-file={dir}/callgrind.%p", *peer.command),
+            environment={**peer.environment, "PYTHONHASHSEED": "0"},
+        )
+        program = Path(shutil.which(peer.program) or peer.program)
+        self.gateway = Gateway(under, program, upstream, directory, limit=START_LIMIT)
+        self._tell("instrumentation on")
+
+    def _tell(self, command: str) -> None:
+        for pid in tree(self.gateway.pid):
+            call("vgdb", f"--pid={pid}", *command.split())
+
+    def _count(self, scenario: Scenario, requests: int) -> int:
+        sample = Loading(
+            self._load, self.gateway.port, scenario, seconds=1, connections=1, requests=requests
+        ).result()
+        if sample.failures or sample.answered != requests:
+            raise RuntimeError(
+                f"{scenario.name}: {sample.answered} of {requests} answered, {sample.failures} wrong"
+            )
+        self._tell("dump")
+        return totals(self._directory)
+
+    def per_request(self, scenario: Scenario) -> float:
+        self._count(scenario, SHORT)
+        short = self._count(scenario, SHORT)
+        return (self._count(scenario, LONG) - short) / (LONG - SHORT)
+
+    def close(self) -> None:
+        self.gateway.close()
+
+
+def count(peer: Peer, build: Path) -> dict[str, float]:
+    """Instructions per request of each variant that the target has."""
+    variants = [one for one in VARIANTS if peer.folder == "tetrapylon" or one.config == "gateway.yaml"]
+    load = compile_tool("load", build)
+    found = {}
+    with Upstream(compile_tool("upstream", build)) as upstream:
+        for config in dict.fromkeys(one.config for one in variants):
+            directory = build / "callgrind" / peer.name
+            counted = Counted(for_config(peer, config), upstream.port, load, directory)
+            try:
+                for one in variants:
+                    if one.config == config:
+                        found[one.name] = counted.per_request(one.scenario)
+            finally:
+                counted.close()
+            if counted.gateway.logged() == 0:
+                raise RuntimeError(f"{config}: nothing stands in the access log, so logging was not counted")
+    return found
+
+
+def judge(name: str, counted: float, budget: int | None, tolerance: float) -> tuple[str, bool]:
+    """A line of the table, and whether the budget holds."""
+    if budget is None:
+        return f"{name:14} {counted:9,.0f}          no budget: set one with --update", False
+    change = counted / budget - 1
+    over = change > tolerance
+    word = "OVER" if over else "lower the budget" if change < -tolerance else "ok"
+    return f"{name:14} {counted:9,.0f} {budget:9,} {change:+7.1%}  {word}", not over
+
+
+def updated(text: str, counted: dict[str, float]) -> str:
+    """budgets.toml with the counted numbers in it; the comments stay."""
+    head = text.partition("[instructions]")[0]
+    return (
+        head + "[instructions]\n" + "".join(f"{name} = {round(value)}\n" for name, value in counted.items())
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.budgets", description=__doc__)
+    parser.add_argument("--target", choices=list(targets()), default="tetrapylon")
+    parser.add_argument("--update", action="store_true", help="write what was counted into budgets.toml")
+    options = parser.parse_args()
+    began = time.monotonic()
+    try:
+        if not (shutil.which("valgrind") and shutil.which("vgdb")):
+            apt_install("valgrind")
+        counted = count(targets()[options.target], ROOT / "build" / "bench")
+    except (Unavailable, RuntimeError, OSError, subprocess.SubprocessError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"instructions per request of {options.target}, counted in {time.monotonic() - began:.0f} s")
+    if options.target != "tetrapylon":
+        for name, value in counted.items():
+            print(f"{name:14} {value:9,.0f}")
+        return 0
+    if options.update:
+        BUDGETS.write_text(updated(BUDGETS.read_text(), counted))
+    budgets = tomllib.loads(BUDGETS.read_text())
+    holds = True
+    print(f"{'':14} {'counted':>9} {'budget':>9}")
+    for name, value in counted.items():
+        line, fine = judge(name, value, budgets["instructions"].get(name), budgets["tolerance"])
+        holds &= fine
+        print(line)
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""Tetrapylon: plain, with every request in the access log, and with three workers."""
+
+from dataclasses import replace
+
+from ..base import Peer, Wheels
+
+PLAIN = Peer(
+    name="tetrapylon",
+    title="Tetrapylon",
+    folder="tetrapylon",
+    program="tetrapylon",
+    configs=("gateway.yaml",),
+    command=("{program}", "run", "{dir}/gateway.yaml"),
+    deploy=Wheels(("tetrapylon",)),
+)
+LOGGED = replace(
+    PLAIN,
+    name="tetrapylon-log",
+    title="Tetrapylon, access log on",
+    configs=("logged.yaml",),
+    command=("{program}", "run", "{dir}/logged.yaml"),
+    log="access.log",
+    deploy=None,
+)
+THREE = replace(
+    PLAIN, name="tetrapylon-3", title="Tetrapylon, 3 workers", workers=3, deploy=None, compared=False
+)

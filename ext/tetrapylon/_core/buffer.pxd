@@ -1,0 +1,108 @@
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy
+
+
+cdef enum Known:
+    # Field names that the data plane itself reads; every other name is NAMED.
+    NAMED = 0
+    CONNECTION
+    CONTENT_LENGTH
+    CONTENT_TYPE
+    DATE
+    EXPECT
+    FORWARDED
+    HOST
+    KEEP_ALIVE
+    PROXY_CONNECTION
+    REFERER
+    SERVER
+    TE
+    TRANSFER_ENCODING
+    UPGRADE
+    USER_AGENT
+    VIA
+    X_FORWARDED_FOR
+    X_FORWARDED_HOST
+    X_FORWARDED_PROTO
+    X_REQUEST_ID
+
+
+cdef enum Mark:
+    # Why a header line is not forwarded.
+    DROPPED = 1     # taken out by the gateway or a policy
+    HOP = 2         # hop-by-hop, by RFC 9110 section 7.6.1 or because Connection names it
+    OURS = 4        # set by the gateway: a client's Connection header cannot remove it
+
+
+cdef struct Header:
+    uint32_t name           # offsets into Head.data
+    uint32_t value
+    uint32_t value_length
+    uint16_t name_length
+    uint8_t known
+    uint8_t mark
+
+
+cdef struct Head:
+    # The start line and header fields of one message: bytes and a table of offsets into them. Order, spelling and
+    # duplicates are the sender's. Offsets stay true when `data` moves.
+    char* data
+    Header* headers
+    uint32_t length
+    uint32_t capacity
+    uint32_t count
+    uint32_t room
+    uint32_t method
+    uint32_t method_length
+    uint32_t target
+    uint32_t target_length
+    uint32_t reason
+    uint32_t reason_length
+    int64_t content_length      # -1: none announced
+    uint16_t status
+    uint8_t minor               # HTTP/1.minor
+    bint chunked
+    bint keep_alive             # what the sender's version and Connection header ask for
+    bint upgrade                # Connection: upgrade, with an Upgrade field
+    bint expect_continue
+    bint has_body               # a body may follow
+
+
+cdef void head_free(Head* head) noexcept nogil
+cdef void head_reset(Head* head) noexcept nogil
+# The functions that grow a head return -1 or NULL when there is no memory.
+cdef int64_t head_append(Head* head, const char* data, size_t n) noexcept nogil
+cdef int head_reserve(Head* head, size_t n) noexcept nogil
+cdef int64_t head_copy(Head* head, uint32_t start, uint32_t n) noexcept nogil
+cdef Header* head_line(Head* head) noexcept nogil
+cdef int head_add(Head* head, const char* name, size_t name_n, const char* value, size_t value_n,
+                  uint8_t mark) noexcept nogil
+cdef Header* head_find(const Head* head, const char* lower_name, size_t n) noexcept nogil
+cdef Header* head_known(const Head* head, uint8_t known) noexcept nogil
+cdef uint8_t known_name(const char* s, size_t n) noexcept nogil
+
+
+cdef inline bint same_name(const char* s, const char* lower, size_t n) noexcept nogil:
+    # Field names are tokens (RFC 9110 section 5.1), so folding bit 5 folds letters and nothing that could collide.
+    cdef size_t i
+    for i in range(n):
+        if (s[i] | 0x20) != lower[i]:
+            return False
+    return True
+
+
+cdef inline char* put(char* at, const char* data, size_t n) noexcept nogil:
+    memcpy(at, data, n)
+    return at + n
+
+
+cdef class Buffer:
+    # Bytes that wait: appended at the tail, taken from the front, freed when empty.
+    cdef char* data
+    cdef size_t start
+    cdef size_t end
+    cdef size_t capacity
+
+    cdef int append(self, const char* data, size_t n) except -1
+    cdef void take(self, size_t n) noexcept
+    cdef void clear(self) noexcept

@@ -1,0 +1,133 @@
+"""Counters and histograms in memory that all processes share.
+
+One slab a worker, and it alone writes there: plain increments of aligned 64-bit words, no lock and no atomic.
+A worker's successor goes on in the same slab, so totals survive a death. Pages that nothing was counted on
+cost nothing.
+"""
+
+from libc.stdint cimport uint64_t
+
+
+cdef extern from "counters.h" nogil:
+    ctypedef struct Scale "tetrapylon_scale":
+        uint64_t bound[15]
+
+    const Scale DURATION "TETRAPYLON_DURATION"
+    const Scale SHARE "TETRAPYLON_SHARE"
+
+    unsigned int bucket_of "tetrapylon_bucket"(const Scale *scale, uint64_t ns) noexcept
+
+
+cdef enum:
+    BUCKETS = 15
+    OUTCOMES = 6            # 0 aborted, 1-5 the class of the status sent
+    REJECT_SLOTS = 32
+
+
+cpdef enum State:
+    """What a worker is doing, as it says itself."""
+    VACANT = 0
+    STARTING = 1
+    SERVING = 2
+    DRAINING = 3
+
+
+cpdef enum Reject:
+    """Why the gateway itself refused a request or a connection. Append only; at most REJECT_SLOTS."""
+    MALFORMED = 0           # 400
+    TARGET_TOO_LONG = 1     # 414
+    HEAD_TOO_LARGE = 2      # 431
+    BODY_TOO_LARGE = 3      # 413
+    HEAD_TIMEOUT = 4        # 408 before the head was complete
+    BODY_TIMEOUT = 5        # 408 while the body came
+    VERSION = 6             # 505
+    EXPECTATION = 7         # 417
+    LOOP = 8                # 508
+    NOT_FOUND = 9           # 404, no route
+    METHOD = 10             # 405
+    CONNECTION_LIMIT = 11   # closed at accept
+    UPSTREAM_CONNECT = 12   # 502
+    UPSTREAM_RESPONSE = 13  # 502, malformed or cut before the head
+    UPSTREAM_TIMEOUT = 14   # 504
+    NO_TARGET = 15          # 503, no healthy one
+    POOL_FULL = 16          # 503, pending queue full or waited too long
+    DRAINING_NOW = 17       # 503
+    POLICY = 18             # a policy answered instead
+    INTERNAL = 19           # 500, the gateway's own fault
+
+
+# All members are 64-bit words: sums run over the words.
+
+cdef struct Histogram:
+    uint64_t buckets[BUCKETS]
+    uint64_t sum_ns
+
+
+cdef struct RouteCounters:
+    Histogram durations[OUTCOMES]   # first byte of the request to last byte of the response, by outcome
+    Histogram gateway               # of that, what was spent in the gateway
+    uint64_t upstream_ns            # of that, what was spent waiting for the upstream
+    uint64_t bytes_in               # request bytes from clients, heads included
+    uint64_t bytes_out              # response bytes to clients, heads included
+
+
+# True now; cleared when a worker starts and when it is reaped.
+cdef struct Gauges:
+    uint64_t pid
+    uint64_t state                  # State
+    uint64_t heartbeat_ns           # CLOCK_MONOTONIC, written by the worker's loop
+    uint64_t started_ns             # CLOCK_MONOTONIC
+    uint64_t connections            # open client connections
+    uint64_t exchanges              # requests in flight
+    uint64_t upstream_connections   # open, idle ones included
+    uint64_t upstream_idle
+
+
+cdef struct WorkerCounters:
+    Gauges now
+    uint64_t accepted               # client connections
+    uint64_t rejects[REJECT_SLOTS]  # by Reject
+    uint64_t upstream_connects      # connections established
+    uint64_t upstream_connect_failures
+    uint64_t upstream_reuses        # requests sent on a pooled connection
+    uint64_t upstream_replays       # requests sent again after a reused connection died
+    uint64_t late_resumes           # tickets resumed after their exchange had gone
+    uint64_t log_drops              # access-log lines that could not be written
+    uint64_t restarts               # the supervisor's slab: workers replaced
+    Histogram lag                   # how late the loop's timer ran
+
+
+cdef inline void observe(Histogram *histogram, const Scale *scale, uint64_t ns) noexcept nogil:
+    histogram.buckets[bucket_of(scale, ns)] += 1
+    histogram.sum_ns += ns
+
+
+cdef inline void count_exchange(
+    RouteCounters *route, unsigned int outcome, uint64_t total_ns, uint64_t gateway_ns, uint64_t upstream_ns,
+    uint64_t bytes_in, uint64_t bytes_out,
+) noexcept nogil:
+    """One finished exchange. `outcome`: status // 100, or 0 when it was cut short."""
+    observe(&route.durations[outcome if outcome < OUTCOMES else 0], &DURATION, total_ns)
+    observe(&route.gateway, &SHARE, gateway_ns)
+    route.upstream_ns += upstream_ns
+    route.bytes_in += bytes_in
+    route.bytes_out += bytes_out
+
+
+cdef class Slabs:
+    cdef readonly Py_ssize_t workers
+    cdef readonly Py_ssize_t routes
+    cdef int descriptor
+    cdef size_t stride
+    cdef size_t size
+    cdef char *base
+
+
+cdef class Slab:
+    cdef Slabs owner
+    cdef readonly Py_ssize_t index
+    cdef WorkerCounters *worker
+    cdef RouteCounters *first       # [0] is `unmatched`, route i is [i + 1]
+
+    cdef RouteCounters *route(self, Py_ssize_t i) except NULL
+    cdef RouteCounters *unmatched(self) noexcept

@@ -1,0 +1,63 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+from tetrapylon._core.buffer cimport Buffer
+from tetrapylon._core.exchange cimport Exchange, Fault, Peer, Sink
+from tetrapylon._core.parse cimport Parser
+from tetrapylon._core.reactor cimport DeadlineQueue, Handle
+from tetrapylon._core.stages cimport Pipeline
+from tetrapylon._core.stream cimport Connection, Stream
+from tetrapylon._core.wire cimport Framing
+
+
+cdef class Gateway(Pipeline):
+    # The pipeline with its listeners and client connections.
+    cdef list listeners
+    cdef tuple closing
+    cdef DownstreamConnection newest    # of the list of open connections
+    cdef readonly Py_ssize_t connections
+
+
+cdef class Listener(Handle):
+    cdef Gateway gateway
+    cdef bint unix_
+    cdef object timer
+
+    cdef void accept_one(self, int fd, char* address) noexcept
+
+
+cdef class DownstreamConnection(Connection):
+    # One client connection, HTTP/1. Exchanges follow each other on it; a pipelined request waits for its turn as bytes.
+    cdef Gateway gateway
+    cdef Peer peer
+    cdef Parser parser
+    cdef Exchange exchange
+    cdef ClientSide port
+    cdef Buffer leftover                # bytes read that cannot be parsed yet
+    cdef DownstreamConnection newer
+    cdef DownstreamConnection older
+    cdef bint counted
+    cdef bint consuming
+    cdef bint paused                    # the exchange takes no body now
+    cdef bint keep                      # another request may follow
+    cdef bint half_closed               # the client will send no more
+    cdef bint lingering                 # only reading until the client has seen our end
+    cdef bint discarding                # the answer is out; the rest of the body is read and dropped
+    cdef uint32_t discarded
+
+    cdef size_t consume(self, const char* data, size_t n) noexcept
+    cdef void consume_leftover(self) noexcept
+    cdef bint blocked(self) noexcept
+    cdef void refuse(self, Exchange x, Fault fault) noexcept
+    cdef void next_request(self) noexcept
+    cdef void hang_up(self, bint linger) noexcept
+    cdef void forget(self) noexcept
+    cdef void take_body(self, Exchange x) noexcept
+    cdef DeadlineQueue* body_deadline(self, Exchange x) noexcept
+    cdef void cut(self) noexcept
+    cdef void drop_exchange(self) noexcept
+
+
+cdef class ClientSide(Sink):
+    # The exchange's view of a client connection: source of the request, sink of the response.
+    cdef DownstreamConnection connection
+    cdef Framing framing

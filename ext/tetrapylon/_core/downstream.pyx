@@ -1,0 +1,581 @@
+"""Listeners and client connections."""
+
+from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcpy, strlen
+from posix.unistd cimport close
+
+from tetrapylon._core.buffer cimport Buffer
+from tetrapylon._core.counters cimport Reject
+from tetrapylon._core.exchange cimport *
+from tetrapylon._core.parse cimport *
+from tetrapylon._core.reactor cimport EPOLLEXCLUSIVE, EPOLLIN, DeadlineQueue, Handle, Reactor, arm, disarm
+from tetrapylon._core.stages cimport Pipeline, Snapshot
+from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream, TransportStream
+from tetrapylon._core.wire cimport (
+    CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE, Framing, put_chunk, put_interim, put_last_chunk, put_response,
+)
+
+import socket
+
+from tetrapylon._core.stream import StreamProtocol
+
+cdef extern from "<sys/socket.h>" nogil:
+    cdef enum:
+        SOCK_NONBLOCK
+        SOCK_CLOEXEC
+        AF_INET
+        AF_INET6
+    ctypedef unsigned int socklen_t
+    cdef struct sockaddr_storage:
+        unsigned short ss_family
+    cdef struct sockaddr:
+        pass
+    int accept4(int fd, sockaddr* address, socklen_t* n, int flags)
+
+cdef extern from "<netinet/in.h>" nogil:
+    cdef struct in_addr:
+        pass
+    cdef struct in6_addr:
+        unsigned char* s6_addr
+    cdef struct sockaddr_in:
+        in_addr sin_addr
+    cdef struct sockaddr_in6:
+        in6_addr sin6_addr
+    bint IN6_IS_ADDR_V4MAPPED(const in6_addr* address)
+
+cdef extern from "<arpa/inet.h>" nogil:
+    const char* inet_ntop(int family, const void* address, char* text, socklen_t n)
+
+cdef enum:
+    ACCEPTS = 64                # connections taken in one go
+    LEFTOVER_MAX = 65536        # pipelined bytes kept before the client is made to wait
+    DISCARD_MAX = 262144        # body bytes read and dropped to keep a connection
+    LINGER_MAX = 1048576        # and to close one without a reset
+
+cdef double LINGER = 2.0        # s
+cdef double ACCEPT_PAUSE = 0.1  # s
+
+
+cdef class Gateway(Pipeline):
+    def __init__(self, Reactor reactor, Snapshot snapshot, slab, log=None, *, closing=()):
+        """`closing`: what is closed with the gateway."""
+        self.listeners = []
+        self.closing = tuple(closing)
+
+    def listen(self, sock not None):
+        """Accept connections from a listening, non-blocking socket; its descriptor stays the caller's."""
+        cdef Listener listener = Listener.__new__(Listener)
+        listener.gateway = self
+        listener.unix_ = sock.family == socket.AF_UNIX
+        if not listener.unix_:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)      # what is accepted inherits it
+        listener.fd = socket.dup(sock.fileno())
+        self.reactor.register(listener, EPOLLIN | EPOLLEXCLUSIVE)
+        self.listeners.append(listener)
+
+    def protocol_factory(self):
+        """An asyncio protocol for one client connection: `loop.create_server(gateway.protocol_factory, ...)`."""
+        cdef TransportStream stream = TransportStream(self.reactor)
+        cdef DownstreamConnection connection = new_connection(self)
+        connection.stream = stream
+        stream.owner = connection
+        return StreamProtocol(stream)
+
+    def drain(self):
+        """Accept no more, close idle connections, and every other one after its answer."""
+        cdef DownstreamConnection connection = self.newest
+        cdef DownstreamConnection older
+        self.draining = True
+        self.reactor.enter()
+        for listener in self.listeners:
+            (<Listener>listener).ready(EPOLLIN)     # the connections that are queued already
+            self.reactor.close_handle(<Handle>listener, True)
+        self.listeners.clear()
+        while connection is not None:
+            older = connection.older
+            if connection.exchange is None or not connection.exchange.routed and not connection.parser.in_message:
+                connection.hang_up(False)
+            connection = older
+        self.reactor.leave()
+
+    def close(self):
+        """Cut what is left."""
+        self.drain()
+        self.reactor.enter()
+        while self.newest is not None:
+            self.newest.cut()
+        self.reactor.leave()
+        if self.log is not None:
+            self.log.close()
+        for each in self.closing:
+            each.close()
+        self.reactor.close()
+
+    def reopen_logs(self):
+        """Open log files anew by name, after they were moved away."""
+        if self.log is not None:
+            self.log.reopen()
+
+    @property
+    def active(self):
+        """Client connections still open."""
+        return self.connections
+
+
+cdef class Listener(Handle):
+    cdef void ready(self, uint32_t events) noexcept:
+        cdef sockaddr_storage address
+        cdef socklen_t n
+        cdef int fd, i
+        for i in range(ACCEPTS):
+            n = sizeof(address)
+            fd = accept4(self.fd, <sockaddr*>&address, &n, SOCK_NONBLOCK | SOCK_CLOEXEC)
+            if fd < 0:
+                if errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
+                    # Stand back until descriptors are free again; the backlog keeps the clients.
+                    self.reactor.park(self)
+                    self.timer = self.reactor.loop.call_later(ACCEPT_PAUSE, self._resume)
+                elif errno not in (EAGAIN, EINTR, ECONNABORTED):
+                    continue
+                return
+            self.accept_one(fd, <char*>&address)
+
+    def _resume(self):
+        self.timer = None
+        if self.fd >= 0:
+            self.reactor.unpark(self, EPOLLIN | EPOLLEXCLUSIVE)
+
+    cdef void accept_one(self, int fd, char* address) noexcept:
+        cdef Gateway gateway = self.gateway
+        cdef DownstreamConnection connection
+        cdef SocketStream stream
+        cdef Peer peer
+        if gateway.connections >= gateway.snapshot.max_connections:
+            gateway.counters.rejects[<int>Reject.CONNECTION_LIMIT] += 1
+            close(fd)
+            return
+        connection = new_connection(gateway)
+        peer = connection.peer
+        if self.unix_:
+            peer.address_n = put_text(peer.address, b"unix:")
+        else:
+            put_address(peer, <sockaddr_storage*>address)
+            if gateway.snapshot.trusts is not None:
+                peer.trusted = gateway.snapshot.trusts(peer.address[:peer.address_n].decode())
+        stream = SocketStream.__new__(SocketStream)
+        connection.stream = stream
+        try:
+            stream.attach(self.reactor, connection, fd, False)
+        except OSError:
+            close(fd)
+            return
+        connection.connected()
+
+
+cdef size_t put_text(char* at, const char* text) noexcept:
+    cdef size_t n = strlen(text)
+    memcpy(at, text, n)
+    return n
+
+
+cdef void put_address(Peer peer, sockaddr_storage* address) noexcept:
+    """The client's address as X-Forwarded-For has it: an IPv4 client of an IPv6 socket is written as IPv4."""
+    cdef sockaddr_in6* v6 = <sockaddr_in6*>address
+    cdef const char* text
+    if address.ss_family == AF_INET:
+        text = inet_ntop(AF_INET, &(<sockaddr_in*>address).sin_addr, peer.address, sizeof(peer.address))
+    elif IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr):
+        text = inet_ntop(AF_INET, v6.sin6_addr.s6_addr + 12, peer.address, sizeof(peer.address))
+    else:
+        text = inet_ntop(AF_INET6, &v6.sin6_addr, peer.address, sizeof(peer.address))
+    peer.address_n = strlen(peer.address) if text is not NULL else 0
+
+
+cdef DownstreamConnection new_connection(Gateway gateway):
+    cdef DownstreamConnection connection = DownstreamConnection.__new__(DownstreamConnection)
+    connection.gateway = gateway
+    connection.peer = Peer.__new__(Peer)
+    connection.parser = request_parser(gateway.snapshot.limits)
+    connection.port = ClientSide.__new__(ClientSide)
+    connection.port.connection = connection
+    connection.keep = True
+    return connection
+
+
+cdef class DownstreamConnection(Connection):
+    cdef void connected(self) noexcept:
+        cdef Gateway gateway = self.gateway
+        if not self.peer.address_n:
+            name = self.stream.peer_name().encode()[:45] or b"unix:"
+            self.peer.address_n = put_text(self.peer.address, name)
+            if gateway.snapshot.trusts is not None:
+                self.peer.trusted = gateway.snapshot.trusts(name.decode())
+        self.counted = True
+        gateway.connections += 1
+        gateway.counters.accepted += 1
+        gateway.counters.now.connections += 1
+        self.older = gateway.newest
+        if self.older is not None:
+            self.older.newer = self
+        gateway.newest = self
+        # The first request's head is due as if its first byte had come.
+        arm(gateway.reactor, self, gateway.snapshot.header)
+
+    # Reading
+
+    cdef bint blocked(self) noexcept:
+        """Can nothing be parsed now? The request is complete and its answer is not, or its body is not wanted yet."""
+        return self.paused or self.exchange is not None and self.exchange.request_complete
+
+    cdef void data_received(self, const char* data, size_t n) noexcept:
+        cdef size_t consumed = 0
+        if self.lingering:
+            self.discarded += <uint32_t>n
+            if self.discarded > LINGER_MAX:
+                self.cut()
+            return
+        if self.leftover is None and not self.blocked():
+            consumed = self.consume(data, n)
+        if consumed < n and self.counted and not self.lingering:
+            if self.leftover is None:
+                self.leftover = Buffer()
+            try:
+                self.leftover.append(data + consumed, n - consumed)
+            except MemoryError:
+                self.cut()
+                return
+            if self.leftover.end - self.leftover.start >= LEFTOVER_MAX or self.paused:
+                self.stream.pause_reading()
+            if not self.blocked() and not self.consuming:
+                self.consume_leftover()
+
+    cdef void consume_leftover(self) noexcept:
+        cdef Buffer leftover = self.leftover
+        cdef size_t consumed
+        if leftover is None:
+            consumed = self.consume(NULL, 0)
+        else:
+            consumed = self.consume(leftover.data + leftover.start, leftover.end - leftover.start)
+            # Body bytes may still be gathered for sending from where they lie.
+            if self.gateway.reactor.corked is not None:
+                self.gateway.reactor.corked.flush()
+            leftover.take(consumed)
+            if leftover.end == 0:
+                self.leftover = None
+        if self.leftover is None and not self.paused and not self.lingering:
+            self.stream.resume_reading()
+        if self.half_closed and self.leftover is None and self.exchange is None and self.counted:
+            self.hang_up(False)
+
+    cdef size_t consume(self, const char* data, size_t n) noexcept:
+        """Parse and act until the bytes are used up or the exchange has to be waited for; how many were used."""
+        cdef Gateway gateway = self.gateway
+        cdef Exchange x
+        cdef Event event
+        cdef size_t used = 0
+        self.consuming = True
+        while not self.blocked() and not self.lingering and self.counted:
+            x = self.exchange
+            if x is None:
+                if used == n:
+                    break
+                x = acquire(gateway, self.port, self.port, self.peer)
+                x.began = gateway.reactor.now
+                self.exchange = x
+                self.parser.head = &x.request
+                self.parser.limits = gateway.snapshot.limits
+                arm(gateway.reactor, self, gateway.snapshot.header)
+            event = self.parser.next(data + used, n - used)
+            used += self.parser.consumed
+            x.bytes_in += self.parser.consumed
+            if event == MORE:
+                if x.routed:
+                    arm(gateway.reactor, self, self.body_deadline(x))
+                elif not self.parser.in_message:
+                    # Blank lines before a request (RFC 9112 section 2.2) are none yet.
+                    self.exchange = None
+                    release(x)
+                break
+            if event == HEAD:
+                disarm(self)
+                if self.parser.ended:
+                    x.request_complete = True
+                gateway.start(x)
+            elif event == BODY:
+                self.take_body(x)
+            elif event == END:
+                disarm(self)
+                x.request_complete = True
+                if self.discarding:
+                    self.next_request()
+                elif x.destination is not None:
+                    if self.parser.has_trailers:
+                        x.trailers = &self.parser.trailers
+                    x.destination.end(x)
+            else:
+                self.refuse(x, TARGET_LONG if event == TARGET_TOO_LONG else
+                            HEAD_LARGE if event == HEAD_TOO_LARGE else BAD_REQUEST)
+        self.consuming = False
+        return used
+
+    cdef void take_body(self, Exchange x) noexcept:
+        x.body_in += self.parser.body_length
+        if self.discarding:
+            self.discarded += <uint32_t>self.parser.body_length
+            if self.discarded > DISCARD_MAX:
+                self.hang_up(True)
+        elif x.plan.body_limit >= 0 and <int64_t>x.body_in > x.plan.body_limit:
+            self.keep = False
+            self.gateway.fail(x, BODY_TOO_LARGE)
+        elif x.destination is not None:
+            x.destination.body(x, self.parser.body, self.parser.body_length)
+
+    cdef DeadlineQueue* body_deadline(self, Exchange x) noexcept:
+        if x.plan is not None and x.plan.body_idle is not NULL:
+            return x.plan.body_idle
+        return self.gateway.snapshot.body_idle
+
+    cdef void refuse(self, Exchange x, Fault fault) noexcept:
+        """The bytes cannot be read as a request, or not any further: answer if nobody has, and close."""
+        self.keep = False
+        if not x.routed:
+            x.routed = True
+            self.gateway.counters.now.exchanges += 1
+        if self.discarding:
+            self.hang_up(False)
+        else:
+            self.gateway.fail(x, fault)
+
+    cdef void eof_received(self) noexcept:
+        cdef Exchange x = self.exchange
+        self.half_closed = True
+        if self.lingering:
+            self.cut()
+        elif x is None:
+            if self.leftover is None:
+                self.hang_up(False)
+        elif not x.routed:
+            self.cut()                      # in the middle of a head: nobody is left to answer
+        elif not x.request_complete and self.leftover is None:
+            self.cut()
+
+    cdef void lost(self, int error) noexcept:
+        self.cut()
+
+    cdef void timed_out(self) noexcept:
+        cdef Exchange x = self.exchange
+        if self.lingering or x is None or self.discarding or not self.counted:
+            self.cut()
+        elif self.stream.congested:
+            self.keep = False
+            self.gateway.cancel(x, CLIENT_STALLED)
+        elif not x.routed and not self.parser.in_message:
+            self.cut()
+        else:
+            self.refuse(x, REQUEST_TIMEOUT)
+
+    # Writing
+
+    cdef void congested(self) noexcept:
+        cdef Exchange x = self.exchange
+        if x is not None and x.destination is not None:
+            x.destination.pause(x)
+        if x is not None:
+            arm(self.gateway.reactor, self, self.gateway.snapshot.body_idle)
+
+    cdef void drained(self) noexcept:
+        cdef Exchange x = self.exchange
+        if x is not None:
+            disarm(self)
+            if x.destination is not None:
+                x.destination.resume(x)
+
+    # Endings
+
+    cdef void next_request(self) noexcept:
+        """The exchange is over and all its bytes are read."""
+        cdef Exchange x = self.exchange
+        cdef Gateway gateway = self.gateway
+        self.exchange = None
+        self.paused = False
+        self.discarding = False
+        self.discarded = 0
+        release(x)
+        if not self.keep or gateway.draining:
+            self.hang_up(False)
+            return
+        if self.half_closed and self.leftover is None:
+            self.hang_up(False)
+            return
+        if gateway.snapshot.keepalive is NULL:
+            self.hang_up(False)
+            return
+        arm(gateway.reactor, self, gateway.snapshot.keepalive)
+        if not self.consuming and (self.leftover is not None or not self.stream.reading):
+            self.consume_leftover()
+
+    cdef void hang_up(self, bint linger) noexcept:
+        """Close after what is queued. With `linger`, read on for a while: closing on unread bytes would reset the
+        connection and could destroy the answer on its way (RFC 9112 section 9.6)."""
+        cdef Stream stream = self.stream
+        self.drop_exchange()
+        if linger and not self.half_closed:
+            self.lingering = True
+            self.leftover = None
+            self.discarded = 0
+            stream.shutdown()
+            stream.resume_reading()
+            arm(self.gateway.reactor, self, self.gateway.reactor.queue(LINGER))
+            return
+        self.forget()
+        stream.close()
+        if stream.closing:
+            arm(self.gateway.reactor, self, self.gateway.snapshot.body_idle)
+        else:
+            self.stream = NOWHERE
+
+    cdef void cut(self) noexcept:
+        """Close now; an exchange in flight is cancelled."""
+        cdef Exchange x = self.exchange
+        cdef Stream stream = self.stream
+        self.keep = False
+        self.forget()
+        self.stream = NOWHERE
+        if x is not None and x.routed and not x.over:
+            self.gateway.cancel(x, CLIENT_GONE)
+        self.drop_exchange()
+        stream.abort(False)
+
+    cdef void drop_exchange(self) noexcept:
+        cdef Exchange x = self.exchange
+        if x is not None:
+            self.exchange = None
+            self.parser.head = NULL
+            release(x)
+
+    cdef void forget(self) noexcept:
+        """Out of the gateway's books."""
+        cdef Gateway gateway = self.gateway
+        disarm(self)
+        self.leftover = None
+        if not self.counted:
+            return
+        self.counted = False
+        gateway.connections -= 1
+        gateway.counters.now.connections -= 1
+        if self.newer is not None:
+            self.newer.older = self.older
+        else:
+            gateway.newest = self.older
+        if self.older is not None:
+            self.older.newer = self.newer
+        self.newer = self.older = None
+        self.port.connection = None
+
+
+cdef class ClientSide(Sink):
+    cdef void pause(self, Exchange x) noexcept:
+        cdef DownstreamConnection connection = self.connection
+        if connection is not None and not connection.paused:
+            connection.paused = True
+            disarm(connection)
+            if connection.leftover is not None:
+                connection.stream.pause_reading()
+
+    cdef void resume(self, Exchange x) noexcept:
+        cdef DownstreamConnection connection = self.connection
+        if connection is None or not connection.paused:
+            return
+        connection.paused = False
+        arm(connection.gateway.reactor, connection, connection.body_deadline(x))
+        if not connection.consuming:
+            connection.consume_leftover()
+
+    cdef void head(self, Exchange x) noexcept:
+        cdef DownstreamConnection connection = self.connection
+        cdef bint bodiless
+        if connection is None:
+            return
+        if x.response.status < 200 and x.response.status != 101:
+            x.bytes_out += put_interim(x, connection.stream)
+            return
+        bodiless = (
+            x.response.status in (101, 204, 304) or is_method(x, b"HEAD", 4)
+        )
+        if not x.request.keep_alive or connection.gateway.draining or x.fault in (BAD_REQUEST, BAD_TARGET, BAD_HOST):
+            connection.keep = False
+        elif connection.half_closed and connection.leftover is None:
+            connection.keep = False
+        if bodiless:
+            self.framing = NO_BODY
+        elif x.response.content_length >= 0:
+            self.framing = LENGTH
+        elif x.request.minor:
+            self.framing = CHUNKED
+        else:
+            self.framing = UNTIL_CLOSE
+            connection.keep = False
+        x.bytes_out += put_response(x, connection.stream, self.framing, connection.keep)
+
+    cdef void body(self, Exchange x, const char* data, size_t n) noexcept:
+        cdef DownstreamConnection connection = self.connection
+        if connection is None or self.framing == NO_BODY:
+            return
+        if self.framing == CHUNKED:
+            x.bytes_out += put_chunk(connection.stream, data, n)
+        else:
+            connection.stream.write(data, n)
+            x.bytes_out += n
+
+    cdef void end(self, Exchange x) noexcept:
+        if self.connection is not None and self.framing == CHUNKED:
+            x.bytes_out += put_last_chunk(self.connection.stream, x.trailers)
+
+    cdef void abort(self, Exchange x) noexcept:
+        """Cut: neither a last chunk nor a clean end may make the response look complete."""
+        cdef DownstreamConnection connection = self.connection
+        cdef Stream stream
+        if connection is None:
+            return
+        connection.keep = False
+        stream = connection.stream
+        if stream.reactor.corked is stream:
+            stream.flush()
+        connection.forget()
+        connection.stream = NOWHERE
+        stream.abort(self.framing == UNTIL_CLOSE)
+
+    cdef Stream detach(self, Exchange x):
+        cdef DownstreamConnection connection = self.connection
+        cdef Stream stream
+        if connection is None:
+            return NOWHERE
+        stream = connection.stream
+        x.attempt = connection.leftover         # what the client said in the new protocol already
+        connection.leftover = None
+        connection.stream = NOWHERE
+        connection.keep = False
+        disarm(connection)
+        return stream
+
+    cdef void finished(self, Exchange x) noexcept:
+        cdef DownstreamConnection connection = self.connection
+        if connection is None or not connection.counted:
+            return              # `cut` and `abort` release it
+        # What was gathered may lie in the exchange or its plan: it is sent before they go.
+        if connection.gateway.reactor.corked is not None:
+            connection.gateway.reactor.corked.flush()
+        if x.fault in (CLIENT_GONE, CLIENT_STALLED):
+            connection.cut()
+        elif x.request_complete:
+            connection.next_request()
+        elif not connection.keep or x.request.expect_continue or x.request.content_length > DISCARD_MAX:
+            connection.hang_up(True)
+        else:
+            connection.discarding = True
+            connection.paused = False
+            x.destination = None
+            arm(connection.gateway.reactor, connection, connection.body_deadline(x))
+            if not connection.consuming:
+                connection.consume_leftover()

@@ -1,0 +1,162 @@
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from tetrapylon._core.buffer cimport Head
+from tetrapylon._core.counters cimport RouteCounters
+from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed
+from tetrapylon._core.stream cimport Stream
+from tetrapylon._core.trie cimport Match
+
+
+cdef enum Fault:
+    # Why the gateway itself ends an exchange. respond.pyx gives each its status and its Proxy-Status error (RFC 9209).
+    NO_FAULT = 0
+    BAD_REQUEST             # framing or syntax
+    BAD_TARGET              # a path or target that is refused
+    BAD_HOST
+    NO_SUCH_ROUTE
+    NO_SUCH_METHOD
+    REQUEST_TIMEOUT
+    BODY_TOO_LARGE
+    TARGET_LONG
+    HEAD_LARGE
+    LOOPED
+    DNS_FAILED
+    CONNECT_FAILED
+    CONNECT_TIMEOUT
+    UPSTREAM_CLOSED         # before the response's head was complete
+    RESPONSE_MALFORMED
+    RESPONSE_CUT            # after it had begun
+    RESPONSE_TIMEOUT
+    RESPONSE_STALLED        # after it had begun
+    NO_TARGET
+    QUEUE_FULL
+    QUEUE_TIMEOUT
+    TOTAL_TIMEOUT
+    STOPPING
+    INTERNAL_FAULT
+    CLIENT_GONE
+    CLIENT_STALLED          # does not read its response
+    FAULTS                  # how many there are
+
+
+cdef class Source:
+    # Where a message's body comes from: it pushes, until it is paused.
+    cdef void pause(self, Exchange x) noexcept
+    cdef void resume(self, Exchange x) noexcept
+    cdef void finished(self, Exchange x) noexcept       # the exchange is over; only its source may still use it
+
+
+cdef class Sink(Source):
+    # Where a message goes. Each end of an exchange is the Source of one message and the Sink of the other, hence the
+    # inheritance. Bytes handed to `body` last for the current piece of work (see Stream.write).
+    cdef void head(self, Exchange x) noexcept
+    cdef void body(self, Exchange x, const char* data, size_t n) noexcept
+    cdef void end(self, Exchange x) noexcept
+    cdef void abort(self, Exchange x) noexcept          # the message will never be complete
+    cdef Stream detach(self, Exchange x)                # the stream below, for a tunnel
+
+
+cdef class Destination:
+    # What a route leads to. `start` answers by Stages.head/body/end/fail, now or later. To take the request's body it sets
+    # `Exchange.destination`; until then the source is to be paused.
+    cdef void start(self, Exchange x) noexcept
+    cdef void cancel(self, Exchange x) noexcept         # give the exchange up: its source is gone or it was answered
+
+
+cdef class Stages:
+    # The stages of an exchange's life, as the ends see them; downstream.pyx drives them.
+    cdef readonly Reactor reactor
+
+    cdef void start(self, Exchange x) noexcept          # the request's head is there
+    cdef void interim(self, Exchange x) noexcept        # a 1xx response, in x.response
+    cdef void head(self, Exchange x) noexcept           # the response's head is there
+    cdef void body(self, Exchange x, const char* data, size_t n) noexcept
+    cdef void end(self, Exchange x) noexcept
+    cdef void fail(self, Exchange x, Fault fault) noexcept      # no answer, or no more of it, will come
+    cdef void cancel(self, Exchange x, Fault fault) noexcept    # no answer is wanted any more
+    cdef void finish(self, Exchange x) noexcept         # count it, log it, give it back to its source
+    cdef void upgrade(self, Exchange x, Stream upstream, const char* early, size_t n) noexcept
+
+
+cdef class Peer:
+    # Who is on the other side of a client connection.
+    cdef char[64] address       # as text, without port
+    cdef size_t address_n
+    cdef bint tls
+    cdef bint trusted           # its X-Forwarded-* are believed
+
+
+cdef class Plan:
+    # What happens to the requests of one route. Immutable; an exchange keeps the one that it started with.
+    cdef readonly str name
+    cdef bytes label                    # the name, for logs
+    cdef Destination destination
+    cdef RouteCounters* counters
+    cdef object slab                    # keeps `counters` alive
+    cdef int64_t body_limit             # -1: none
+    cdef DeadlineQueue* body_idle       # NULL: no such timeout
+    cdef DeadlineQueue* response
+    cdef DeadlineQueue* idle
+    cdef DeadlineQueue* total
+    cdef list rewrite                   # bytes and parameter indices in turn; None: as it came
+    cdef tuple policies
+
+
+cdef class Exchange(Timed):
+    # One request in flight and its answer. Taken from a free list by its source, given back by it. Where the answer goes
+    # (`sink`) and where the request goes (`destination`) are all it knows of the world: no connection, no socket.
+    cdef Exchange next_free
+    cdef Exchange next_waiting          # in an upstream's queue
+    cdef Stages stages
+    cdef Source source
+    cdef Sink sink
+    cdef Sink destination               # None: nobody takes the body yet
+    cdef Plan plan
+    cdef Peer peer
+    cdef Head request
+    cdef Head response
+    cdef Head* trailers                 # of the message that is about to end; NULL: none
+    cdef Match match
+    cdef uint32_t asked                 # the normalised target as the client sent it: offset in request.data, length,
+    cdef uint32_t asked_length          # and that of its path; a rewrite changes request.target alone
+    cdef uint32_t path_length
+    cdef uint32_t generation            # counts the uses of this object: what a late caller holds is stale
+    cdef object tunnel                  # what it has become after an upgrade
+    cdef object attempt                 # the destination's own record, if it needs one
+    cdef bytes upstream_name
+
+    cdef uint16_t entered               # policies whose request side has run
+    cdef Destination answer             # what a policy answers with
+    cdef uint64_t ticket                # of the policy that is waited for; 0: none
+
+    cdef bint routed
+    cdef bint request_complete          # its last byte has come
+    cdef bint response_started          # its head has gone to the sink
+    cdef bint over                      # counted and logged; nothing more happens
+    cdef bint waiting                   # in an upstream's queue
+    cdef bint replayed
+    cdef uint8_t connects               # connection attempts that failed
+    cdef Fault fault
+    cdef uint64_t body_in
+    cdef uint64_t bytes_in
+    cdef uint64_t bytes_out
+    cdef uint64_t began                 # ns, monotonic: first byte of the request's head
+    cdef uint64_t sent                  # request handed to the destination
+    cdef uint64_t answered              # first byte of the response; 0: none yet
+    cdef uint64_t waited                # ns spent waiting for the destination, all told
+    cdef uint16_t status                # what the client was told
+
+
+cdef Exchange acquire(Stages stages, Source source, Sink sink, Peer peer)
+cdef void release(Exchange x) noexcept
+cpdef Py_ssize_t live_exchanges()
+
+
+cdef inline bint is_method(Exchange x, const char* name, size_t n) noexcept:
+    cdef size_t i
+    if x.request.method_length != n:
+        return False
+    for i in range(n):
+        if x.request.data[x.request.method + i] != name[i]:
+            return False
+    return True

@@ -1,0 +1,325 @@
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, strlen
+from libc.time cimport time, time_t
+
+from tetrapylon._core.buffer cimport (
+    CONTENT_LENGTH, DROPPED, FORWARDED, HOP, HOST, TE, UPGRADE, VIA, X_FORWARDED_FOR, X_FORWARDED_HOST,
+    X_FORWARDED_PROTO, Head, Header, head_known, put, same_name,
+)
+from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.stream cimport Stream
+
+cdef extern from "<time.h>" nogil:
+    cdef struct tm:
+        pass
+    tm* gmtime_r(const time_t* t, tm* result)
+    size_t strftime(char* s, size_t n, const char* format, const tm* t)
+
+cdef extern from "<stdio.h>" nogil:
+    int snprintf(char* s, size_t n, const char* format, ...)
+
+cdef enum:
+    ROOM = 1024             # for the lines the gateway adds, apart from values taken from the message
+
+
+cdef class Via:
+    def __init__(self, str pseudonym not None):
+        self.pseudonym = pseudonym.encode("ascii")
+
+    cdef bint seen_in(self, const Head* head) noexcept:
+        """Has this message been here before?"""
+        cdef const char* name = self.pseudonym
+        cdef size_t n = len(self.pseudonym)
+        cdef uint32_t i, j
+        cdef const Header* line
+        cdef const char* value
+        for i in range(head.count):
+            line = &head.headers[i]
+            if line.known != VIA or line.value_length < n:
+                continue
+            value = head.data + line.value
+            for j in range(line.value_length - <uint32_t>n + 1):
+                if memcmp(value + j, name, n) == 0:
+                    return True
+        return False
+
+
+cdef inline char* put_line(char* at, const Head* head, const Header* line) noexcept:
+    at = put(at, head.data + line.name, line.name_length)
+    at = put(at, b": ", 2)
+    at = put(at, head.data + line.value, line.value_length)
+    return put(at, b"\r\n", 2)
+
+
+cdef inline char* put_bytes(char* at, bytes data) noexcept:
+    return put(at, <const char*>data, len(data))
+
+
+cdef bint names_trailers(const Head* head, const Header* line) noexcept:
+    cdef uint32_t i
+    for i in range(line.value_length - 7 if line.value_length > 7 else 0):
+        if same_name(head.data + line.value + i, b"trailers", 8):
+            return True
+    return False
+
+
+cdef size_t put_request(Exchange x, Stream stream, HostKind kind, bytes host, Via via) noexcept:
+    """The request's head, towards an upstream: HTTP/1.1, re-framed, without what is for one hop alone.
+
+    RFC 9110 section 7.6; the X-Forwarded-* of a peer that is not trusted are replaced.
+    """
+    cdef Head* head = &x.request
+    cdef char* start = stream.reserve(2 * <size_t>head.length + 4 * head.count + ROOM + len(host) + len(via.pseudonym))
+    cdef char* at = start
+    cdef Header* line
+    cdef Header* upgrade = NULL
+    cdef uint32_t i
+    cdef bint trusted = x.peer.trusted
+    cdef bint has_host = False, has_proto = False, has_forwarded_host = False, te_trailers = False
+    if start is NULL:
+        return 0
+    at = put(at, head.data + head.method, head.method_length)
+    at = put(at, b" ", 1)
+    at = put(at, head.data + head.target, head.target_length)
+    at = put(at, b" HTTP/1.1\r\n", 11)
+    for i in range(head.count):
+        line = &head.headers[i]
+        if line.known:
+            if line.known == HOST:
+                has_host = True
+                if kind == FIXED:
+                    at = put(at, b"Host: ", 6)
+                    at = put_bytes(at, host)
+                    at = put(at, b"\r\n", 2)
+                    continue
+            elif line.known == UPGRADE:
+                upgrade = line
+            elif line.known == TE:
+                te_trailers = te_trailers or names_trailers(head, line)
+            elif line.known == X_FORWARDED_FOR:
+                continue
+            elif line.known == X_FORWARDED_PROTO:
+                if not trusted:
+                    continue
+                has_proto = True
+            elif line.known == X_FORWARDED_HOST:
+                if not trusted:
+                    continue
+                has_forwarded_host = True
+            elif line.known == FORWARDED and not trusted:
+                continue
+        if line.mark & (DROPPED | HOP):
+            continue
+        at = put_line(at, head, line)
+    if not has_host:
+        at = put(at, b"Host: ", 6)
+        at = put_bytes(at, host)
+        at = put(at, b"\r\n", 2)
+    if head.chunked:
+        at = put(at, b"Transfer-Encoding: chunked\r\n", 28)
+    at = put(at, b"X-Forwarded-For: ", 17)
+    if trusted:
+        for i in range(head.count):
+            line = &head.headers[i]
+            if line.known == X_FORWARDED_FOR and line.value_length:
+                at = put(at, head.data + line.value, line.value_length)
+                at = put(at, b", ", 2)
+    at = put(at, x.peer.address, x.peer.address_n)
+    at = put(at, b"\r\n", 2)
+    if not has_proto:
+        at = put(at, b"X-Forwarded-Proto: https\r\n", 26) if x.peer.tls else put(at, b"X-Forwarded-Proto: http\r\n", 25)
+    if not has_forwarded_host and has_host:
+        line = head_known(head, HOST)
+        if line is not NULL:
+            at = put(at, b"X-Forwarded-Host: ", 18)
+            at = put(at, head.data + line.value, line.value_length)
+            at = put(at, b"\r\n", 2)
+    at = put(at, b"Via: 1.1 ", 9) if head.minor else put(at, b"Via: 1.0 ", 9)
+    at = put_bytes(at, via.pseudonym)
+    at = put(at, b"\r\n", 2)
+    if head.upgrade and upgrade is not NULL:
+        at = put(at, b"Connection: Upgrade\r\n", 21)
+        at = put_line(at, head, upgrade)
+    elif te_trailers:
+        at = put(at, b"Connection: TE\r\nTE: trailers\r\n", 30)
+    at = put(at, b"\r\n", 2)
+    stream.commit(at)
+    return at - start
+
+
+cdef inline char* put_status_line(char* at, const Head* head) noexcept:
+    cdef const char* reason
+    cdef uint32_t status = head.status
+    at = put(at, b"HTTP/1.1 ", 9)
+    at[0] = <char>(c"0" + status // 100)
+    at[1] = <char>(c"0" + status // 10 % 10)
+    at[2] = <char>(c"0" + status % 10)
+    at[3] = c" "
+    at += 4
+    if head.reason_length:
+        at = put(at, head.data + head.reason, head.reason_length)
+    else:
+        reason = phrase(status)
+        at = put(at, reason, strlen(reason))
+    return put(at, b"\r\n", 2)
+
+
+cdef size_t put_response(Exchange x, Stream stream, Framing framing, bint keep_alive) noexcept:
+    """The response's head, towards the client."""
+    cdef Head* head = &x.response
+    cdef char* start = stream.reserve(<size_t>head.length + 4 * head.count + ROOM)
+    cdef char* at = start
+    cdef Header* line
+    cdef uint32_t i
+    # RFC 9110 section 8.6: neither length nor coding where the status excludes a body.
+    cdef bint lengthy = (framing == LENGTH or framing == NO_BODY) and head.status != 204 and head.status >= 200
+    if start is NULL:
+        return 0
+    at = put_status_line(at, head)
+    for i in range(head.count):
+        line = &head.headers[i]
+        if line.mark & (DROPPED | HOP):
+            if not (line.known == UPGRADE and head.status == 101):
+                continue
+        elif line.known == CONTENT_LENGTH and not lengthy:
+            continue
+        at = put_line(at, head, line)
+    if framing == CHUNKED or framing == NO_BODY and head.chunked and lengthy and head.status != 304 and x.request.minor:
+        at = put(at, b"Transfer-Encoding: chunked\r\n", 28)
+    if head.status == 101:
+        at = put(at, b"Connection: Upgrade\r\n", 21)
+    elif not keep_alive:
+        at = put(at, b"Connection: close\r\n", 19)
+    elif not x.request.minor:
+        at = put(at, b"Connection: keep-alive\r\n", 24)
+    at = put(at, b"\r\n", 2)
+    stream.commit(at)
+    return at - start
+
+
+cdef size_t put_interim(Exchange x, Stream stream) noexcept:
+    """A 1xx response: a head alone."""
+    cdef Head* head = &x.response
+    cdef char* start = stream.reserve(<size_t>head.length + 4 * head.count + ROOM)
+    cdef char* at = start
+    cdef uint32_t i
+    if start is NULL:
+        return 0
+    at = put_status_line(at, head)
+    for i in range(head.count):
+        if not head.headers[i].mark & (DROPPED | HOP):
+            at = put_line(at, head, &head.headers[i])
+    at = put(at, b"\r\n", 2)
+    stream.commit(at)
+    return at - start
+
+
+cdef size_t put_chunk(Stream stream, const char* data, size_t n) noexcept:
+    cdef char* start = stream.reserve(20)
+    cdef char* at = start
+    cdef int shift = 60
+    cdef uint64_t digit
+    if start is NULL:
+        return 0
+    while shift and not (<uint64_t>n >> shift):
+        shift -= 4
+    while shift >= 0:
+        digit = (<uint64_t>n >> shift) & 15
+        at[0] = <char>(c"0" + digit if digit < 10 else c"a" + digit - 10)
+        at += 1
+        shift -= 4
+    at = put(at, b"\r\n", 2)
+    stream.commit(at)
+    stream.write(data, n)
+    stream.write(b"\r\n", 2)
+    return (at - start) + n + 2
+
+
+cdef size_t put_last_chunk(Stream stream, const Head* trailers) noexcept:
+    cdef size_t room = 8
+    cdef char* start
+    cdef char* at
+    cdef uint32_t i
+    if trailers is not NULL:
+        room += <size_t>trailers.length + 4 * trailers.count
+    start = at = stream.reserve(room)
+    if start is NULL:
+        return 0
+    at = put(at, b"0\r\n", 3)
+    if trailers is not NULL:
+        for i in range(trailers.count):
+            at = put_line(at, trailers, &trailers.headers[i])
+    at = put(at, b"\r\n", 2)
+    stream.commit(at)
+    return at - start
+
+
+cdef size_t put_http_date(char* at) noexcept:
+    """IMF-fixdate (RFC 9110 section 5.6.7), 29 bytes."""
+    cdef time_t now = time(NULL)
+    cdef tm parts
+    gmtime_r(&now, &parts)
+    return strftime(at, 32, b"%a, %d %b %Y %H:%M:%S GMT", &parts)
+
+
+cdef const char* phrase(uint32_t status) noexcept:
+    """The reason phrase of RFC 9110 section 15 for a status the gateway makes; empty for one it doesn't know."""
+    if status == 200:
+        return b"OK"
+    if status == 201:
+        return b"Created"
+    if status == 202:
+        return b"Accepted"
+    if status == 204:
+        return b"No Content"
+    if status == 301:
+        return b"Moved Permanently"
+    if status == 302:
+        return b"Found"
+    if status == 303:
+        return b"See Other"
+    if status == 304:
+        return b"Not Modified"
+    if status == 307:
+        return b"Temporary Redirect"
+    if status == 308:
+        return b"Permanent Redirect"
+    if status == 400:
+        return b"Bad Request"
+    if status == 401:
+        return b"Unauthorized"
+    if status == 403:
+        return b"Forbidden"
+    if status == 404:
+        return b"Not Found"
+    if status == 405:
+        return b"Method Not Allowed"
+    if status == 408:
+        return b"Request Timeout"
+    if status == 413:
+        return b"Content Too Large"
+    if status == 414:
+        return b"URI Too Long"
+    if status == 417:
+        return b"Expectation Failed"
+    if status == 421:
+        return b"Misdirected Request"
+    if status == 429:
+        return b"Too Many Requests"
+    if status == 431:
+        return b"Request Header Fields Too Large"
+    if status == 500:
+        return b"Internal Server Error"
+    if status == 501:
+        return b"Not Implemented"
+    if status == 502:
+        return b"Bad Gateway"
+    if status == 503:
+        return b"Service Unavailable"
+    if status == 504:
+        return b"Gateway Timeout"
+    if status == 505:
+        return b"HTTP Version Not Supported"
+    if status == 508:
+        return b"Loop Detected"
+    return b""

@@ -1,0 +1,183 @@
+"""Counters and histograms in shared memory, one slab a worker, summed on request; times in nanoseconds."""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import ClassVar, Final, Self, TypedDict, final, type_check_only
+
+OUTCOME_NAMES: Final[tuple[str, ...]]
+"""What `RouteCounts["durations"]` is indexed by: aborted, 1xx ... 5xx."""
+REJECT_NAMES: Final[tuple[str, ...]]
+"""Lower-case names of `Reject`, in order."""
+DURATION_BOUNDS: Final[tuple[float, ...]]
+"""Upper bounds of request durations, in seconds (OpenTelemetry's advice for http.server.request.duration)."""
+SHARE_BOUNDS: Final[tuple[float, ...]]
+"""Upper bounds of the gateway's own share of a request and of loop lag, in seconds."""
+
+class State(IntEnum):
+    """What a worker is doing, as it says itself."""
+
+    VACANT = 0
+    STARTING = 1
+    SERVING = 2
+    DRAINING = 3
+
+class Reject(IntEnum):
+    """Why the gateway itself refused a request or a connection."""
+
+    MALFORMED = 0
+    TARGET_TOO_LONG = 1
+    HEAD_TOO_LARGE = 2
+    BODY_TOO_LARGE = 3
+    HEAD_TIMEOUT = 4
+    BODY_TIMEOUT = 5
+    VERSION = 6
+    EXPECTATION = 7
+    LOOP = 8
+    NOT_FOUND = 9
+    METHOD = 10
+    CONNECTION_LIMIT = 11
+    UPSTREAM_CONNECT = 12
+    UPSTREAM_RESPONSE = 13
+    UPSTREAM_TIMEOUT = 14
+    NO_TARGET = 15
+    POOL_FULL = 16
+    DRAINING_NOW = 17
+    POLICY = 18
+    INTERNAL = 19
+
+@type_check_only
+class HistogramCounts(TypedDict):
+    buckets: list[int]  # not cumulative; the last is above every bound
+    sum_ns: int
+
+@type_check_only
+class RouteCounts(TypedDict):
+    durations: list[HistogramCounts]  # by OUTCOME_NAMES
+    gateway: HistogramCounts
+    upstream_ns: int
+    bytes_in: int
+    bytes_out: int
+
+@type_check_only
+class GaugeCounts(TypedDict):
+    pid: int
+    state: int
+    heartbeat_ns: int
+    started_ns: int
+    connections: int
+    exchanges: int
+    upstream_connections: int
+    upstream_idle: int
+
+@type_check_only
+class WorkerCounts(TypedDict):
+    now: GaugeCounts
+    accepted: int
+    rejects: list[int]
+    upstream_connects: int
+    upstream_connect_failures: int
+    upstream_reuses: int
+    upstream_replays: int
+    late_resumes: int
+    log_drops: int
+    restarts: int
+    lag: HistogramCounts
+
+@final
+class Slabs:
+    """Shared memory for `workers` workers and the supervisor, each with room for `routes` routes.
+
+    An anonymous file backs it; with `fd`, one that another process made, and that this object then owns.
+    Raises ValueError for impossible counts or a descriptor with another layout, OSError when memory
+    can't be mapped.
+    """
+
+    states: ClassVar[tuple[State, ...]]
+    outcome_names: ClassVar[tuple[str, ...]]
+    duration_bounds: ClassVar[tuple[float, ...]]
+    share_bounds: ClassVar[tuple[float, ...]]
+
+    workers: Final[int]
+    routes: Final[int]
+
+    def __new__(cls, workers: int, routes: int, fd: int = -1) -> Self: ...
+    @property
+    def fd(self) -> int:
+        """The file behind the memory, -1 once closed."""
+
+    def close_fd(self) -> None:
+        """Closes the descriptor in a process that never asks for totals; the memory stays mapped."""
+
+    def slab(self, index: int) -> Slab:
+        """The slab of one worker. Raises IndexError."""
+
+    def supervisor(self) -> Slab:
+        """The supervisor's own slab: its state and the restarts it made."""
+
+    def totals(self) -> Totals:
+        """A sum over all slabs. Raises ValueError after `close_fd`."""
+
+@final
+class Slab:
+    """What one process writes; only its owner may, or the supervisor once the owner is dead."""
+
+    index: Final[int]
+
+    @property
+    def state(self) -> int: ...
+    @state.setter
+    def state(self, value: int) -> None: ...
+    @property
+    def serving(self) -> bool: ...
+    @property
+    def draining(self) -> bool: ...
+    @property
+    def pid(self) -> int: ...
+    @property
+    def heartbeat_ns(self) -> int:
+        """CLOCK_MONOTONIC at the last `beat`."""
+
+    @property
+    def started_ns(self) -> int: ...
+    def claim(self, pid: int) -> None:
+        """Starts a life in this slab: gauges cleared, counters kept."""
+
+    def release(self) -> None:
+        """Clears the gauges of a dead owner."""
+
+    def beat(self) -> None: ...
+    def counters(self) -> WorkerCounts: ...
+    def observe_lag(self, seconds: float) -> None: ...
+    def count_restart(self) -> None: ...
+    def count_accept(self) -> None: ...
+    def count_reject(self, reason: Reject) -> None: ...
+    def count_exchange(
+        self,
+        route: int,
+        status: int,
+        total_ns: int,
+        gateway_ns: int,
+        upstream_ns: int,
+        bytes_in: int,
+        bytes_out: int,
+    ) -> None:
+        """One finished exchange; `route` -1 is "none matched", `status` 0 "cut short". Raises IndexError."""
+
+@final
+class Totals:
+    """One moment's sums over all slabs."""
+
+    routes: Final[int]
+
+    def worker(self) -> WorkerCounts:
+        """Sums over workers; of `now`, only the counts of connections and exchanges mean anything."""
+
+    def rejects(self) -> dict[str, int]: ...
+    def route(self, index: int) -> RouteCounts | None:
+        """None when nothing was ever counted on it. Raises IndexError."""
+
+    def unmatched(self) -> RouteCounts | None:
+        """Requests that no route matched."""
+
+    def sum_routes(self, indices: Iterable[int]) -> RouteCounts | None:
+        """Several routes in one, for those that share labels; -1 is "none matched". Raises IndexError."""

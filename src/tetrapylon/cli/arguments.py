@@ -1,0 +1,29 @@
+"""Arguments that several verbs take."""
+
+from __future__ import annotations
+
+import argparse
+
+__all__ = ["add_config", "add_format"]
+
+
+def add_config(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """CONFIG; unless `required`, by default `gateway.yaml` in the current folder."""
+    text = "a .yaml, .toml or .json file, or MODULE:ATTRIBUTE naming a Config"
+    if required:
+        parser.add_argument("config", metavar="CONFIG", help=text)
+        return
+    parser.add_argument(
+        "config",
+        metavar="CONFIG",
+        nargs="?",
+        default="gateway.yaml",
+        help=f"{text} (default: gateway.yaml)",
+    )
+
+
+def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
+    """`--format`, by default the first of `formats`."""
+    parser.add_argument(
+        "--format", choices=formats, default=formats[0], help=f"how to write it (default: {formats[0]})"
+    )

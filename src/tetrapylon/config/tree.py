@@ -1,0 +1,173 @@
+"""A config as written: values with the places they stand at, whatever the format (leaf)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tetrapylon.errors import ConfigError, Problem
+
+__all__ = [
+    "DEEPEST",
+    "LARGEST",
+    "UNKNOWN",
+    "Document",
+    "Mark",
+    "Node",
+    "Path",
+    "Report",
+    "render_path",
+    "scalar",
+]
+
+Mark = tuple[int, int]
+"""Line and column, both from 1."""
+
+Path = tuple[str | int, ...]
+"""Keys and list indexes from the root to a value."""
+
+DEEPEST = 64
+"""Levels of nesting a document may have; far more than any config needs, far fewer than a stack holds."""
+
+LARGEST = 2_000_000
+"""Values a document may have once its aliases are followed, so that a few lines cannot fill the memory."""
+
+
+UNKNOWN: Any = type("Unknown", (), {"__repr__": lambda self: "UNKNOWN"})()
+"""The value of a Node that could not be filled in; the problem is in the report already."""
+
+
+class Node:
+    """A value and its place.
+
+    `value` is a scalar, a list of Nodes, or a dict of them; `keys` then has the place of each key. `template`
+    is the text with its `${...}` where the value was filled in from elsewhere, which messages must not show.
+    """
+
+    __slots__ = ("keys", "mark", "template", "value")
+
+    def __init__(self, value: Any, mark: Mark | None, keys: dict[str, Mark] | None = None) -> None:
+        self.value = value
+        self.mark = mark
+        self.keys = keys
+        self.template: str | None = None
+
+
+class Document:
+    """A whole tree, and the name of its source in messages. `native` says it was built in Python."""
+
+    __slots__ = ("file", "native", "root")
+
+    def __init__(self, file: str, root: Node, *, native: bool = False) -> None:
+        self.file = file
+        self.root = root
+        self.native = native
+
+    def find(self, path: Path) -> Node:
+        """The Node at `path`, or the nearest one above that exists."""
+        node = self.root
+        for step in path:
+            value = node.value
+            steps = value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)
+            if step not in steps:
+                break
+            node = value[step]
+        return node
+
+    def place(self, path: Path, *, key: bool = False) -> Mark | None:
+        """Where `path` stands: its value, or with `key` its key."""
+        if key and path:
+            keys = self.find(path[:-1]).keys
+            if keys is not None and path[-1] in keys:
+                return keys[str(path[-1])]
+        return self.find(path).mark
+
+
+class Report:
+    """Collects the problems of one document."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: list[Problem] = []
+        self._touched: set[Path] = set()
+        self._refused: set[Path] = set()
+
+    def add(self, path: Path, message: str, hint: str = "", *, key: bool = False) -> None:
+        """Notes that the value (or with `key`, the key) at `path` is wrong."""
+        line, column = self.document.place(path, key=key) or (None, None)
+        self.problems.append(
+            Problem(self.document.file, message, line=line, column=column, path=render_path(path), hint=hint)
+        )
+        if key and path:
+            self._refused.add(path[:-1])
+        self._touched.update(path[:end] for end in range(len(path) + 1))
+
+    def add_error(self, path: Path, error: ValueError, *, key: bool = False) -> None:
+        """Notes an error whose text is `what is wrong; what to write instead`."""
+        message, _, hint = str(error).partition("; ")
+        self.add(path, message, hint, key=key)
+
+    def touched(self, path: Path) -> bool:
+        """Whether a problem was found at `path` or below it."""
+        return path in self._touched
+
+    def refused(self, path: Path) -> bool:
+        """Whether a key of the mapping at `path` was refused, so that what seems to lack may be there."""
+        return path in self._refused
+
+    def raise_if_any(self) -> None:
+        if self.problems:
+            raise ConfigError(self.problems)
+
+
+PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+def render_path(path: Path) -> str:
+    """`routes[3].upstream`, `upstreams["a b"].targets[0]`."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif PLAIN_KEY.fullmatch(step):
+            text += f".{step}" if text else step
+        else:
+            text += f'["{step}"]'
+    return text
+
+
+INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+FLOAT = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
+WORDS: Mapping[str, bool | None] = {
+    "": None,
+    "~": None,
+    "null": None,
+    "Null": None,
+    "NULL": None,
+    "true": True,
+    "True": True,
+    "TRUE": True,
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
+FIRST = frozenset("+-.0123456789")
+# Python refuses to read an integer of more digits (sys.set_int_max_str_digits).
+LONGEST_INTEGER = 4000
+
+
+def scalar(text: str) -> str | int | float | bool | None:
+    """The value of an unquoted scalar by YAML 1.2's core schema (10.3.2)."""
+    if text in WORDS:
+        return WORDS[text]
+    if text[0] not in FIRST:
+        return text
+    if INTEGER.fullmatch(text) and len(text) < LONGEST_INTEGER:
+        base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+        return int(text, base) if base != 10 else int(text)
+    if FLOAT.fullmatch(text):
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    return text

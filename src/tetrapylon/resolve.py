@@ -1,0 +1,105 @@
+"""Host names of targets -> addresses: asked off the request's path, refreshed, and the last good answer kept."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+from tetrapylon._core.upstream import Address, Target
+from tetrapylon.config.net import HostPort, UnixPath, target_address
+from tetrapylon.errors import ConfigError, Problem
+from tetrapylon.events import say
+
+if TYPE_CHECKING:
+    from tetrapylon.config.model import Config
+
+__all__ = ["REFRESH", "Resolver", "addresses", "check_names"]
+
+REFRESH = 30.0
+"""Seconds between two look-ups of a name: getaddrinfo(3) tells no TTL."""
+
+
+def addresses(host: str, port: int) -> list[Address]:
+    """All of a name's addresses, in the resolver's order; an IP address is its own. Blocks. Raises OSError."""
+    return _unique(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+
+
+def check_names(config: Config, file: str) -> None:
+    """Raises ConfigError naming every target whose host name does not resolve now."""
+    problems = []
+    for name, upstream in config.upstreams.items():
+        for i, target in enumerate(upstream.targets):
+            where = target_address(target.url)
+            if isinstance(where, UnixPath):
+                continue
+            try:
+                addresses(where.host, where.port)
+            except OSError as error:
+                problems.append(
+                    Problem(
+                        file,
+                        f"the name {where.host!r} does not resolve: {error.strerror or error}",
+                        path=f"upstreams.{name}.targets[{i}]",
+                        hint="expected a name that this machine can look up, or an IP address",
+                    )
+                )
+    if problems:
+        raise ConfigError(problems)
+
+
+class Resolver:
+    """Keeps the addresses of named targets fresh, on the loop but not in its way."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._named: list[tuple[Target, HostPort]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def give(self, target: Target, where: HostPort | UnixPath) -> None:
+        """Sets the target's addresses now, and again and again if it has a name."""
+        if isinstance(where, UnixPath):
+            target.set_addresses([Address.unix(where.path)])
+            return
+        try:
+            target.set_addresses([Address.ip(where.host, where.port)])
+            return
+        except ValueError:
+            self._named.append((target, where))
+        try:
+            target.set_addresses(addresses(where.host, where.port))
+        except OSError as error:
+            say("warning", f"{where.host} does not resolve: {error}; trying again every {REFRESH:g} s")
+        if self._timer is None:
+            self._timer = self._loop.call_later(REFRESH, self._start)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _start(self) -> None:
+        self._timer = self._loop.call_later(REFRESH, self._start)
+        if self._task is None or self._task.done():
+            self._task = self._loop.create_task(self._refresh())
+
+    async def _refresh(self) -> None:
+        for target, where in self._named:
+            try:
+                found = await self._loop.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
+            except OSError as error:
+                say("warning", f"{where.host} does not resolve: {error}; its last addresses stay in use")
+                continue
+            fresh = _unique(found)
+            if set(fresh) != set(target.addresses):
+                target.set_addresses(fresh)
+
+
+def _unique(found: list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]]) -> list[Address]:
+    made = [
+        Address.ip(str(where[0]), int(str(where[1])), int(str(where[3])) if len(where) > 3 else 0)
+        for *_, where in found
+    ]
+    return list(dict.fromkeys(made))

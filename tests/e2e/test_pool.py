@@ -1,0 +1,144 @@
+"""Connections to an upstream: how many, who waits, in which order and for how long.
+
+The gateway listens on a Unix socket here, where a client can tell that its request has been taken
+(`wait_taken`), so that the order of arrival is certain.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.harness import (
+    Client,
+    Conversation,
+    Gateway,
+    Upstream,
+    answers,
+    assert_problem,
+    eventually,
+    proxy,
+    request,
+    wait_taken,
+)
+
+
+class Queue:
+    """An upstream that answers only when its gate is open, behind a gateway whose pool is set so."""
+
+    def __init__(self, stack: ExitStack, listen: str, pool: dict[str, Any]) -> None:
+        self._stack = stack
+        self.gate = threading.Event()
+        self.served: list[str] = []
+        self.upstream = stack.enter_context(Upstream(self._script))
+        config = proxy(self.upstream.url, upstream={"pool": pool}, server={"listen": [listen]})
+        self.gateway = stack.enter_context(Gateway(config))
+        stack.callback(self.gate.set)
+
+    def _script(self, peer: Conversation) -> None:
+        while not peer.reader.at_end():
+            self.served.append(peer.request().target)
+            peer.wait(self.gate)
+            peer.send(answers.response(b"ok"))
+
+    def ask(self, target: str) -> Client:
+        """A client of its own whose request the gateway has taken."""
+        client = self._stack.enter_context(self.gateway.client())
+        client.send(request("GET", target))
+        if self.gateway.address.startswith("unix:"):
+            wait_taken(client)
+        return client
+
+    def occupy(self) -> Client:
+        """A request that holds an upstream connection."""
+        count = len(self.served)
+        client = self.ask("/first")
+        eventually(lambda: len(self.served) > count, "the request is upstream")
+        return client
+
+
+@contextmanager
+def queue(directory: Path, **pool: Any) -> Iterator[Queue]:
+    with ExitStack() as stack:
+        yield Queue(stack, f"unix:{directory}/gateway", pool)
+
+
+def test_connections_are_bounded_and_shared_in_order_of_arrival(tmp_path: Path) -> None:
+    with queue(tmp_path, max_connections=1) as pool:
+        clients = [pool.occupy(), *(pool.ask(f"/{number}") for number in range(10))]
+        pool.gate.set()
+        assert [client.response().body for client in clients] == [b"ok"] * 11
+        assert pool.served == ["/first", *(f"/{number}" for number in range(10))]
+        assert len(pool.upstream.conversations) == 1
+
+
+def test_two_connections_serve_two(tmp_path: Path) -> None:
+    with queue(tmp_path, max_connections=2) as pool:
+        clients = [pool.occupy(), pool.occupy(), pool.ask("/third")]
+        assert pool.served == ["/first", "/first"]
+        pool.gate.set()
+        assert [client.response().status for client in clients] == [200] * 3
+        assert len(pool.upstream.conversations) == 2
+
+
+def test_a_full_queue_refuses_at_once(tmp_path: Path) -> None:
+    with queue(tmp_path, max_connections=1, max_pending=1) as pool:
+        first, second = pool.occupy(), pool.ask("/second")
+        assert_problem(pool.ask("/third").response(), 503, "connection_limit_reached")
+        pool.gate.set()
+        assert first.response().status == second.response().status == 200
+
+
+def test_no_queue_at_all(tmp_path: Path) -> None:
+    with queue(tmp_path, max_connections=1, max_pending=0) as pool:
+        first = pool.occupy()
+        assert_problem(pool.ask("/second").response(), 503, "connection_limit_reached")
+        pool.gate.set()
+        assert first.response().status == 200
+
+
+def test_waiting_has_a_deadline(tmp_path: Path) -> None:
+    with queue(tmp_path, max_connections=1, max_wait="200ms") as pool:
+        first = pool.occupy()
+        assert_problem(pool.ask("/second").response(), 503)
+        pool.gate.set()
+        assert first.response().status == 200
+        assert pool.served == ["/first"]
+
+
+def test_a_client_that_goes_leaves_the_queue() -> None:
+    with ExitStack() as stack:
+        pool = Queue(stack, "127.0.0.1:0", {"max_connections": 1, "max_pending": 1})
+        first, gone = pool.occupy(), pool.ask("/gone")
+        eventually(lambda: pool.gateway.established() == 3, "two clients and the upstream")
+        refused = pool.ask("/refused")
+        assert refused.response().status == 503
+        refused.close()
+        gone.reset()
+        eventually(lambda: pool.gateway.established() == 2, "two clients have gone")
+        third = pool.ask("/third")
+        eventually(lambda: pool.gateway.established() == 3, "the third has come")
+        pool.gate.set()
+        assert first.response().status == third.response().status == 200
+        assert pool.served == ["/first", "/third"]
+
+
+def test_a_failed_connection_makes_room_for_the_next(tmp_path: Path) -> None:
+    with queue(tmp_path, max_connections=1) as pool:
+        first, second = pool.occupy(), pool.ask("/second")
+        pool.upstream.conversation().reset()
+        assert first.response().status == 502
+        pool.gate.set()
+        assert second.response().status == 200
+
+
+def test_the_most_recently_used_connection_comes_first(tmp_path: Path) -> None:
+    with queue(tmp_path, max_connections=4) as pool:
+        clients = [pool.occupy() for _ in range(3)]
+        pool.gate.set()
+        for client in clients:
+            assert client.response().status == 200
+        for _ in range(5):
+            assert clients[0].send(request("GET", "/again")).response().status == 200
+        assert sorted(len(conversation.requests) for conversation in pool.upstream.conversations) == [1, 1, 6]

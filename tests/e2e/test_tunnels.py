@@ -1,0 +1,193 @@
+"""Upgrade tunnels: WebSocket with a real client and server, and any other protocol (RFC 9110, 7.8)."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
+from websockets.sync.client import ClientConnection, connect
+from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
+
+from tests.harness import Conversation, Gateway, answers, eventually, proxy, request, through
+
+UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "raw/1")]
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw/1\r\n\r\n"
+
+
+def echo(server: ServerConnection) -> None:
+    for message in server:
+        server.send(message)
+
+
+@contextmanager
+def websocket_upstream(handler: Callable[[ServerConnection], None]) -> Iterator[str]:
+    """A WebSocket server; gives its `host:port`."""
+    with serve(handler, "127.0.0.1", 0, subprotocols=[Subprotocol("chat")], max_size=None) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield "{}:{}".format(*server.socket.getsockname())
+        finally:
+            server.shutdown()
+            thread.join(5)
+
+
+@contextmanager
+def websocket(
+    handler: Callable[[ServerConnection], None] = echo,
+) -> Iterator[tuple[ClientConnection, Gateway]]:
+    """A WebSocket connection through the gateway."""
+    with (
+        websocket_upstream(handler) as address,
+        Gateway(proxy(f"http://{address}")) as gateway,
+        connect(
+            f"ws://{gateway.address}/chat?room=1",
+            subprotocols=[Subprotocol("chat")],
+            max_size=None,
+            proxy=None,
+            close_timeout=2,
+        ) as client,
+    ):
+        yield client, gateway
+
+
+class TestWebSocket:
+    def test_messages_both_ways(self) -> None:
+        with websocket() as (client, _):
+            assert client.subprotocol == "chat"
+            for message in ("text \u2603", b"\x00\xff", "", os.urandom(1 << 20)):
+                client.send(message)
+                assert client.recv(5) == message
+
+    def test_many_messages_before_the_first_is_read(self) -> None:
+        with websocket() as (client, _):
+            for number in range(200):
+                client.send(str(number))
+            assert [client.recv(5) for _ in range(200)] == [str(number) for number in range(200)]
+
+    def test_pings_are_answered_by_the_far_end(self) -> None:
+        with websocket() as (client, _):
+            assert client.ping().wait(5)
+
+    def test_the_client_closes(self) -> None:
+        seen: list[tuple[int | None, str | None]] = []
+
+        def handler(server: ServerConnection) -> None:
+            with pytest.raises(ConnectionClosedError):
+                server.recv()
+            seen.append((server.close_code, server.close_reason))
+
+        with websocket(handler) as (client, _):
+            client.close(4001, "enough")
+            eventually(lambda: bool(seen), "the server sees the close")
+            assert seen == [(4001, "enough")]
+
+    def test_the_server_closes(self) -> None:
+        with websocket(lambda server: server.close(4002, "over")) as (client, _):
+            with pytest.raises(ConnectionClosedError) as closed:
+                client.recv(5)
+            assert closed.value.rcvd is not None
+            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4002, "over")
+
+    def test_nothing_is_left_behind(self) -> None:
+        with websocket() as (client, gateway):
+            client.send("hello")
+            client.recv(5)
+            assert gateway.established() == 2
+            client.close()
+            with pytest.raises(ConnectionClosedOK):
+                client.recv(5)
+            eventually(lambda: gateway.established() == 0, "both sides are closed")
+
+    def test_outlives_idle_timeouts_of_http(self) -> None:
+        config = {
+            "server": {"timeouts": {"keepalive": "100ms", "header": "100ms", "body_idle": "100ms"}},
+            "upstream": {"timeouts": {"response": "100ms"}},
+        }
+        with (
+            websocket_upstream(echo) as address,
+            Gateway(proxy(f"http://{address}", **config)) as gateway,
+            connect(f"ws://{gateway.address}/", subprotocols=[Subprotocol("chat")], proxy=None) as client,
+        ):
+            with pytest.raises(TimeoutError):
+                client.recv(0.5)
+            client.send("still here")
+            assert client.recv(5) == "still here"
+
+
+class TestRaw:
+    def test_the_upgrade_is_asked_for_upstream(self) -> None:
+        def script(peer: Conversation) -> None:
+            head = peer.head()
+            assert (head.headers.get("Connection") or "").lower() == "upgrade"
+            assert head.headers.get("Upgrade") == "raw/1"
+            peer.send(SWITCH)
+            peer.until_ended()
+
+        with through(script) as (client, _, _):
+            head = client.send(request("GET", "/", UPGRADE)).head()
+            assert head.status == 101
+            assert (head.headers.get("Connection") or "").lower() == "upgrade"
+            assert head.headers.get("Upgrade") == "raw/1"
+
+    def test_bytes_right_behind_the_heads_are_not_lost(self) -> None:
+        def script(peer: Conversation) -> None:
+            peer.head()
+            peer.send(SWITCH + b"server first")
+            assert peer.reader.exactly(12) == b"client first"
+            peer.send(b" and second")
+
+        with through(script) as (client, _, _):
+            client.send(request("GET", "/", UPGRADE) + b"client first")
+            client.head()
+            assert client.until_eof() == b"server first and second"
+
+    def test_each_direction_ends_by_itself(self) -> None:
+        def script(peer: Conversation) -> None:
+            peer.head()
+            peer.send(SWITCH)
+            said = peer.reader.until_eof()
+            peer.send(said[::-1])
+
+        with through(script) as (client, _, _):
+            client.send(request("GET", "/", UPGRADE)).head()
+            client.send(b"abc").half_close()
+            assert client.until_eof() == b"cba"
+
+    def test_the_clients_reset_reaches_the_upstream(self) -> None:
+        def script(peer: Conversation) -> None:
+            peer.head()
+            peer.send(SWITCH)
+            peer.until_ended()
+
+        with through(script) as (client, upstream, gateway):
+            client.send(request("GET", "/", UPGRADE)).head()
+            client.reset()
+            eventually(upstream.conversation().ended.is_set, "the upstream sees the end", within=0.1)
+            eventually(lambda: gateway.established() == 0, "nothing is left")
+
+    def test_the_upstreams_reset_reaches_the_client(self) -> None:
+        go = threading.Event()
+
+        def script(peer: Conversation) -> None:
+            peer.head()
+            peer.send(SWITCH)
+            peer.wait(go)
+            peer.reset()
+
+        with through(script) as (client, _, _):
+            client.send(request("GET", "/", UPGRADE)).head()
+            go.set()
+            assert client.is_closed()
+
+    def test_a_refused_upgrade_is_an_ordinary_answer(self) -> None:
+        with through(answers.raw(answers.response(b"no", "426 Upgrade Required"))) as (client, _, _):
+            assert client.ask("GET", "/", UPGRADE).status == 426
+            assert client.ask("GET", "/").status == 426
+
+    def test_101_without_being_asked_is_a_bad_answer(self) -> None:
+        with through(answers.once(SWITCH)) as (client, _, _):
+            assert client.ask().status == 502

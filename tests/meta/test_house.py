@@ -1,0 +1,99 @@
+"""The project's front door: verbs, papers, packaging."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.meta.source import ROOT
+
+VERBS = {
+    "annotate",
+    "bench",
+    "bench-micro",
+    "budgets",
+    "build",
+    "check",
+    "clean",
+    "debug",
+    "demo",
+    "help",
+    "test",
+    "wheel",
+}
+
+
+def read(*place: str) -> str:
+    return ROOT.joinpath(*place).read_text(encoding="utf-8")
+
+
+def verbs() -> dict[str, str]:
+    """The Makefile's targets that people type, with what they say about themselves."""
+    phony = re.search(r"^\.PHONY: (.*)$", read("Makefile"), re.M)
+    assert phony is not None
+    said = dict(re.findall(r"^([a-z-]+):[^#\n]*## (.+)$", read("Makefile"), re.M))
+    return {verb: said.get(verb, "") for verb in phony[1].split()}
+
+
+def test_verbs_are_those_promised() -> None:
+    assert set(verbs()) == VERBS
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_is_documented(verb: str) -> None:
+    assert verbs()[verb], f"no `##` line at {verb} in the Makefile"
+    assert f"`make {verb}" in read("CONTRIBUTING.md"), f"CONTRIBUTING.md does not tell of `make {verb}`"
+
+
+def test_help_lists_them_all() -> None:
+    told = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert {line.split()[0] for line in told.stdout.splitlines()} == VERBS
+
+
+@pytest.mark.parametrize("place", [("README.md",), (".github", "workflows", "ci.yml"), (".ci", "run")])
+def test_what_is_told_to_run_exists(place: tuple[str, ...]) -> None:
+    assert set(re.findall(r"""(?<![\w:])make ([a-z][a-z-]*)(?=[`"\s);]|$)""", read(*place))) <= VERBS
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_navigation_of_the_docs_site_is_complete() -> None:
+    listed = set(re.findall(r"([\w-]+\.md)", read("mkdocs.yml")))
+    assert listed == {page.name for page in (ROOT / "docs").glob("*.md")}
+
+
+def test_changelog_has_the_version_on_top() -> None:
+    namespace: dict[str, str] = {}
+    exec(read("src", "tetrapylon", "_version.py"), namespace)
+    top = re.search(r"^## \[?([\w.]+)\]?", read("CHANGELOG.md"), re.M)
+    assert top is not None
+    assert top[1] in (namespace["VERSION"], "Unreleased")
+
+
+def test_licence_is_the_one_declared() -> None:
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    assert project["license"] == "Apache-2.0"
+    assert "Apache License\n                           Version 2.0" in read("LICENSE")
+
+
+def test_cython_is_pinned_alike_everywhere() -> None:
+    config = tomllib.loads(read("pyproject.toml"))
+    required = [r for r in config["build-system"]["requires"] if r.startswith("Cython")]
+    assert len(required) == 1
+    assert "<" in required[0]
+    assert required[0] in config["project"]["optional-dependencies"]["dev"]
+
+
+def test_every_folder_of_tests_is_a_package() -> None:
+    """So that two files of the same name in different rooms do not clash."""
+    folders = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
+    assert [folder for folder in folders if not Path(folder, "__init__.py").exists()] == []

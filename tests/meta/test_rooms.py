@@ -1,0 +1,115 @@
+"""Which room may know which: read from import and cimport lines, so that no shortcut slips in."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.meta.source import files, imports, module, name
+
+# The compiled plane, floor by floor, lowest first. A room is a module or, for a large one, several.
+# Rooms of one floor do not see each other, but for those on the ground floor.
+GROUND = {"reactor", "stream", "exchange", "buffer", "counters", "path", "trie", "units"}
+FLOORS: list[list[set[str]]] = [
+    [{name} for name in sorted(GROUND)],
+    [{"parse", "llhttp"}, {"wire"}],
+    [{"route", "pattern", "pack", "explain"}, {"policy"}, {"upstream"}, {"relay"}, {"respond"}],
+    [{"stages"}],
+    [{"downstream"}],
+]
+POLICIES_SEE = {"policy", "exchange", "units"}
+
+# The Python side: room -> rooms it must not know. Room `a` covers the module `a` and all below it.
+FORBIDDEN: dict[str, set[str]] = {
+    "errors": {"*"},
+    "_version": {"*"},
+    "catalog": {"cli", "supervise", "worker", "compile", "control", "admin", "config"},
+    "config": {"cli", "supervise", "worker", "compile", "control", "admin"},
+    "compile": {"cli", "supervise", "worker", "control", "admin"},
+    "control": {"cli", "supervise", "worker", "compile", "_core"},
+    "admin": {"cli", "supervise", "worker", "compile", "_core"},
+    "worker": {"cli", "supervise"},
+    "supervise": {"cli"},
+    "plugin": {"cli", "supervise", "worker", "compile", "control", "admin", "config"},
+    "handler": {"cli", "supervise", "worker", "compile", "control", "admin", "config"},
+}
+
+CORE = "tetrapylon._core."
+compiled = [
+    path for path in files(".pyx", ".pxd") if path.stem != "__init__" and name(path).startswith("ext/")
+]
+python = [path for path in files(".py") if name(path).startswith("src/")]
+
+
+def visible(stem: str) -> set[str]:
+    """The compiled modules that one of them may see: the floors below, and its own room.
+
+    Raises:
+        LookupError: it has no room.
+    """
+    below: set[str] = set()
+    for floor in FLOORS:
+        for room in floor:
+            if stem in room:
+                return below | room | (GROUND if stem in GROUND else set())
+        below = below.union(*floor)
+    raise LookupError(f"{stem} has no room yet: say in this file on which floor it is")
+
+
+@pytest.mark.parametrize("path", compiled, ids=name)
+def test_compiled_rooms_see_only_the_floors_below(path: Path) -> None:
+    own = module(path)
+    targets = {target for target in imports(path) if target != own}
+    outside = {target for target in targets if not target.startswith(CORE)}
+    assert outside <= {"tetrapylon.errors"}, f"_core imports nothing of the Python side but errors: {outside}"
+    seen = {target.removeprefix(CORE) for target in targets - outside}
+
+    if own.startswith(f"{CORE}policies."):
+        assert seen <= POLICIES_SEE, f"a policy sees only {sorted(POLICIES_SEE)}"
+        return
+    assert not any(target.startswith("policies") for target in seen), (
+        "policies are leaves: nobody cimports one"
+    )
+    stem = own.removeprefix(CORE)
+    allowed = visible(stem)
+    assert seen <= allowed, f"{stem} must not see {sorted(seen - allowed)}"
+
+
+def test_compiled_modules_do_not_import_each_other_in_a_ring() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in compiled:
+        own = module(path)
+        graph.setdefault(own, set()).update(target for target in imports(path) if target != own)
+    assert_acyclic(graph)
+
+
+@pytest.mark.parametrize("path", python, ids=name)
+def test_python_rooms_keep_their_direction(path: Path) -> None:
+    own = module(path).split(".")[1:] or ["__init__"]
+    forbidden = FORBIDDEN.get(own[0], set())
+    for target in imports(path):
+        other = (target.split(".")[1:] or ["__init__"])[0]
+        if other == own[0]:
+            continue
+        assert not forbidden & {other, "*"}, f"{own[0]} must not import {target}"
+        if own[0] not in ("cli", "__main__"):
+            assert other != "cli", f"nobody but the command line imports {target}"
+
+
+def test_every_rule_is_about_a_room_of_the_architecture() -> None:
+    known = {"cli", "supervise", "worker", "compile", "config", "catalog", "control", "admin", "_core"}
+    known |= {"errors", "_version", "plugin", "handler"}
+    assert set(FORBIDDEN) | set().union(*FORBIDDEN.values()) - {"*"} <= known
+
+
+def assert_acyclic(graph: dict[str, set[str]]) -> None:
+    done: set[str] = set()
+
+    def visit(node: str, trail: tuple[str, ...]) -> None:
+        assert node not in trail, " -> ".join([*trail[trail.index(node) :], node])
+        if node not in done:
+            for target in graph.get(node, ()):
+                visit(target, (*trail, node))
+            done.add(node)
+
+    for node in graph:
+        visit(node, ())
