@@ -3,7 +3,7 @@
 from tetrapylon._core.log cimport AccessLog, AccessRecord, Text
 
 
-cdef Text text(bytes value):
+cdef Text text(bytes value) noexcept:
     cdef Text made
     made.data = <char*> value
     made.length = len(value)

@@ -1,16 +1,13 @@
 """What a line of the access log costs; msgspec's encoder beside it."""
 
-import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from benchmarks.micro.compiled import load
 from tetrapylon._core.log import AccessLog
-
-sys.path.insert(0, str(Path(__file__).parent))
-from compiled import load
 
 LINES = 10_000
 TARGET = "/users/48213/orders?page=3&sort=-created"

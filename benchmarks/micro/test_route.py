@@ -19,10 +19,8 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from benchmarks.micro.compiled import load
 from tetrapylon._core.route import Router
-
-sys.path.insert(0, str(Path(__file__).parent))
-from compiled import load
 
 SIZES = [10, 100, 1_000, 10_000, 100_000]
 PATHS = 200_000

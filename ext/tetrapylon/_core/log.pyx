@@ -77,13 +77,14 @@ cdef uint8_t[256] SAFE       # ASCII that stands for itself in a JSON string and
 cdef char[201] PAIRS         # "00" to "99"
 
 
-cdef void fill_tables():
+cdef int fill_tables() except -1:
     cdef int c
     for c in range(256):
         SAFE[c] = 0x20 <= c < 0x7F and c != c"\"" and c != c"\\"
     for c in range(100):
         PAIRS[2 * c] = c"0" + c // 10
         PAIRS[2 * c + 1] = c"0" + c % 10
+    return 0
 
 fill_tables()
 
@@ -511,7 +512,7 @@ cdef class AccessLog:
         self.descriptor = -1
 
 
-cdef Text text_of(bytes value):
+cdef Text text_of(bytes value) noexcept:
     """Borrowed from `value`."""
     cdef Text text
     text.data = NULL
