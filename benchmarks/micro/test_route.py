@@ -110,7 +110,7 @@ def test_from_python(benchmark: BenchmarkFixture, n: int) -> None:
 
 @pytest.mark.parametrize("n", SIZES[:-1])
 def test_werkzeug(benchmark: BenchmarkFixture, n: int) -> None:
-    """Without 100,000 routes, which take it minutes to build."""
+    """Without 100,000 routes, which take it more than half a minute to build."""
     routing = pytest.importorskip("werkzeug.routing")
     rules = [
         routing.Rule(re.sub(r"{(\w+):?(\w*)}", rule_parameter, pattern), endpoint=i, methods=["GET"])
