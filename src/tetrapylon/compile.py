@@ -18,7 +18,7 @@ from tetrapylon import catalog
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.downstream import Gateway
 from tetrapylon._core.log import AccessLog
-from tetrapylon._core.parse import Limits
+from tetrapylon._core.message import Limits
 from tetrapylon._core.reactor import Reactor
 from tetrapylon._core.respond import Answer
 from tetrapylon._core.route import Router

@@ -16,7 +16,6 @@ from tetrapylon._core.parse_llhttp cimport LlhttpBackend
 
 import os
 
-from tetrapylon._core.message import Limits  # noqa: F401
 from tetrapylon._core.parse_llhttp import misfit as llhttp_misfit
 
 cdef Backend llhttp_backend = LlhttpBackend()
