@@ -102,10 +102,12 @@ cdef class Gateway(Pipeline):
 
     def close(self):
         """Cut what is left."""
+        cdef DownstreamConnection connection
         self.drain()
         self.reactor.enter()
         while self.newest is not None:
-            self.newest.cut()
+            connection = self.newest        # the list may hold the last reference: a tunnel has taken the stream
+            connection.cut()
         self.reactor.leave()
         if self.log is not None:
             self.log.close()
@@ -169,7 +171,6 @@ cdef class Listener(Handle):
         try:
             stream.attach(self.reactor, connection, fd, False)
         except OSError:
-            close(fd)
             return
         connection.connected()
 
@@ -543,7 +544,6 @@ cdef class ClientSide(Sink):
         stream = connection.stream
         if stream.reactor.corked is stream:
             stream.flush()
-        connection.forget()
         connection.stream = NOWHERE
         stream.abort(self.framing == UNTIL_CLOSE)
 
@@ -563,11 +563,11 @@ cdef class ClientSide(Sink):
     cdef void finished(self, Exchange x) noexcept:
         cdef DownstreamConnection connection = self.connection
         if connection is None or not connection.counted:
-            return              # `cut` and `abort` release it
+            return              # `cut` releases it
         # What was gathered may lie in the exchange or its plan: it is sent before they go.
         if connection.gateway.reactor.corked is not None:
             connection.gateway.reactor.corked.flush()
-        if x.fault in (CLIENT_GONE, CLIENT_STALLED):
+        if connection.stream is NOWHERE or x.fault in (CLIENT_GONE, CLIENT_STALLED):
             connection.cut()
         elif x.request_complete:
             connection.next_request()

@@ -3,7 +3,7 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport EAGAIN, ECONNRESET, EINTR, errno
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
-from posix.types cimport off_t
+from posix.unistd cimport close as close_descriptor
 
 from tetrapylon._core.buffer cimport Buffer
 from tetrapylon._core.reactor cimport (
@@ -133,7 +133,13 @@ cdef class SocketStream(Stream):
         self.owner = owner
         self.connecting = connecting
         self.reading = True
-        reactor.register(self, EPOLLOUT if connecting else EPOLLIN | EPOLLRDHUP)
+        try:
+            reactor.register(self, EPOLLOUT if connecting else EPOLLIN | EPOLLRDHUP)
+        except OSError:
+            close_descriptor(fd)
+            self.fd = -1
+            self.owner = NOBODY
+            raise
         return 0
 
     cdef void ready(self, uint32_t events) noexcept:
