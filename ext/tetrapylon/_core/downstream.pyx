@@ -227,8 +227,11 @@ cdef class DownstreamConnection(Connection):
     # Reading
 
     cdef bint blocked(self) noexcept:
-        """Can nothing be parsed now? The request is complete and its answer is not, or its body is not wanted yet."""
-        return self.paused or self.exchange is not None and self.exchange.request_complete
+        """Can nothing be parsed now? The request is complete and its answer is not, or its body is not wanted yet, or
+        the answers so far are not taken."""
+        if self.exchange is None:
+            return self.paused or self.stream.congested
+        return self.paused or self.exchange.request_complete
 
     cdef void data_received(self, const char* data, size_t n) noexcept:
         cdef size_t consumed = 0
@@ -267,8 +270,11 @@ cdef class DownstreamConnection(Connection):
                 self.leftover = None
         if self.leftover is None and not self.paused and not self.lingering:
             self.stream.resume_reading()
-        if self.half_closed and self.leftover is None and self.exchange is None and self.counted:
-            self.hang_up(False)
+        if self.half_closed and self.leftover is None and self.counted and not self.paused:
+            if self.exchange is None:
+                self.hang_up(False)
+            elif not self.exchange.request_complete:
+                self.cut()                  # the rest of the body will never come
 
     cdef size_t consume(self, const char* data, size_t n) noexcept:
         """Parse and act until the bytes are used up or the exchange has to be waited for; how many were used."""
@@ -388,10 +394,15 @@ cdef class DownstreamConnection(Connection):
 
     cdef void drained(self) noexcept:
         cdef Exchange x = self.exchange
-        if x is not None:
-            disarm(self)
-            if x.destination is not None:
-                x.destination.resume(x)
+        if x is None:
+            if self.counted and not self.lingering:
+                self.consume_leftover()
+            return
+        disarm(self)
+        if not self.paused and not x.request_complete:
+            arm(self.gateway.reactor, self, self.body_deadline(x))
+        if x.destination is not None:
+            x.destination.resume(x)
 
     # Endings
 
@@ -481,7 +492,8 @@ cdef class ClientSide(Sink):
         cdef DownstreamConnection connection = self.connection
         if connection is not None and not connection.paused:
             connection.paused = True
-            disarm(connection)
+            if not connection.stream.congested:         # else its own time goes on
+                disarm(connection)
             if connection.leftover is not None:
                 connection.stream.pause_reading()
 
