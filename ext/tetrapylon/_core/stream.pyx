@@ -15,6 +15,7 @@ import asyncio
 cdef extern from "<sys/socket.h>" nogil:
     cdef enum:
         MSG_NOSIGNAL
+        SHUT_RDWR
         SHUT_WR
         SOL_SOCKET
         SO_ERROR
@@ -214,7 +215,7 @@ cdef class SocketStream(Stream):
         reactor.corked = None
         reactor.piece_count = 0
         reactor.arena_used = 0
-        if self.fd < 0:
+        if self.fd < 0 or self.broken:
             return
         if self.out is None and not self.connecting:
             if count == 1:
@@ -226,7 +227,7 @@ cdef class SocketStream(Stream):
                 sent = sendmsg(self.fd, &message, MSG_NOSIGNAL)
             if sent < 0:
                 if errno != EAGAIN and errno != EINTR:
-                    self.broken = True      # epoll reports it in its next batch
+                    self.fail_output()
                     return
                 sent = 0
         for i in range(count):
@@ -238,6 +239,16 @@ cdef class SocketStream(Stream):
         if self.out is not None and not self.congested and self.out.end - self.out.start > HIGH_WATER:
             self.congested = True
             self.owner.congested()
+
+    cdef void fail_output(self) noexcept:
+        """Nothing can be sent any more; what the peer said before may still be read (RFC 9112 section 9.5).
+
+        The shutdown makes sure that epoll reports it, in its next batch, whatever the error was.
+        """
+        self.broken = True
+        self.out = None
+        self.reactor.modify(self, self.interest & ~<uint32_t>EPOLLOUT)
+        socket_shutdown(self.fd, SHUT_RDWR)
 
     cdef void queue(self, const char* data, size_t n) noexcept:
         if self.out is None:
@@ -256,7 +267,7 @@ cdef class SocketStream(Stream):
             sent = send(self.fd, self.out.data + self.out.start, self.out.end - self.out.start, MSG_NOSIGNAL)
             if sent < 0:
                 if errno != EAGAIN and errno != EINTR:
-                    self.vanish(errno)
+                    self.fail_output()
                 return
             self.out.take(sent)
             if self.out.end == 0:

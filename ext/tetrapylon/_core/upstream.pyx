@@ -425,8 +425,8 @@ cdef class UpstreamConnection(Connection):
         self.exchange = None
         x.attempt = None
         x.destination = None
-        if (keep and x.request_complete and self.stream.queued() == 0 and x.response.keep_alive
-                and not self.upstream.closing):
+        if (keep and x.request_complete and x.response.keep_alive and self.stream.queued() == 0
+                and not self.stream.broken and not self.upstream.closing):
             self.stream.resume_reading()        # a client that was slow to the end left it paused
             self.pool()
         else:
