@@ -1,0 +1,64 @@
+"""Listeners and client connections."""
+
+import socket
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+from typing_extensions import disjoint_base
+
+from tetrapylon._core.counters import Slab
+from tetrapylon._core.exchange import Sink
+from tetrapylon._core.log import AccessLog
+from tetrapylon._core.reactor import Handle, Reactor
+from tetrapylon._core.stages import Pipeline, Snapshot
+from tetrapylon._core.stream import Connection, StreamProtocol
+
+class _Closes(Protocol):
+    def close(self) -> None: ...
+
+@disjoint_base
+class Gateway(Pipeline):
+    """The pipeline with its listeners and client connections. `closing` is closed with it."""
+
+    connections: Final[int]
+    """Client connections open now."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        snapshot: Snapshot,
+        slab: Slab,
+        log: AccessLog | None = None,
+        *,
+        closing: Iterable[_Closes] = (),
+    ) -> None: ...
+    @property
+    def active(self) -> int:
+        """Client connections still open, tunnels among them."""
+
+    def listen(self, sock: socket.socket) -> None:
+        """Accepts connections from a listening, non-blocking socket; its descriptor stays the caller's."""
+
+    def protocol_factory(self) -> StreamProtocol:
+        """A protocol for one client connection: `loop.create_server(gateway.protocol_factory, ...)`."""
+
+    def drain(self) -> None:
+        """Accepts no more, closes idle connections, and every other one after its answer."""
+
+    def close(self) -> None:
+        """Cuts what is left, writes out what is buffered, and leaves the loop."""
+
+    def reopen_logs(self) -> None:
+        """Opens log files anew by name, after they were moved away."""
+
+@disjoint_base
+class Listener(Handle):
+    """A listening socket."""
+
+@disjoint_base
+class DownstreamConnection(Connection):
+    """One client connection, HTTP/1."""
+
+@disjoint_base
+class ClientSide(Sink):
+    """An exchange's view of a client connection."""

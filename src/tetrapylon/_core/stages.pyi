@@ -1,0 +1,73 @@
+"""The life of a request, stage by stage."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from typing_extensions import disjoint_base
+
+from tetrapylon._core.counters import Slab
+from tetrapylon._core.exchange import Destination, Plan, Stages
+from tetrapylon._core.log import AccessLog
+from tetrapylon._core.message import Limits
+from tetrapylon._core.reactor import Reactor, Timed
+from tetrapylon._core.route import Router
+from tetrapylon._core.wire import Via
+
+@disjoint_base
+class Snapshot:
+    """What one config means to the data plane; immutable. Times in seconds; `keepalive` 0 closes each time.
+
+    `router` is frozen and leads to Plans. `trusts` tells whose X-Forwarded-* are believed, by address.
+    """
+
+    router: Final[Router[Plan]]
+    limits: Final[Limits]
+    max_connections: Final[int]
+    trusts: Final[Callable[[str], bool] | None]
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        router: Router[Plan],
+        *,
+        limits: Limits | None = None,
+        via: Via | None = None,
+        header: float = 10.0,
+        body_idle: float = 30.0,
+        keepalive: float = 75.0,
+        max_connections: int = 10000,
+        trusts: Callable[[str], bool] | None = None,
+    ) -> None: ...
+
+def make_plan(
+    reactor: Reactor,
+    name: str,
+    destination: Destination,
+    slab: Slab,
+    index: int,
+    *,
+    body_limit: int | None = None,
+    body_idle: float | None = None,
+    response: float | None = None,
+    idle: float | None = None,
+    total: float | None = None,
+    rewrite: list[bytes | int] | None = None,
+    policies: tuple[Any, ...] = (),
+) -> Plan:
+    """A route's record: where its requests go, under which limits. Times in seconds, None for no limit."""
+
+@disjoint_base
+class Flusher(Timed):
+    """Writes the access log out a moment after its first waiting line."""
+
+@disjoint_base
+class Pipeline(Stages):
+    """Drives every exchange through its stages, in order."""
+
+    draining: Final[bool]
+
+    def __init__(
+        self, reactor: Reactor, snapshot: Snapshot, slab: Slab, log: AccessLog | None = None
+    ) -> None: ...
+    def swap(self, snapshot: Snapshot) -> None:
+        """Serves by another snapshot from the next request on; exchanges in flight keep theirs."""
