@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -101,7 +101,7 @@ def busy(pid: int) -> float:
 
 @pytest.mark.timeout(300 + REQUESTS / RATE)
 def test_nothing_is_left_of_a_mixed_soak() -> None:
-    config = {
+    config: dict[str, Any] = {
         "admin": {"listen": "127.0.0.1:0"},
         "server": {"workers": 1},
         "upstream": {"pool": {"idle": "500ms", "max_connections": 32}},

@@ -1,15 +1,17 @@
 """The soak's clients, a process of their own: every kind of request and of bad manners, in a random mix.
 
-`python -m tests.harness.soak_client HOST:PORT REQUESTS SEED` ends with a JSON line: requests by kind, and what was
-wrong with their answers, which should be nothing.
+`python -m tests.harness.soak_client HOST:PORT REQUESTS SEED` ends with a JSON line: how many requests, how often
+each of the manners, and what was wrong with the answers, which should be nothing.
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 import uvloop
 
@@ -75,18 +77,16 @@ class Connection:
             self.writer.transport.abort()
         else:
             self.writer.close()
-        try:
+        with contextlib.suppress(ConnectionError):
             await self.writer.wait_closed()
-        except ConnectionError:
-            pass
 
 
 class Client:
     """Sends requests one after the other until `left` runs out, over as many connections as it takes."""
 
-    left = 0
-    kinds: Counter[str] = Counter()
-    wrong: Counter[str] = Counter()
+    left: ClassVar[int] = 0
+    kinds: ClassVar[Counter[str]] = Counter()
+    wrong: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, host: str, port: int, number: int, seed: int) -> None:
         self.host = host
@@ -199,7 +199,7 @@ class Client:
         raise Wrong(f"{status} and a whole body for a response that was cut after {size} bytes")
 
     async def early(self, connection: Connection) -> None:
-        """Answered before its body is there, by an upstream that then hangs up: the answer or a clear failure."""
+        """Answered before its body is there by an upstream that then hangs up: the answer or a failure."""
         head, name, _ = self.request("early", "POST", "Content-Length: 200000\r\n", 200)
         connection.writer.write(head + bytes(100_000))
         try:

@@ -1,7 +1,7 @@
 """The soak's upstream, a process of its own: what a path asks for, answers and faults alike.
 
-`/KIND/SIZE/ID` is answered with a body of SIZE bytes and the ID in X-Id. `python -m tests.harness.soak_upstream`
-prints its port.
+`/KIND/SIZE/ID` is answered with a body of SIZE bytes and the ID in X-Id.
+`python -m tests.harness.soak_upstream` prints its port.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ def chunked(size: int, name: str, end: bytes) -> bytes:
 
 
 class Peer(asyncio.Protocol):
-    """One connection of the gateway's. Kinds are methods; what comes before a request is complete waits in `data`."""
+    """One connection of the gateway's. Kinds are methods; `data` is what has come of the next request."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -125,7 +125,8 @@ class Peer(asyncio.Protocol):
     def upgrade(self, size: int, name: str) -> None:
         self.tunnel = True
         self.transport.write(
-            f"HTTP/1.1 101 Switching Protocols\r\nX-Id: {name}\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n".encode()
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw\r\n"
+            + f"X-Id: {name}\r\n\r\n".encode()
         )
 
 
