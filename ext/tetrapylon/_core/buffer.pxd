@@ -44,8 +44,8 @@ cdef struct Header:
 
 
 cdef struct Head:
-    # The start line and header fields of one message: bytes and a table of offsets into them. Order, spelling and
-    # duplicates are the sender's. Offsets stay true when `data` moves.
+    # The start line and header fields of one message: bytes and a table of offsets into them. Order, spelling
+    # and duplicates are the sender's. Offsets stay true when `data` moves.
     char* data
     Header* headers
     uint32_t length
@@ -83,7 +83,7 @@ cdef uint8_t known_name(const char* s, size_t n) noexcept nogil
 
 
 cdef inline bint same_name(const char* s, const char* lower, size_t n) noexcept nogil:
-    # Field names are tokens (RFC 9110 section 5.1), so folding bit 5 folds letters and nothing that could collide.
+    # Field names are tokens (RFC 9110 section 5.1), so folding bit 5 folds letters and nothing else.
     cdef size_t i
     for i in range(n):
         if (s[i] | 0x20) != lower[i]:

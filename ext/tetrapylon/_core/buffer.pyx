@@ -1,5 +1,5 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
 
 cdef enum:
@@ -116,7 +116,8 @@ cdef Header* head_find(const Head* head, const char* lower_name, size_t n) noexc
     cdef Header* line
     for i in range(head.count):
         line = &head.headers[i]
-        if line.name_length == n and not line.mark & DROPPED and same_name(head.data + line.name, lower_name, n):
+        if (line.name_length == n and not line.mark & DROPPED
+                and same_name(head.data + line.name, lower_name, n)):
             return line
     return NULL
 

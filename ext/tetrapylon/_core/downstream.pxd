@@ -26,7 +26,8 @@ cdef class Listener(Handle):
 
 
 cdef class DownstreamConnection(Connection):
-    # One client connection, HTTP/1. Exchanges follow each other on it; a pipelined request waits for its turn as bytes.
+    # One client connection, HTTP/1. Exchanges follow each other on it; a pipelined request waits for its turn
+    # as bytes.
     cdef Gateway gateway
     cdef Peer peer
     cdef Parser parser

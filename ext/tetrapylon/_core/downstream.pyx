@@ -1,7 +1,7 @@
 """Listeners and client connections."""
 
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, strlen
 from posix.unistd cimport close
 
@@ -13,7 +13,7 @@ from tetrapylon._core.reactor cimport EPOLLEXCLUSIVE, EPOLLIN, DeadlineQueue, Ha
 from tetrapylon._core.stages cimport Pipeline, Snapshot
 from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream, TransportStream
 from tetrapylon._core.wire cimport (
-    CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE, Framing, put_chunk, put_interim, put_last_chunk, put_response,
+    CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE, put_chunk, put_interim, put_last_chunk, put_response,
 )
 
 import socket
@@ -75,7 +75,7 @@ cdef class Gateway(Pipeline):
         self.listeners.append(listener)
 
     def protocol_factory(self):
-        """An asyncio protocol for one client connection: `loop.create_server(gateway.protocol_factory, ...)`."""
+        """An asyncio protocol for one client: `loop.create_server(gateway.protocol_factory, ...)`."""
         cdef TransportStream stream = TransportStream(self.reactor)
         cdef DownstreamConnection connection = new_connection(self)
         connection.stream = stream
@@ -94,7 +94,8 @@ cdef class Gateway(Pipeline):
         self.listeners.clear()
         while connection is not None:
             older = connection.older
-            if connection.exchange is None or not connection.exchange.routed and not connection.parser.in_message:
+            if connection.exchange is None or (
+                    not connection.exchange.routed and not connection.parser.in_message):
                 connection.hang_up(False)
             connection = older
         self.reactor.leave()
@@ -127,8 +128,8 @@ cdef class Listener(Handle):
     cdef void ready(self, uint32_t events) noexcept:
         cdef sockaddr_storage address
         cdef socklen_t n
-        cdef int fd, i
-        for i in range(ACCEPTS):
+        cdef int fd, _i
+        for _i in range(ACCEPTS):
             n = sizeof(address)
             fd = accept4(self.fd, <sockaddr*>&address, &n, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd < 0:
@@ -225,7 +226,7 @@ cdef class DownstreamConnection(Connection):
     # Reading
 
     cdef bint blocked(self) noexcept:
-        """Can nothing be parsed now? The request is complete and its answer is not, or its body is not wanted yet."""
+        """Can nothing be parsed now? The request waits for its answer, or its body is not wanted yet."""
         return self.paused or self.exchange is not None and self.exchange.request_complete
 
     cdef void data_received(self, const char* data, size_t n) noexcept:
@@ -269,7 +270,7 @@ cdef class DownstreamConnection(Connection):
             self.hang_up(False)
 
     cdef size_t consume(self, const char* data, size_t n) noexcept:
-        """Parse and act until the bytes are used up or the exchange has to be waited for; how many were used."""
+        """Parse and act until the bytes are used up or the exchange must be waited for; how many were."""
         cdef Gateway gateway = self.gateway
         cdef Exchange x
         cdef Event event
@@ -416,8 +417,8 @@ cdef class DownstreamConnection(Connection):
             self.consume_leftover()
 
     cdef void hang_up(self, bint linger) noexcept:
-        """Close after what is queued. With `linger`, read on for a while: closing on unread bytes would reset the
-        connection and could destroy the answer on its way (RFC 9112 section 9.6)."""
+        """Close after what is queued. With `linger`, read on for a while: closing on unread bytes would
+        reset the connection and could destroy the answer on its way (RFC 9112 section 9.6)."""
         cdef Stream stream = self.stream
         self.drop_exchange()
         if linger and not self.half_closed:
@@ -503,7 +504,8 @@ cdef class ClientSide(Sink):
         bodiless = (
             x.response.status in (101, 204, 304) or is_method(x, b"HEAD", 4)
         )
-        if not x.request.keep_alive or connection.gateway.draining or x.fault in (BAD_REQUEST, BAD_TARGET, BAD_HOST):
+        if not x.request.keep_alive or connection.gateway.draining or x.fault in (
+                BAD_REQUEST, BAD_TARGET, BAD_HOST):
             connection.keep = False
         elif connection.half_closed and connection.leftover is None:
             connection.keep = False

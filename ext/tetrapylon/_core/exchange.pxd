@@ -8,7 +8,8 @@ from tetrapylon._core.trie cimport Match
 
 
 cdef enum Fault:
-    # Why the gateway itself ends an exchange. respond.pyx gives each its status and its Proxy-Status error (RFC 9209).
+    # Why the gateway itself ends an exchange. respond.pyx gives each its status and its Proxy-Status error
+    # (RFC 9209).
     NO_FAULT = 0
     BAD_REQUEST             # framing or syntax
     BAD_TARGET              # a path or target that is refused
@@ -43,12 +44,12 @@ cdef class Source:
     # Where a message's body comes from: it pushes, until it is paused.
     cdef void pause(self, Exchange x) noexcept
     cdef void resume(self, Exchange x) noexcept
-    cdef void finished(self, Exchange x) noexcept       # the exchange is over; only its source may still use it
+    cdef void finished(self, Exchange x) noexcept       # over; only its source may still use it
 
 
 cdef class Sink(Source):
-    # Where a message goes. Each end of an exchange is the Source of one message and the Sink of the other, hence the
-    # inheritance. Bytes handed to `body` last for the current piece of work (see Stream.write).
+    # Where a message goes. Each end of an exchange is the Source of one message and the Sink of the other,
+    # hence the inheritance. Bytes handed to `body` last for the current piece of work (see Stream.write).
     cdef void head(self, Exchange x) noexcept
     cdef void body(self, Exchange x, const char* data, size_t n) noexcept
     cdef void end(self, Exchange x) noexcept
@@ -57,10 +58,10 @@ cdef class Sink(Source):
 
 
 cdef class Destination:
-    # What a route leads to. `start` answers by Stages.head/body/end/fail, now or later. To take the request's body it sets
-    # `Exchange.destination`; until then the source is to be paused.
+    # What a route leads to. `start` answers by Stages.head/body/end/fail, now or later. To take the request's
+    # body it sets `Exchange.destination`; until then the source is to be paused.
     cdef void start(self, Exchange x) noexcept
-    cdef void cancel(self, Exchange x) noexcept         # give the exchange up: its source is gone or it was answered
+    cdef void cancel(self, Exchange x) noexcept         # give it up: its source is gone or it was answered
 
 
 cdef class Stages:
@@ -103,8 +104,9 @@ cdef class Plan:
 
 
 cdef class Exchange(Timed):
-    # One request in flight and its answer. Taken from a free list by its source, given back by it. Where the answer goes
-    # (`sink`) and where the request goes (`destination`) are all it knows of the world: no connection, no socket.
+    # One request in flight and its answer. Taken from a free list by its source, given back by it. Where the
+    # answer goes (`sink`) and where the request goes (`destination`) are all it knows of the world: no
+    # connection, no socket.
     cdef Exchange next_free
     cdef Exchange next_waiting          # in an upstream's queue
     cdef Stages stages
@@ -117,8 +119,8 @@ cdef class Exchange(Timed):
     cdef Head response
     cdef Head* trailers                 # of the message that is about to end; NULL: none
     cdef Match match
-    cdef uint32_t asked                 # the normalised target as the client sent it: offset in request.data, length,
-    cdef uint32_t asked_length          # and that of its path; a rewrite changes request.target alone
+    cdef uint32_t asked                 # the normalised target as the client sent it: offset in request.data,
+    cdef uint32_t asked_length          # length and that of its path; a rewrite changes request.target alone
     cdef uint32_t path_length
     cdef uint32_t generation            # counts the uses of this object: what a late caller holds is stale
     cdef object tunnel                  # what it has become after an upgrade

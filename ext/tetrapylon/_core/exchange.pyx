@@ -1,5 +1,3 @@
-from libc.string cimport memset
-
 from tetrapylon._core.buffer cimport head_free, head_reset
 from tetrapylon._core.reactor cimport Timed, disarm
 from tetrapylon._core.stream cimport NOWHERE, Stream

@@ -134,8 +134,8 @@ cdef inline char* put_escape(char* out, uint8_t c) noexcept nogil:
     return out + 6
 
 
-# Length of the UTF-8 sequence at `s` (RFC 3629 4), or minus the length of what is wrong there: the longest start of a
-# sequence, or one byte (Unicode 3.9, "substitution of maximal subparts").
+# Length of the UTF-8 sequence at `s` (RFC 3629 4), or minus the length of what is wrong there: the longest
+# start of a sequence, or one byte (Unicode 3.9, "substitution of maximal subparts").
 cdef inline int sequence(const uint8_t* s, size_t n) noexcept nogil:
     cdef uint8_t low = 0x80, high = 0xBF
     cdef int length, i
@@ -159,7 +159,8 @@ cdef inline int sequence(const uint8_t* s, size_t n) noexcept nogil:
     return length
 
 
-# True when each of the eight bytes stands for itself. Bytes with a high bit may hide others, and are not safe anyway.
+# True when each of the eight bytes stands for itself. Bytes with a high bit may hide others, and are not safe
+# anyway.
 cdef inline bint all_safe(uint64_t word) noexcept nogil:
     cdef uint64_t ones = 0x0101010101010101ULL
     return not ((word | (word - ones * 0x20) | ((word ^ ones * c"\"") - ones) | ((word ^ ones * c"\\") - ones)
@@ -372,7 +373,7 @@ cdef class AccessLog:
         if self.end - self.start > MARK and not self.stuck:
             self.flush()
 
-    # A line that says how many are missing before it; once the log flows again, so that it is not one of many.
+    # A line that says how many are missing before it; once the log flows again, so as not to be one of many.
     cdef void tell_drops(self) noexcept:
         cdef char* out
         if self.stuck or self.end - self.start > self.limit // 2 or not self.room():
@@ -449,14 +450,14 @@ cdef class AccessLog:
         elif sys.stderr is not None:
             sys.stderr.write(f"access log: {problem}; lines are kept while there is room, then dropped\n")
 
-    def log(self, *, status=200, time_ns=0, duration_us=0, gateway_us=0, upstream_us=0, bytes_in=0, bytes_out=0,
-            failed=False, client=None, method=None, host=None, target=None, protocol=None, route=None, upstream=None,
-            user_agent=None, referer=None, request_id=None, error=None):
+    def log(self, *, status=200, time_ns=0, duration_us=0, gateway_us=0, upstream_us=0, bytes_in=0,
+            bytes_out=0, failed=False, client=None, method=None, host=None, target=None, protocol=None,
+            route=None, upstream=None, user_agent=None, referer=None, request_id=None, error=None):
         cdef AccessRecord record
         cdef list texts = [
             text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
-            for text in (client, method, host, target, protocol, route, upstream, user_agent, referer, request_id,
-                         error)
+            for text in (client, method, host, target, protocol, route, upstream, user_agent, referer,
+                         request_id, error)
         ]
         record.status = status
         record.time_ns = time_ns

@@ -43,8 +43,9 @@ cdef class Timed:
 
 
 cdef class Handle:
-    # A file descriptor in the reactor's epoll set. The reactor holds a reference while it is registered, and until the
-    # end of the batch in which it was closed, so that an event already fetched for it finds a live object.
+    # A file descriptor in the reactor's epoll set. The reactor holds a reference while it is registered, and
+    # until the end of the batch in which it was closed, so that an event already fetched for it finds a live
+    # object.
     cdef Reactor reactor
     cdef int fd
     cdef uint32_t interest

@@ -1,6 +1,5 @@
 from cpython.exc cimport PyErr_SetFromErrno
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.errno cimport EINTR, errno
 from libc.stdint cimport UINT64_MAX, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
@@ -103,9 +102,9 @@ cdef class Reactor:
         self.turn()
 
     cdef void turn(self) noexcept:
-        cdef int n, i, turn_round
+        cdef int n, i, _round
         cdef Handle handle
-        for turn_round in range(ROUNDS):
+        for _round in range(ROUNDS):
             n = epoll_wait(self.epoll_fd, self.events, BATCH, 0)
             if n <= 0:
                 return      # EINTR: the descriptor is still ready and the loop comes back
@@ -159,8 +158,8 @@ cdef class Reactor:
     cdef void close_handle(self, Handle handle, bint shared) noexcept:
         """Close the descriptor now; let go of the object when the batch ends.
 
-        Closing takes a descriptor out of the epoll set, unless another process shares its open file description: then it
-        has to be deleted first.
+        Closing takes a descriptor out of the epoll set, unless another process shares its open file
+        description: then it has to be deleted first.
         """
         cdef epoll_event event
         if handle.fd < 0:
@@ -234,7 +233,8 @@ cdef class Reactor:
         if self.loop_timer is not None:
             self.loop_timer.cancel()
         self.wakes = due
-        self.loop_timer = self.loop.call_later(max(0.001, (<double>due - <double>self.now) / 1e9), self._expire)
+        self.loop_timer = self.loop.call_later(
+            max(0.001, (<double>due - <double>self.now) / 1e9), self._expire)
 
     def _expire(self):
         cdef DeadlineQueue* queue = self.queues

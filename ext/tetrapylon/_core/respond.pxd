@@ -16,6 +16,6 @@ cdef class Answer(Destination):
 cdef int fault_status(Fault fault) noexcept
 cdef unsigned int fault_reject(Fault fault) noexcept
 cdef const char* fault_name(Fault fault) noexcept            # for logs
-cdef const char* fault_error(Fault fault) noexcept          # the Proxy-Status error type (RFC 9209 section 2.3)
+cdef const char* fault_error(Fault fault) noexcept      # the Proxy-Status error type (RFC 9209 2.3)
 cdef int put_problem(Exchange x, Fault fault, bytes allow, bytes gateway) except -1
 cdef int expand(list parts, Exchange x, const char* path) except -1     # appends to x.response's bytes

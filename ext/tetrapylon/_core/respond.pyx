@@ -1,7 +1,7 @@
 from libc.stdint cimport uint32_t
-from libc.string cimport memset, strlen
+from libc.string cimport memset
 
-from tetrapylon._core.buffer cimport Head, Header, head_add, head_append, head_find, head_reset
+from tetrapylon._core.buffer cimport Head, Header, head_add, head_append, head_reset
 from tetrapylon._core.counters cimport Reject
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.wire cimport put_http_date
@@ -22,8 +22,8 @@ cdef struct Verdict:
 cdef Verdict[FAULTS] verdicts
 
 
-cdef void verdict(Fault fault, const char* name, int status, unsigned int reject, const char* error, const char* title,
-                  const char* detail) noexcept:
+cdef void verdict(Fault fault, const char* name, int status, unsigned int reject, const char* error,
+                  const char* title, const char* detail) noexcept:
     verdicts[<int>fault].name = name
     verdicts[<int>fault].status = status
     verdicts[<int>fault].reject = reject
@@ -172,14 +172,15 @@ cdef int expand(list parts, Exchange x, const char* path) except -1:
             added(-1 if head_append(head, part, len(part)) < 0 else 0)
         else:
             i = part
-            added(-1 if head_append(head, path + x.match.params[i].start, x.match.params[i].length) < 0 else 0)
+            added(-1 if head_append(
+                head, path + x.match.params[i].start, x.match.params[i].length) < 0 else 0)
     return 0
 
 
 cdef class Answer(Destination):
-    def __init__(self, unsigned int status, *, list headers=[], bytes body=b"", list location=None):  # noqa: B006
+    def __init__(self, unsigned int status, *, headers=(), bytes body=b"", list location=None):
         self.status = status
-        self.headers = headers
+        self.headers = list(headers)
         self.body = body
         self.location = location
 

@@ -29,7 +29,8 @@ cdef class Flusher(Timed):
 
 
 cdef class Pipeline(Stages):
-    # Drives every exchange through its stages, in order; what an exchange comes from and goes to is not its concern.
+    # Drives every exchange through its stages, in order; what an exchange comes from and goes to is not its
+    # concern.
     cdef Snapshot snapshot
     cdef Slab slab
     cdef WorkerCounters* counters

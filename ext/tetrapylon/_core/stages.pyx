@@ -5,7 +5,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset, strlen
 
 from tetrapylon._core.buffer cimport (
-    HOST, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_append, head_copy, head_find, head_known, same_name,
+    HOST, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_append, head_copy, head_find,
+    head_known, same_name,
 )
 from tetrapylon._core.counters cimport RouteCounters, Slab, count_exchange
 from tetrapylon._core.exchange cimport *
@@ -21,11 +22,10 @@ from tetrapylon._core.stream cimport Stream
 from tetrapylon._core.wire cimport Via
 
 
-
 cdef class Snapshot:
     def __init__(self, Reactor reactor not None, Router router not None, *, Limits limits=None, Via via=None,
-                 double header=10.0, double body_idle=30.0, double keepalive=75.0, Py_ssize_t max_connections=10000,
-                 trusts=None):
+                 double header=10.0, double body_idle=30.0, double keepalive=75.0,
+                 Py_ssize_t max_connections=10000, trusts=None):
         """Times in seconds; `keepalive` 0 closes after each answer. `router` is frozen and leads to Plans."""
         self.router = router
         self.limits = limits or Limits()
@@ -37,10 +37,10 @@ cdef class Snapshot:
         self.trusts = trusts
 
 
-def make_plan(Reactor reactor not None, str name not None, Destination destination not None, Slab slab not None,
-              Py_ssize_t index, *, body_limit=None, body_idle=None, response=None, idle=None, total=None,
-              list rewrite=None, tuple policies=()):
-    """A route's record: where its requests go, and under which limits. Times in seconds, None for no limit."""
+def make_plan(Reactor reactor not None, str name not None, Destination destination not None,
+              Slab slab not None, Py_ssize_t index, *, body_limit=None, body_idle=None,
+              response=None, idle=None, total=None, list rewrite=None, tuple policies=()):
+    """A route's record: where its requests go and under which limits. Times in seconds, None: no limit."""
     cdef Plan plan = Plan.__new__(Plan)
     plan.name = name
     plan.label = name.encode()
@@ -74,13 +74,15 @@ cdef bint host_is_valid(const char* host, size_t n) noexcept:
     cdef char c
     for i in range(n):
         c = host[i]
-        if not (c"a" <= (c | 0x20) <= c"z" or c"0" <= c <= c"9" or c in (c".", c"-", c"_", c":", c"[", c"]", c"~",
-                c"%", c"!", c"$", c"&", c"'", c"(", c")", c"*", c"+", c",", c";", c"=")):
+        if not (c"a" <= (c | 0x20) <= c"z" or c"0" <= c <= c"9" or c in (
+                c".", c"-", c"_", c":", c"[", c"]", c"~", c"%", c"!", c"$", c"&", c"'", c"(", c")", c"*",
+                c"+", c",", c";", c"=")):
             return False
     return True
 
 
-cdef Answer OPTIONS_ANSWER = Answer(204, headers=[(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")])
+cdef Answer OPTIONS_ANSWER = Answer(
+    204, headers=[(b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")])
 
 
 cdef double FLUSH_AFTER = 0.1       # s
@@ -92,8 +94,8 @@ cdef class Flusher(Timed):
 
 
 cdef class Pipeline(Stages):
-    def __cinit__(self, Reactor reactor not None, Snapshot snapshot not None, Slab slab not None, AccessLog log=None,
-                  **_):
+    def __cinit__(self, Reactor reactor not None, Snapshot snapshot not None, Slab slab not None,
+                  AccessLog log=None, **_):
         self.reactor = reactor
         self.snapshot = snapshot
         self.slab = slab
@@ -133,7 +135,8 @@ cdef class Pipeline(Stages):
         host = head_known(head, HOST)
         outcome = snapshot.router.find(
             head.data + head.method, head.method_length,
-            head.data + host.value if host is not NULL else NULL, host.value_length if host is not NULL else 0,
+            head.data + host.value if host is not NULL else NULL,
+            host.value_length if host is not NULL else 0,
             head.data + head.target, x.path_length, find_header, <void*>x, &x.match)
         if outcome != Outcome.FOUND:
             if outcome == Outcome.NO_ROUTE:
@@ -155,7 +158,7 @@ cdef class Pipeline(Stages):
         self.proceed(x)
 
     cdef Fault read_target(self, Exchange x) noexcept:
-        """Origin, absolute and asterisk form (RFC 9112 section 3.2); the path becomes normal, Host one and valid."""
+        """Origin, absolute and asterisk form (RFC 9112 section 3.2); the path made normal, Host valid."""
         cdef Head* head = &x.request
         cdef const char* target = head.data + head.target
         cdef Header* line
@@ -381,7 +384,8 @@ cdef class Pipeline(Stages):
         if x.routed:
             self.counters.now.exchanges -= 1
         counters = x.plan.counters if x.plan is not None else self.slab.unmatched()
-        count_exchange(counters, outcome(x), total, total - min(total, x.waited), x.waited, x.bytes_in, x.bytes_out)
+        count_exchange(
+            counters, outcome(x), total, total - min(total, x.waited), x.waited, x.bytes_in, x.bytes_out)
         for i in range(x.entered):
             (<Policy>x.plan.policies[i]).end(x)
         if self.log is not None:

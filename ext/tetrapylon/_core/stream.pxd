@@ -10,7 +10,8 @@ cdef enum:
 
 
 cdef class Connection(Timed):
-    # What stands on a stream and speaks a protocol. All calls come from the reactor's thread; `data` lasts for the call.
+    # What stands on a stream and speaks a protocol. All calls come from the reactor's thread; `data` lasts
+    # for the call.
     cdef Stream stream
 
     cdef void connected(self) noexcept
@@ -22,9 +23,9 @@ cdef class Connection(Timed):
 
 
 cdef class Stream(Handle):
-    # Bytes in and out, flow control, and nothing of the protocol above. Output is gathered ("corked") in the reactor and
-    # sent at the end of the current piece of work, so a head, its framing and a body's first bytes cost one system call.
-    # What is handed to `write` must stay where it is until then.
+    # Bytes in and out, flow control, and nothing of the protocol above. Output is gathered ("corked") in the
+    # reactor and sent at the end of the current piece of work, so a head, its framing and a body's first
+    # bytes cost one system call. What is handed to `write` must stay where it is until then.
     cdef Connection owner
     cdef bint reading
     cdef bint congested

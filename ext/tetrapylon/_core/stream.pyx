@@ -3,11 +3,10 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport EAGAIN, ECONNRESET, EINTR, errno
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
-from posix.types cimport off_t
 
 from tetrapylon._core.buffer cimport Buffer
 from tetrapylon._core.reactor cimport (
-    EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, MAX_PIECES, SCRATCH, Handle, Reactor, Timed, arm, disarm, iovec,
+    EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, MAX_PIECES, SCRATCH, Handle, Reactor, Timed, iovec,
 )
 
 import asyncio
@@ -186,7 +185,7 @@ cdef class SocketStream(Stream):
             self.reactor.modify(self, self.interest & ~<uint32_t>(EPOLLIN | EPOLLRDHUP))
 
     cdef void hung_up(self, uint32_t events) noexcept:
-        """Both directions are over. Bytes that arrived before may still wait behind a pause: then stand aside."""
+        """Both directions are over. Bytes that arrived before may wait behind a pause: then stand aside."""
         if events & EPOLLERR or self.ended or self.broken:
             self.vanish(self.socket_error() or ECONNRESET)
         elif not self.parked:

@@ -17,7 +17,8 @@ cdef class Address:
 
 
 cdef class Target:
-    # One server of an upstream: its addresses, all used in turn, and its idle connections, most recently used first.
+    # One server of an upstream: its addresses, all used in turn, and its idle connections, most recently used
+    # first.
     cdef readonly str name
     cdef bytes label
     cdef bytes host                     # what `host: target` sends

@@ -1,17 +1,14 @@
 from libc.errno cimport EINPROGRESS, errno
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
 from posix.unistd cimport close
 
-from tetrapylon._core.buffer cimport Header
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.parse cimport *
 from tetrapylon._core.reactor cimport Reactor, arm, clock, disarm
 from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream
 from tetrapylon._core.wire cimport FIXED, PRESERVE, Via, put_chunk, put_last_chunk, put_request
-
-import socket
 
 cdef extern from "<sys/socket.h>" nogil:
     cdef enum:
@@ -117,7 +114,7 @@ cdef class Address:
 
 
 cdef class Target:
-    def __init__(self, str name not None, *, bytes host not None, int weight=1, list addresses=[]):  # noqa: B006
+    def __init__(self, str name not None, *, bytes host not None, int weight=1, addresses=()):
         self.name = name
         self.label = name.encode()
         self.host = host
@@ -130,10 +127,11 @@ cdef class Target:
 
 
 cdef class Upstream(Destination):
-    def __init__(self, Reactor reactor not None, str name not None, list targets not None, Via via not None, *,
-                 Slab slab not None, host=None, double connect=2.0, double wait=5.0, double idle=55.0,
-                 Py_ssize_t max_connections=256, Py_ssize_t max_pending=1024, Limits limits=None):
-        """`host` None sends the client's Host on, b"" the target's own, other bytes themselves. Times in seconds."""
+    def __init__(self, Reactor reactor not None, str name not None, list targets not None,
+                 Via via not None, *, Slab slab not None, host=None, double connect=2.0, double wait=5.0,
+                 double idle=55.0, Py_ssize_t max_connections=256, Py_ssize_t max_pending=1024,
+                 Limits limits=None):
+        """`host` None sends the client's Host on, b"" the target's own, other bytes themselves."""
         self.reactor = reactor
         self.name = name
         self.targets = list(targets)
@@ -417,7 +415,7 @@ cdef class UpstreamConnection(Connection):
         self.upstream.serve_waiting()
 
     cdef void complete(self, bint keep) noexcept:
-        """The response is whole. The connection goes back first: the exchange's end may start the next one on it."""
+        """The response is whole. The connection goes back first: the exchange's end may start another."""
         cdef Exchange x = self.exchange
         cdef Stages stages = x.stages
         disarm(self)

@@ -1,5 +1,5 @@
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, strlen
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcmp, strlen
 from libc.time cimport time, time_t
 
 from tetrapylon._core.buffer cimport (
@@ -69,7 +69,8 @@ cdef size_t put_request(Exchange x, Stream stream, HostKind kind, bytes host, Vi
     RFC 9110 section 7.6; the X-Forwarded-* of a peer that is not trusted are replaced.
     """
     cdef Head* head = &x.request
-    cdef char* start = stream.reserve(2 * <size_t>head.length + 4 * head.count + ROOM + len(host) + len(via.pseudonym))
+    cdef char* start = stream.reserve(
+        2 * <size_t>head.length + 4 * head.count + ROOM + len(host) + len(via.pseudonym))
     cdef char* at = start
     cdef Header* line
     cdef Header* upgrade = NULL
@@ -127,7 +128,8 @@ cdef size_t put_request(Exchange x, Stream stream, HostKind kind, bytes host, Vi
     at = put(at, x.peer.address, x.peer.address_n)
     at = put(at, b"\r\n", 2)
     if not has_proto:
-        at = put(at, b"X-Forwarded-Proto: https\r\n", 26) if x.peer.tls else put(at, b"X-Forwarded-Proto: http\r\n", 25)
+        at = put(at, b"X-Forwarded-Proto: ", 19)
+        at = put(at, b"https\r\n", 7) if x.peer.tls else put(at, b"http\r\n", 6)
     if not has_forwarded_host and has_host:
         line = head_known(head, HOST)
         if line is not NULL:
@@ -172,7 +174,7 @@ cdef size_t put_response(Exchange x, Stream stream, Framing framing, bint keep_a
     cdef Header* line
     cdef uint32_t i
     # RFC 9110 section 8.6: neither length nor coding where the status excludes a body.
-    cdef bint lengthy = (framing == LENGTH or framing == NO_BODY) and head.status != 204 and head.status >= 200
+    cdef bint lengthy = framing in (LENGTH, NO_BODY) and head.status != 204 and head.status >= 200
     if start is NULL:
         return 0
     at = put_status_line(at, head)
@@ -184,7 +186,8 @@ cdef size_t put_response(Exchange x, Stream stream, Framing framing, bint keep_a
         elif line.known == CONTENT_LENGTH and not lengthy:
             continue
         at = put_line(at, head, line)
-    if framing == CHUNKED or framing == NO_BODY and head.chunked and lengthy and head.status != 304 and x.request.minor:
+    if framing == CHUNKED or (framing == NO_BODY and head.chunked and lengthy and head.status != 304
+                              and x.request.minor):
         at = put(at, b"Transfer-Encoding: chunked\r\n", 28)
     if head.status == 101:
         at = put(at, b"Connection: Upgrade\r\n", 21)
@@ -263,7 +266,7 @@ cdef size_t put_http_date(char* at) noexcept:
 
 
 cdef const char* phrase(uint32_t status) noexcept:
-    """The reason phrase of RFC 9110 section 15 for a status the gateway makes; empty for one it doesn't know."""
+    """The reason phrase (RFC 9110 section 15) of a status the gateway makes; empty for others."""
     if status == 200:
         return b"OK"
     if status == 201:
