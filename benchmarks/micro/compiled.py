@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from Cython.Build import cythonize
-from setuptools import Distribution, Extension
+from setuptools import Distribution, Extension  # type: ignore[import-untyped]
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

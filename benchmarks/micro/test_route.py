@@ -19,10 +19,8 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from benchmarks.micro.compiled import load
 from tetrapylon._core.route import Router
-
-sys.path.insert(0, str(Path(__file__).parent))
-from compiled import load
 
 SIZES = [10, 100, 1_000, 10_000, 100_000]
 PATHS = 200_000
@@ -112,7 +110,7 @@ def test_from_python(benchmark: BenchmarkFixture, n: int) -> None:
 
 @pytest.mark.parametrize("n", SIZES[:-1])
 def test_werkzeug(benchmark: BenchmarkFixture, n: int) -> None:
-    """Without 100,000 routes, which take it minutes to build."""
+    """Without 100,000 routes, which take it more than half a minute to build."""
     routing = pytest.importorskip("werkzeug.routing")
     rules = [
         routing.Rule(re.sub(r"{(\w+):?(\w*)}", rule_parameter, pattern), endpoint=i, methods=["GET"])

@@ -140,8 +140,8 @@ def show_first(port: int, log: queue.Queue[str]) -> None:
         except queue.Empty:
             raise DemoError(f"no line in the access log for {ask.method} {ask.path}") from None
         split = "".join(
-            "           -" if line[key] is None else f"{line[key]:>9.3f} ms"
-            for key in ("gateway_ms", "upstream_ms")
+            f"{line[key] / 1000:>9.3f} ms" if key != "upstream_us" or "upstream" in line else "           -"
+            for key in ("gateway_us", "upstream_us")
         )
         print(f"  {f'{ask.method} {ask.path}':<24}{response.status:>6}{split}   {ask.what}")
     connection.close()

@@ -7,7 +7,9 @@ from typing import Any
 
 __all__ = ["POLICIES", "policy"]
 
-POLICIES: dict[str, str] = {}
+POLICIES: dict[str, str] = {
+    "request_id": "tetrapylon._core.policies.request_id:RequestId",
+}
 
 
 def policy(name: str) -> Any:

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
 
-from msgspec import UnsetType
+from msgspec import UnsetType, convert
 
 from tetrapylon import catalog
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.downstream import Gateway
 from tetrapylon._core.log import AccessLog
-from tetrapylon._core.parse import Limits
+from tetrapylon._core.message import Limits
 from tetrapylon._core.reactor import Reactor
 from tetrapylon._core.respond import Answer
 from tetrapylon._core.route import Router
@@ -151,7 +151,7 @@ def _upstream(
 
 def _policy(use: model.PolicyUse) -> object:
     kind = catalog.policy(use.use)
-    return kind(**use.settings)
+    return kind(convert(use.settings, kind.Settings))
 
 
 def _template(text: str, parameters: list[str]) -> list[bytes | int]:

@@ -2,7 +2,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from tetrapylon._core.buffer cimport Buffer
 from tetrapylon._core.exchange cimport Exchange, Fault, Peer, Sink
-from tetrapylon._core.parse cimport Parser
+from tetrapylon._core.message cimport Parser
 from tetrapylon._core.reactor cimport DeadlineQueue, Handle
 from tetrapylon._core.stages cimport Pipeline
 from tetrapylon._core.stream cimport Connection, Stream

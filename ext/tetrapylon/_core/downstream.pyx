@@ -8,7 +8,8 @@ from posix.unistd cimport close
 from tetrapylon._core.buffer cimport Buffer
 from tetrapylon._core.counters cimport Reject
 from tetrapylon._core.exchange cimport *
-from tetrapylon._core.parse cimport *
+from tetrapylon._core.message cimport *
+from tetrapylon._core.parse cimport request_parser
 from tetrapylon._core.reactor cimport EPOLLEXCLUSIVE, EPOLLIN, DeadlineQueue, Handle, Reactor, arm, disarm
 from tetrapylon._core.stages cimport Pipeline, Snapshot
 from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream, TransportStream

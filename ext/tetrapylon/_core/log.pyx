@@ -4,6 +4,7 @@ import sys
 import time
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
@@ -76,13 +77,14 @@ cdef uint8_t[256] SAFE       # ASCII that stands for itself in a JSON string and
 cdef char[201] PAIRS         # "00" to "99"
 
 
-cdef void fill_tables():
+cdef int fill_tables() except -1:
     cdef int c
     for c in range(256):
         SAFE[c] = 0x20 <= c < 0x7F and c != c"\"" and c != c"\\"
     for c in range(100):
         PAIRS[2 * c] = c"0" + c // 10
         PAIRS[2 * c + 1] = c"0" + c % 10
+    return 0
 
 fill_tables()
 
@@ -159,8 +161,8 @@ cdef inline int sequence(const uint8_t* s, size_t n) noexcept nogil:
     return length
 
 
-# True when each of the eight bytes stands for itself. Bytes with a high bit may hide others, and are not safe
-# anyway.
+# True when each of the eight bytes stands for itself. Bytes with a high bit may hide others, and are not
+# safe anyway.
 cdef inline bint all_safe(uint64_t word) noexcept nogil:
     cdef uint64_t ones = 0x0101010101010101ULL
     return not ((word | (word - ones * 0x20) | ((word ^ ones * c"\"") - ones) | ((word ^ ones * c"\\") - ones)
@@ -373,7 +375,8 @@ cdef class AccessLog:
         if self.end - self.start > MARK and not self.stuck:
             self.flush()
 
-    # A line that says how many are missing before it; once the log flows again, so as not to be one of many.
+    # A line that says how many are missing before it; once the log flows again, so that it is not one of
+    # many.
     cdef void tell_drops(self) noexcept:
         cdef char* out
         if self.stuck or self.end - self.start > self.limit // 2 or not self.room():
@@ -509,9 +512,12 @@ cdef class AccessLog:
         self.descriptor = -1
 
 
-cdef Text text_of(bytes value):
+cdef Text text_of(bytes value) noexcept:
     """Borrowed from `value`."""
     cdef Text text
-    text.data = NULL if value is None else <const char*> value
-    text.length = 0 if value is None else len(value)
+    text.data = NULL
+    text.length = 0
+    if value is not None:
+        text.data = PyBytes_AS_STRING(value)
+        text.length = PyBytes_GET_SIZE(value)
     return text

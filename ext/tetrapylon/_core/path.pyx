@@ -22,7 +22,7 @@ cdef enum:
 cdef const char* DIGITS = b"0123456789ABCDEF"
 
 
-cdef void fill_tables():
+cdef int fill_tables() except -1:
     cdef int c
     cdef bytes alphanumeric = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
     for c in range(256):
@@ -42,6 +42,7 @@ cdef void fill_tables():
     KIND[ord("%")] = ESCAPE
     KIND[ord("\\")] = REFUSE_BACKSLASH
     KIND[ord("?")] = KIND[ord("#")] = REFUSE
+    return 0
 
 fill_tables()
 

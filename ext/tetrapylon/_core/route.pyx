@@ -126,7 +126,7 @@ cdef object index_of(Route route):
     return route.index
 
 
-cdef bint overlap(Route one, Route other):
+cdef bint overlap(Route one, Route other) except -1:
     if bool(one.methods) != bool(other.methods):
         return False
     if one.methods and set(one.methods).isdisjoint(other.methods):

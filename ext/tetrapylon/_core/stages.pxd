@@ -3,7 +3,7 @@ from libc.stdint cimport uint64_t
 from tetrapylon._core.counters cimport Slab, WorkerCounters
 from tetrapylon._core.exchange cimport Exchange, Fault, Stages
 from tetrapylon._core.log cimport AccessLog
-from tetrapylon._core.parse cimport Limits
+from tetrapylon._core.message cimport Limits
 from tetrapylon._core.policy cimport Ticket
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed
 from tetrapylon._core.route cimport Router

@@ -11,7 +11,7 @@ from tetrapylon._core.buffer cimport (
 from tetrapylon._core.counters cimport RouteCounters, Slab, count_exchange
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.log cimport AccessLog, AccessRecord, Text
-from tetrapylon._core.parse cimport Limits
+from tetrapylon._core.message cimport Limits
 from tetrapylon._core.path cimport PATH_GROWTH, normalise, path_length
 from tetrapylon._core.policy cimport ANSWER, CONTINUE, Policy, Ticket, Verdict, current
 from tetrapylon._core.reactor cimport Reactor, Timed, arm, clock, disarm

@@ -2,7 +2,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tetrapylon._core.counters cimport WorkerCounters
 from tetrapylon._core.exchange cimport Destination, Exchange, Fault, Sink
-from tetrapylon._core.parse cimport Limits, Parser
+from tetrapylon._core.message cimport Limits, Parser
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor
 from tetrapylon._core.stream cimport Connection
 from tetrapylon._core.wire cimport HostKind, Via

@@ -5,7 +5,8 @@ from posix.unistd cimport close
 
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport *
-from tetrapylon._core.parse cimport *
+from tetrapylon._core.message cimport *
+from tetrapylon._core.parse cimport response_parser
 from tetrapylon._core.reactor cimport Reactor, arm, clock, disarm
 from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream
 from tetrapylon._core.wire cimport FIXED, PRESERVE, Via, put_chunk, put_last_chunk, put_request

@@ -8,16 +8,16 @@ from typing import Self, final
 class AccessLog:
     """Writes to a file that it appends to, or to a descriptor (`1` or `"-"` is standard output).
 
-    A line is one JSON object of at most 4096 bytes, valid UTF-8, with `time` (RFC 3339, UTC, milliseconds; the
-    request's end), `client`, `method`, `host`, `target`, `protocol`, `route`, `status`, `bytes_in`, `bytes_out`,
-    `duration_us`, `gateway_us`, `upstream_us`, `upstream`, `user_agent`, `referer`, `request_id`, `error`. A text
-    that is not known is left out; one that is too long ends in U+2026; bytes that are not UTF-8 become U+FFFD;
-    control characters are escaped, those of terminals included.
+    A line is one JSON object of at most 4096 bytes, valid UTF-8, with `time` (RFC 3339, UTC, milliseconds;
+    the request's end), `client`, `method`, `host`, `target`, `protocol`, `route`, `status`, `bytes_in`,
+    `bytes_out`, `duration_us`, `gateway_us`, `upstream_us`, `upstream`, `user_agent`, `referer`,
+    `request_id`, `error`. A text that is not known is left out; one that is too long ends in U+2026; bytes
+    that are not UTF-8 become U+FFFD; control characters are escaped, those of terminals included.
 
-    Lines wait in memory, `limit` bytes at most. What finds no room is dropped and counted, and once lines flow
-    again one of them says how many are missing: `{"time":...,"dropped":N}`. Files are written 64 KiB at a time.
-    Pipes, sockets and terminals take whole lines, 4096 bytes at a time, so that lines of several processes stay
-    apart (pipe(7), PIPE_BUF), and are left alone while they are full.
+    Lines wait in memory, `limit` bytes at most. What finds no room is dropped and counted, and once lines
+    flow again one of them says how many are missing: `{"time":...,"dropped":N}`. Files are written 64 KiB at
+    a time. Pipes, sockets and terminals take whole lines, 4096 bytes at a time, so that lines of several
+    processes stay apart (pipe(7), PIPE_BUF), and are left alone while they are full.
     """
 
     def __new__(
@@ -28,9 +28,9 @@ class AccessLog:
         limit: int = 1048576,
         on_error: Callable[[OSError], object] | None = None,
     ) -> Self:
-        """`sample` is the share of lines to write; those of status 500 and above or of the gateway's own failures
-        are always written. `on_error` is told of the first write that fails after one that did not; without it
-        standard error is.
+        """`sample` is the share of lines to write; those of status 500 and above or of the gateway's own
+        failures are always written. `on_error` is told of the first write that fails after one that did not;
+        without it standard error is.
 
         Raises OSError for a target that cannot be opened, ValueError for a share or limit out of range.
         """
@@ -71,7 +71,7 @@ class AccessLog:
         request_id: str | bytes | None = None,
         error: str | bytes | None = None,
     ) -> None:
-        """One line. `time_ns` is nanoseconds since 1970, 0 for now; `failed` marks the gateway's own failure."""
+        """One line. `time_ns` counts from 1970, 0 is now; `failed`: it is the gateway's own failure."""
     def flush(self) -> None:
         """Writes what can be written without waiting; to be called a few times a second."""
     def reopen(self) -> None:

@@ -1,0 +1,176 @@
+"""Bytes to events: what a message is, whichever backend reads it. Strict by RFC 9112.
+
+Two backends find the parts of a message: parse_llhttp.pyx by llhttp's own C callbacks, parse_api.pyx by httptools' public
+API, should the declarations that the first relies on not fit the httptools that is installed.
+"""
+
+from libc.stdint cimport int64_t, uint32_t
+
+from tetrapylon._core.buffer cimport (
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOP, HOST, KEEP_ALIVE, NAMED, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE,
+    Head, Header, head_free, head_reset, known_name, same_name,
+)
+
+cdef class Limits:
+    def __init__(self, *, uint32_t head=32768, uint32_t headers=100, uint32_t target=8192):
+        self.head = head
+        self.headers = headers
+        self.target = target
+
+
+cdef class Parser:
+    def __dealloc__(self):
+        head_free(&self.trailers)
+
+    cdef Event next(self, const char* data, size_t n) noexcept:
+        return MALFORMED
+
+    cdef Event eof(self) noexcept:
+        """What the end of input means here: END, TRUNCATED, or MORE between messages."""
+        if self.in_body and self.to_eof:
+            self.message_over()
+            return END
+        return TRUNCATED if self.in_message else MORE
+
+    cdef void message_over(self) noexcept:
+        self.in_message = False
+        self.in_body = False
+        self.to_eof = False
+        self.head_seen = 0
+        self.start_line = 0
+
+    cdef void begin(self) noexcept:
+        self.in_message = True
+        self.problem = NULL
+        self.ended = False
+        self.has_trailers = False
+        self.head_seen = 0
+        self.start_line = 0
+        head_reset(self.head)
+
+    cdef uint32_t room(self) noexcept:
+        """Bytes that the head may have as far as it is known: its fields within the limit, behind a start line."""
+        return self.limits.head + (self.start_line or self.head.target_length + REQUEST_LINE)
+
+    cdef Event over_limits(self) noexcept:
+        """The event that refuses the head as far as it has come, or MORE."""
+        if self.head.target_length > self.limits.target:
+            return TARGET_TOO_LONG
+        if self.head_seen > self.room() or self.head.count > self.limits.headers:
+            return HEAD_TOO_LARGE
+        if self.has_trailers and self.trailers.count > self.limits.headers:
+            return HEAD_TOO_LARGE
+        return MORE
+
+    cdef int refuse(self, const char* why) noexcept:
+        self.problem = why
+        return -1
+
+    cdef int settle(self) noexcept:
+        cdef Head* head = self.head
+        cdef Header* line
+        cdef const char* value
+        cdef uint32_t i
+        cdef bint close = False, keep = False, names_upgrade = False, has_upgrade = False
+        for i in range(head.count):
+            line = &head.headers[i]
+            value = head.data + line.value
+            while line.value_length and value[line.value_length - 1] in (c' ', c'\t'):
+                line.value_length -= 1
+            line.known = known_name(head.data + line.name, line.name_length)
+            if line.known == NAMED:
+                continue
+            if line.known == CONTENT_LENGTH:
+                if self.read_length(value, line.value_length) < 0:
+                    return -1
+            elif line.known == TRANSFER_ENCODING:
+                # RFC 9112 section 6.1: only a lone, final `chunked` leaves no room for two readings.
+                if head.minor == 0 or head.chunked or line.value_length != 7 or not same_name(value, b"chunked", 7):
+                    return self.refuse(b"Transfer-Encoding is not a lone chunked of HTTP/1.1")
+                head.chunked = True
+                line.mark = HOP
+            elif line.known == CONNECTION:
+                line.mark = HOP
+                self.read_connection(head, line, &close, &keep, &names_upgrade)
+            elif line.known in (KEEP_ALIVE, PROXY_CONNECTION, TE):
+                line.mark = HOP
+            elif line.known == UPGRADE:
+                line.mark = HOP
+                has_upgrade = line.value_length > 0
+            elif line.known == EXPECT:
+                head.expect_continue = (
+                    head.minor > 0 and line.value_length == 12 and same_name(value, b"100-continue", 12)
+                )
+        if head.chunked and head.content_length >= 0:
+            return self.refuse(b"both Content-Length and Transfer-Encoding")
+        head.keep_alive = not close and (head.minor > 0 or keep)
+        head.upgrade = names_upgrade and has_upgrade and head.minor > 0
+        if self.request:
+            head.has_body = head.chunked or head.content_length > 0
+        elif self.no_body or head.status < 200 or head.status == 204 or head.status == 304:
+            head.has_body = False
+        else:
+            head.has_body = head.chunked or head.content_length != 0
+            self.to_eof = not head.chunked and head.content_length < 0
+            if self.to_eof:
+                head.keep_alive = False
+        return 0
+
+    cdef int read_length(self, const char* value, uint32_t n) noexcept:
+        cdef int64_t length = 0
+        cdef uint32_t i
+        if self.head.content_length >= 0 or n == 0 or n > 18:
+            return self.refuse(b"Content-Length is repeated, empty or too long")
+        for i in range(n):
+            if not c'0' <= value[i] <= c'9':
+                return self.refuse(b"Content-Length is not a number")
+            length = length * 10 + (value[i] - c'0')
+        self.head.content_length = length
+        return 0
+
+    cdef void read_connection(self, Head* head, Header* line, bint* close, bint* keep, bint* upgrade) noexcept:
+        """RFC 9110 section 7.6.1: options for this hop, and the names of fields that are for this hop alone."""
+        cdef const char* value = head.data + line.value
+        cdef uint32_t end = line.value_length
+        cdef uint32_t start = 0, stop, n, i
+        while start < end:
+            stop = start
+            while stop < end and value[stop] != c',':
+                stop += 1
+            i = stop + 1
+            while start < stop and value[start] in (c' ', c'\t'):
+                start += 1
+            while stop > start and value[stop - 1] in (c' ', c'\t'):
+                stop -= 1
+            n = stop - start
+            if n == 5 and same_name(value + start, b"close", 5):
+                close[0] = True
+            elif n == 10 and same_name(value + start, b"keep-alive", 10):
+                keep[0] = True
+            elif n == 7 and same_name(value + start, b"upgrade", 7):
+                upgrade[0] = True
+            elif n:
+                hide_named(head, value + start, n)
+            start = i
+
+
+cdef void hide_named(Head* head, const char* name, uint32_t n) noexcept:
+    cdef uint32_t i, j
+    cdef Header* line
+    cdef const char* other
+    for i in range(head.count):
+        line = &head.headers[i]
+        if line.name_length != n:
+            continue
+        other = head.data + line.name
+        j = 0
+        while j < n and (name[j] | 0x20) == (other[j] | 0x20):
+            j += 1
+        # Framing and Host belong to the message, whatever Connection says.
+        if j == n and known_name(other, n) not in (CONTENT_LENGTH, HOST):
+            line.mark |= HOP
+
+
+cdef class Backend:
+    cdef Parser make(self, bint request, Limits limits):
+        raise NotImplementedError

@@ -1,0 +1,5 @@
+from tetrapylon._core.message cimport Backend
+
+
+cdef class ApiBackend(Backend):
+    pass

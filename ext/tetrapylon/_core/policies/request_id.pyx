@@ -1,0 +1,86 @@
+"""`request_id`: one id for each request, known to the client, the upstream and the log."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from tetrapylon._core.buffer cimport DROPPED, Head, Header, head_add, same_name
+from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
+
+import os
+
+from msgspec import Struct
+
+cdef enum:
+    ID = 32                 # hexadecimal digits
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    header: str = "X-Request-Id"
+    trust: bool = False
+
+
+cdef class RequestId(Policy):
+    cdef bytes name
+    cdef bytes lower
+    cdef bint trust
+    cdef uint64_t state
+
+    Settings = Settings
+
+    def __init__(self, settings=Settings()):  # noqa: B008
+        self.name = settings.header.encode("ascii")
+        self.lower = self.name.lower()
+        self.trust = settings.trust
+        self.state = int.from_bytes(os.urandom(8), "little")
+
+    cdef Verdict request(self, Exchange x) noexcept:
+        """Keep the id of a client that is believed; otherwise a new one takes the place of whatever came."""
+        cdef Head* head = &x.request
+        cdef char[ID] fresh
+        cdef uint32_t i
+        cdef Header* line
+        for i in range(head.count):
+            line = &head.headers[i]
+            if self.is_ours(head, line):
+                if (self.trust or x.peer.trusted) and 0 < line.value_length <= 128:
+                    return CONTINUE
+                line.mark |= DROPPED
+        self.draw(fresh)
+        head_add(head, self.name, len(self.name), fresh, ID, 0)
+        return CONTINUE
+
+    cdef void response(self, Exchange x) noexcept:
+        """Tell the client, whatever the upstream said of it."""
+        cdef Head* head = &x.response
+        cdef uint32_t i
+        for i in range(head.count):
+            if self.is_ours(head, &head.headers[i]):
+                head.headers[i].mark |= DROPPED
+        for i in range(x.request.count):
+            if self.is_ours(&x.request, &x.request.headers[i]) and not x.request.headers[i].mark & DROPPED:
+                head_add(head, self.name, len(self.name), x.request.data + x.request.headers[i].value,
+                         x.request.headers[i].value_length, 0)
+                return
+
+    cdef bint is_ours(self, const Head* head, const Header* line) noexcept:
+        return (
+            line.name_length == <uint32_t>len(self.lower)
+            and same_name(head.data + line.name, self.lower, line.name_length)
+        )
+
+    cdef void draw(self, char* out) noexcept:
+        """128 bits of splitmix64 (Steele, Lea and Flood, 2014), seeded by the system: unique, not secret."""
+        cdef uint64_t z
+        cdef int half, i
+        for half in range(2):
+            self.state += 0x9E3779B97F4A7C15ULL
+            z = self.state
+            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL
+            z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL
+            z ^= z >> 31
+            for i in range(16):
+                out[half * 16 + i] = HEX[z & 15]
+                z >>= 4
+
+
+cdef const char* HEX = b"0123456789abcdef"

@@ -1,0 +1,20 @@
+"""`request_id`: one id for each request, known to the client, the upstream and the log."""
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What the config may set."""
+
+    header: str = "X-Request-Id"
+    """The field that carries the id, towards the upstream and back to the client."""
+    trust: bool = False
+    """Keep an id that any client sends, of at most 128 bytes; one of a trusted proxy is always kept."""
+
+class RequestId:
+    """Gives each request an id of 32 hexadecimal digits."""
+
+    Settings: ClassVar[type[Settings]]
+
+    def __init__(self, settings: Settings = ...) -> None: ...
