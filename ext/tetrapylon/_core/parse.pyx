@@ -1,7 +1,7 @@
 """Bytes to events: the choice of the backend, and parsers made by it.
 
-llhttp's own C callbacks (parse_llhttp.pyx) wherever the declarations that they rely on fit the httptools that is
-installed, else httptools' public API (parse_api.pyx). TETRAPYLON_PARSER in the environment asks for one of them,
+llhttp's own C callbacks (parse_llhttp.pyx) wherever the declarations that they rely on fit the httptools that
+is installed, else httptools' public API (parse_api.pyx). TETRAPYLON_PARSER in the environment asks for one,
 `llhttp` or `httptools`.
 """
 
