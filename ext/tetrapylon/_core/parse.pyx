@@ -1,7 +1,8 @@
 """Bytes to events: the choice of the backend, and parsers made by it.
 
-llhttp's own C callbacks (parse_llhttp.pyx) wherever the declarations that they rely on fit the httptools that is installed,
-else httptools' public API (parse_api.pyx). TETRAPYLON_PARSER=llhttp or httptools in the environment asks for one.
+llhttp's own C callbacks (parse_llhttp.pyx) wherever the declarations that they rely on fit the httptools that
+is installed, else httptools' public API (parse_api.pyx). TETRAPYLON_PARSER in the environment asks for one,
+`llhttp` or `httptools`.
 """
 
 from libc.stdint cimport uint32_t
@@ -9,7 +10,8 @@ from libc.string cimport memset
 
 from tetrapylon._core.buffer cimport Head, head_free
 from tetrapylon._core.message cimport (
-    BODY, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, TARGET_TOO_LONG, TRUNCATED, Backend, Event, Limits, Parser,
+    BODY, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, TARGET_TOO_LONG, TRUNCATED, Backend, Event, Limits,
+    Parser,
 )
 from tetrapylon._core.parse_api cimport ApiBackend
 from tetrapylon._core.parse_llhttp cimport LlhttpBackend
@@ -105,18 +107,25 @@ def feed(str kind not None, list pieces not None, *, bint no_body=False, Limits 
 cdef tuple _event(Parser parser, Event event):
     cdef Head* head = parser.head
     if event == HEAD:
-        start = (
-            (head.data[head.method:head.method + head.method_length], head.data[head.target:head.target + head.target_length])
-            if parser.request else
-            (head.status, head.data[head.reason:head.reason + head.reason_length])
-        )
+        if parser.request:
+            start = (
+                head.data[head.method:head.method + head.method_length],
+                head.data[head.target:head.target + head.target_length],
+            )
+        else:
+            start = (head.status, head.data[head.reason:head.reason + head.reason_length])
         return ("head", *start, head.minor, _lines(head), bool(parser.ended))
     if event == BODY:
         return ("body", parser.body[:parser.body_length])
     if event == END:
         return ("end", _lines(&parser.trailers) if parser.has_trailers else [])
-    return ({MORE: "more", MALFORMED: "malformed", TARGET_TOO_LONG: "target too long", HEAD_TOO_LARGE: "head too large",
-             TRUNCATED: "truncated"}[event],)
+    if event == MORE:
+        return ("more",)
+    if event == TARGET_TOO_LONG:
+        return ("target too long",)
+    if event == HEAD_TOO_LARGE:
+        return ("head too large",)
+    return ("truncated",) if event == TRUNCATED else ("malformed",)
 
 
 cdef list _lines(Head* head):
@@ -131,6 +140,6 @@ cdef list _lines(Head* head):
 misfit = llhttp_misfit or fails(llhttp_backend)
 chosen = llhttp_backend if misfit is None else api_backend
 if fails(chosen) is not None:
-    raise ImportError("no parser backend fits the httptools that is installed; tetrapylon needs 0.6.4 or later")
+    raise ImportError("no parser backend fits this httptools; tetrapylon needs 0.6.4 or later")
 if "TETRAPYLON_PARSER" in os.environ:
     use_backend(os.environ["TETRAPYLON_PARSER"])

@@ -1,4 +1,4 @@
-"""The first backend: llhttp itself, by its C callbacks, as httptools' extension module carries and exports it."""
+"""The first backend: llhttp itself, by its C callbacks, as httptools' module carries and exports it."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
@@ -38,6 +38,10 @@ cdef extern from "llhttp_abi.h":
         TP_OK
         TP_PAUSED
         TP_PAUSED_UPGRADE
+
+
+ctypedef void (*act)(tp_llhttp*) noexcept
+ctypedef const char* (*tell)(const tp_llhttp*) noexcept
 
 
 cdef struct Llhttp:
@@ -357,7 +361,8 @@ cdef int cb_message_complete(tp_llhttp* raw, const char* at, size_t n) noexcept:
 
 
 cdef bytes PROBE = (
-    b"POST /a?b HTTP/1.1\r\nHost: h\r\nA: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxyz\r\n0\r\nT: v\r\n\r\n"
+    b"POST /a?b HTTP/1.1\r\nHost: h\r\nA: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nxyz\r\n0\r\nT: v\r\n\r\n"
 )
 cdef list probe_seen = []
 
@@ -403,7 +408,7 @@ cdef int probe_complete(tp_llhttp* raw, const char* at, size_t n) noexcept:
 
 
 cdef str load_llhttp():
-    """Find llhttp inside httptools and hold it against the declarations; the reason when it doesn't fit, or None.
+    """Find llhttp inside httptools and hold it against the declarations; why it doesn't fit, or None.
 
     The probes look at no byte that llhttp points to, so a table with other positions is found out safely.
     """
@@ -420,16 +425,18 @@ cdef str load_llhttp():
         return "cannot be opened"
     llhttp.init = <void (*)(tp_llhttp*, int, const tp_settings*) noexcept>dlsym(library, b"llhttp_init")
     llhttp.execute = <int (*)(tp_llhttp*, const char*, size_t) noexcept>dlsym(library, b"llhttp_execute")
-    llhttp.resume = <void (*)(tp_llhttp*) noexcept>dlsym(library, b"llhttp_resume")
-    llhttp.resume_after_upgrade = <void (*)(tp_llhttp*) noexcept>dlsym(library, b"llhttp_resume_after_upgrade")
-    llhttp.error_pos = <const char* (*)(const tp_llhttp*) noexcept>dlsym(library, b"llhttp_get_error_pos")
-    llhttp.error_reason = <const char* (*)(const tp_llhttp*) noexcept>dlsym(library, b"llhttp_get_error_reason")
+    llhttp.resume = <act>dlsym(library, b"llhttp_resume")
+    llhttp.resume_after_upgrade = <act>dlsym(library, b"llhttp_resume_after_upgrade")
+    llhttp.error_pos = <tell>dlsym(library, b"llhttp_get_error_pos")
+    llhttp.error_reason = <tell>dlsym(library, b"llhttp_get_error_reason")
     llhttp.major = <uint8_t (*)(tp_llhttp*) noexcept>dlsym(library, b"llhttp_get_http_major")
     llhttp.minor = <uint8_t (*)(tp_llhttp*) noexcept>dlsym(library, b"llhttp_get_http_minor")
     llhttp.status = <int (*)(tp_llhttp*) noexcept>dlsym(library, b"llhttp_get_status_code")
-    if (llhttp.init is NULL or llhttp.execute is NULL or llhttp.resume is NULL or llhttp.resume_after_upgrade is NULL
-            or llhttp.error_pos is NULL or llhttp.error_reason is NULL or llhttp.major is NULL or llhttp.minor is NULL
-            or llhttp.status is NULL):
+    if (
+        llhttp.init is NULL or llhttp.execute is NULL or llhttp.resume is NULL
+        or llhttp.resume_after_upgrade is NULL or llhttp.error_pos is NULL or llhttp.error_reason is NULL
+        or llhttp.major is NULL or llhttp.minor is NULL or llhttp.status is NULL
+    ):
         return "does not export llhttp"
     memset(&probe, 0, sizeof(probe))
     probe.callbacks[TP_ON_URL] = probe_url
@@ -454,7 +461,8 @@ cdef str load_llhttp():
     head_n = PROBE.index(b"3\r\n")
     body_n = PROBE.index(b"xyz") + 3
     expected = [
-        ("method", 0, 4), ("url", 5, 4), ("version", 15, 3), ("field", 20, 4), ("value", 26, 1), ("field", 29, 1), ("value", 32, 1),
+        ("method", 0, 4), ("url", 5, 4), ("version", 15, 3),
+        ("field", 20, 4), ("value", 26, 1), ("field", 29, 1), ("value", 32, 1),
         ("field", 35, 17), ("value", 54, 7), ("headers", 1, 1), head_n, ("body", body_n - 3, 3), body_n,
         ("field", n - 8, 1), ("value", n - 5, 1), ("complete",), n,
     ]
