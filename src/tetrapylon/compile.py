@@ -6,8 +6,8 @@ Read `build` from top to bottom: it is the gateway.
 from __future__ import annotations
 
 import asyncio
-import re
 import os
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
@@ -17,12 +17,13 @@ from msgspec import UnsetType, convert
 from tetrapylon import catalog
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.downstream import Gateway
+from tetrapylon._core.exchange import Plan
 from tetrapylon._core.log import AccessLog
 from tetrapylon._core.message import Limits
+from tetrapylon._core.policy import Policy
 from tetrapylon._core.reactor import Reactor
 from tetrapylon._core.respond import Answer
 from tetrapylon._core.route import Router
-from tetrapylon._core.exchange import Plan
 from tetrapylon._core.stages import Snapshot, make_plan
 from tetrapylon._core.upstream import Target, Upstream
 from tetrapylon._core.wire import Via
@@ -35,7 +36,7 @@ from tetrapylon.resolve import Resolver
 T = TypeVar("T")
 PARAMETER = re.compile(r"\{(\w+)")
 
-# The name in Via that this gateway knows itself by: drawn before the workers are forked, so that all share it.
+# The name in Via that this gateway knows itself by, drawn before the workers are forked: all share it.
 PSEUDONYM = f"tetrapylon-{os.urandom(4).hex()}"
 
 
@@ -63,7 +64,7 @@ def _snapshot(
     config: model.Config, reactor: Reactor, upstreams: dict[str, Upstream], via: Via, slab: Slab
 ) -> Snapshot:
     server = config.server
-    router = Router()
+    router: Router[Plan] = Router()
     for index, route in enumerate(config.routes):
         plan = _plan(config, route, index, reactor, upstreams, slab)
         router.add(
@@ -94,7 +95,9 @@ def _plan(
     slab: Slab,
 ) -> Plan:
     server = config.server
-    timeouts = config.upstreams[route.upstream].timeouts if route.upstream is not None else model.UpstreamTimeouts()
+    timeouts = model.UpstreamTimeouts()
+    if route.upstream is not None:
+        timeouts = config.upstreams[route.upstream].timeouts
     parameters = PARAMETER.findall(route.path)
     return make_plan(
         reactor,
@@ -149,9 +152,10 @@ def _upstream(
     )
 
 
-def _policy(use: model.PolicyUse) -> object:
+def _policy(use: model.PolicyUse) -> Policy:
     kind = catalog.policy(use.use)
-    return kind(convert(use.settings, kind.Settings))
+    made: Policy = kind(convert(use.settings, kind.Settings))
+    return made
 
 
 def _template(text: str, parameters: list[str]) -> list[bytes | int]:

@@ -1,9 +1,10 @@
-"""Host names of targets -> addresses: asked off the request's path, refreshed, and the last good answer kept."""
+"""Host names of targets -> addresses: asked off the request's path, refreshed, the last good answer kept."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tetrapylon._core.upstream import Address, Target
@@ -21,7 +22,7 @@ REFRESH = 30.0
 
 
 def addresses(host: str, port: int) -> list[Address]:
-    """All of a name's addresses, in the resolver's order; an IP address is its own. Blocks. Raises OSError."""
+    """A name's addresses, in the resolver's order; an IP address is its own. Blocks. Raises OSError."""
     return _unique(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
@@ -97,7 +98,7 @@ class Resolver:
                 target.set_addresses(fresh)
 
 
-def _unique(found: list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]]) -> list[Address]:
+def _unique(found: Sequence[tuple[object, object, int, str, tuple[object, ...]]]) -> list[Address]:
     made = [
         Address.ip(str(where[0]), int(str(where[1])), int(str(where[3])) if len(where) > 3 else 0)
         for *_, where in found

@@ -28,8 +28,8 @@ cdef class Limits:
 cdef class Parser:
     # Bytes of one direction of a connection -> events, one a call. Strict by RFC 9112.
     #
-    # The caller sets `head` before the first byte of a message and calls `next` until it says MORE; each call moves on
-    # by `consumed` bytes. Between messages the parser holds nothing of the last one.
+    # The caller sets `head` before the first byte of a message and calls `next` until it says MORE; each call
+    # moves on by `consumed` bytes. Between messages the parser holds nothing of the last one.
     cdef Head* head
     cdef Limits limits
     cdef bint request

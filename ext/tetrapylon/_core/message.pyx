@@ -1,15 +1,16 @@
 """Bytes to events: what a message is, whichever backend reads it. Strict by RFC 9112.
 
-Two backends find the parts of a message: parse_llhttp.pyx by llhttp's own C callbacks, parse_api.pyx by httptools' public
-API, should the declarations that the first relies on not fit the httptools that is installed.
+Two backends find the parts of a message: parse_llhttp.pyx by llhttp's own C callbacks, parse_api.pyx by
+httptools' public API, should the declarations that the first relies on not fit the httptools installed.
 """
 
 from libc.stdint cimport int64_t, uint32_t
 
 from tetrapylon._core.buffer cimport (
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOP, HOST, KEEP_ALIVE, NAMED, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE,
-    Head, Header, head_free, head_reset, known_name, same_name,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOP, HOST, KEEP_ALIVE, NAMED, PROXY_CONNECTION, TE, TRANSFER_ENCODING,
+    UPGRADE, Head, Header, head_free, head_reset, known_name, same_name,
 )
+
 
 cdef class Limits:
     def __init__(self, *, uint32_t head=32768, uint32_t headers=100, uint32_t target=8192):
@@ -49,7 +50,8 @@ cdef class Parser:
         head_reset(self.head)
 
     cdef uint32_t room(self) noexcept:
-        """Bytes that the head may have as far as it is known: its fields within the limit, behind a start line."""
+        """Bytes that the head may have as far as it is known: its fields within the limit, behind a start
+        line."""
         return self.limits.head + (self.start_line or self.head.target_length + REQUEST_LINE)
 
     cdef Event over_limits(self) noexcept:
@@ -85,7 +87,8 @@ cdef class Parser:
                     return -1
             elif line.known == TRANSFER_ENCODING:
                 # RFC 9112 section 6.1: only a lone, final `chunked` leaves no room for two readings.
-                if head.minor == 0 or head.chunked or line.value_length != 7 or not same_name(value, b"chunked", 7):
+                if (head.minor == 0 or head.chunked or line.value_length != 7
+                        or not same_name(value, b"chunked", 7)):
                     return self.refuse(b"Transfer-Encoding is not a lone chunked of HTTP/1.1")
                 head.chunked = True
                 line.mark = HOP
@@ -128,8 +131,10 @@ cdef class Parser:
         self.head.content_length = length
         return 0
 
-    cdef void read_connection(self, Head* head, Header* line, bint* close, bint* keep, bint* upgrade) noexcept:
-        """RFC 9110 section 7.6.1: options for this hop, and the names of fields that are for this hop alone."""
+    cdef void read_connection(
+            self, Head* head, Header* line, bint* close, bint* keep, bint* upgrade) noexcept:
+        """RFC 9110 section 7.6.1: options for this hop, and the names of fields that are for this hop
+        alone."""
         cdef const char* value = head.data + line.value
         cdef uint32_t end = line.value_length
         cdef uint32_t start = 0, stop, n, i

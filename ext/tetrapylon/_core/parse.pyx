@@ -1,7 +1,8 @@
 """Bytes to events: the choice of the backend, and parsers made by it.
 
-llhttp's own C callbacks (parse_llhttp.pyx) wherever the declarations that they rely on fit the httptools that is installed,
-else httptools' public API (parse_api.pyx). TETRAPYLON_PARSER=llhttp or httptools in the environment asks for one.
+llhttp's own C callbacks (parse_llhttp.pyx) wherever the declarations that they rely on fit the httptools
+that is installed, else httptools' public API (parse_api.pyx). TETRAPYLON_PARSER=llhttp or
+httptools in the environment asks for one: for diagnosis.
 """
 
 from libc.stdint cimport uint32_t
@@ -9,7 +10,8 @@ from libc.string cimport memset
 
 from tetrapylon._core.buffer cimport Head, head_free
 from tetrapylon._core.message cimport (
-    BODY, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, TARGET_TOO_LONG, TRUNCATED, Backend, Event, Limits, Parser,
+    BODY, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, TARGET_TOO_LONG, TRUNCATED, Backend, Event, Limits,
+    Parser,
 )
 from tetrapylon._core.parse_api cimport ApiBackend
 from tetrapylon._core.parse_llhttp cimport LlhttpBackend
@@ -102,28 +104,37 @@ def feed(str kind not None, list pieces not None, *, bint no_body=False, Limits 
     return events
 
 
+cdef dict NAMES = {
+    <int>MORE: "more", <int>MALFORMED: "malformed", <int>TARGET_TOO_LONG: "target too long",
+    <int>HEAD_TOO_LARGE: "head too large", <int>TRUNCATED: "truncated",
+}
+
+
 cdef tuple _event(Parser parser, Event event):
     cdef Head* head = parser.head
     if event == HEAD:
         start = (
-            (head.data[head.method:head.method + head.method_length], head.data[head.target:head.target + head.target_length])
+            (_part(head, head.method, head.method_length), _part(head, head.target, head.target_length))
             if parser.request else
-            (head.status, head.data[head.reason:head.reason + head.reason_length])
+            (head.status, _part(head, head.reason, head.reason_length))
         )
         return ("head", *start, head.minor, _lines(head), bool(parser.ended))
     if event == BODY:
         return ("body", parser.body[:parser.body_length])
     if event == END:
         return ("end", _lines(&parser.trailers) if parser.has_trailers else [])
-    return ({MORE: "more", MALFORMED: "malformed", TARGET_TOO_LONG: "target too long", HEAD_TOO_LARGE: "head too large",
-             TRUNCATED: "truncated"}[event],)
+    return (NAMES[<int>event],)
+
+
+cdef bytes _part(Head* head, uint32_t start, uint32_t n):
+    return head.data[start:start + n]
 
 
 cdef list _lines(Head* head):
     cdef uint32_t i
     return [
-        (head.data[head.headers[i].name:head.headers[i].name + head.headers[i].name_length],
-         head.data[head.headers[i].value:head.headers[i].value + head.headers[i].value_length])
+        (_part(head, head.headers[i].name, head.headers[i].name_length),
+         _part(head, head.headers[i].value, head.headers[i].value_length))
         for i in range(head.count)
     ]
 
@@ -131,6 +142,6 @@ cdef list _lines(Head* head):
 misfit = llhttp_misfit or fails(llhttp_backend)
 chosen = llhttp_backend if misfit is None else api_backend
 if fails(chosen) is not None:
-    raise ImportError("no parser backend fits the httptools that is installed; tetrapylon needs 0.6.4 or later")
+    raise ImportError("no parser backend fits the installed httptools; tetrapylon needs 0.6.4 or later")
 if "TETRAPYLON_PARSER" in os.environ:
     use_backend(os.environ["TETRAPYLON_PARSER"])

@@ -1,6 +1,6 @@
-"""The second backend: httptools' public API, for an httptools whose llhttp the first one's declarations don't fit.
+"""The second backend: httptools' public API, where its llhttp doesn't fit the first one's declarations.
 
-A message ends with a line's LF or at its Content-Length, so feeding one line at a time never runs past its end.
+A message ends with a line's LF or at its Content-Length, so feeding a line at a time never runs past it.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE

@@ -1,4 +1,4 @@
-"""The first backend: llhttp itself, by its C callbacks, as httptools' extension module carries and exports it."""
+"""The first backend: llhttp itself, by its C callbacks, as httptools' extension module exports it."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
@@ -50,6 +50,13 @@ cdef struct Llhttp:
     uint8_t (*major)(tp_llhttp*) noexcept
     uint8_t (*minor)(tp_llhttp*) noexcept
     int (*status)(tp_llhttp*) noexcept
+
+# Their names, in the same order.
+cdef list FUNCTIONS = [
+    b"llhttp_init", b"llhttp_execute", b"llhttp_resume", b"llhttp_resume_after_upgrade",
+    b"llhttp_get_error_pos", b"llhttp_get_error_reason", b"llhttp_get_http_major", b"llhttp_get_http_minor",
+    b"llhttp_get_status_code",
+]
 
 cdef Llhttp llhttp
 cdef tp_settings settings
@@ -357,7 +364,8 @@ cdef int cb_message_complete(tp_llhttp* raw, const char* at, size_t n) noexcept:
 
 
 cdef bytes PROBE = (
-    b"POST /a?b HTTP/1.1\r\nHost: h\r\nA: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxyz\r\n0\r\nT: v\r\n\r\n"
+    b"POST /a?b HTTP/1.1\r\nHost: h\r\nA: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nxyz\r\n0\r\nT: v\r\n\r\n"
 )
 cdef list probe_seen = []
 
@@ -403,7 +411,7 @@ cdef int probe_complete(tp_llhttp* raw, const char* at, size_t n) noexcept:
 
 
 cdef str load_llhttp():
-    """Find llhttp inside httptools and hold it against the declarations; the reason when it doesn't fit, or None.
+    """Find llhttp inside httptools and hold it against the declarations; why it doesn't fit, or None.
 
     The probes look at no byte that llhttp points to, so a table with other positions is found out safely.
     """
@@ -414,23 +422,18 @@ cdef str load_llhttp():
     cdef size_t at = 0
     cdef int code = TP_PAUSED
     cdef void* library
+    cdef void* found
+    cdef void** functions = <void**>&llhttp
+    cdef int i
     module = importlib.import_module("httptools.parser.parser")
     library = dlopen(module.__file__.encode(), RTLD_NOW)
     if library is NULL:
         return "cannot be opened"
-    llhttp.init = <void (*)(tp_llhttp*, int, const tp_settings*) noexcept>dlsym(library, b"llhttp_init")
-    llhttp.execute = <int (*)(tp_llhttp*, const char*, size_t) noexcept>dlsym(library, b"llhttp_execute")
-    llhttp.resume = <void (*)(tp_llhttp*) noexcept>dlsym(library, b"llhttp_resume")
-    llhttp.resume_after_upgrade = <void (*)(tp_llhttp*) noexcept>dlsym(library, b"llhttp_resume_after_upgrade")
-    llhttp.error_pos = <const char* (*)(const tp_llhttp*) noexcept>dlsym(library, b"llhttp_get_error_pos")
-    llhttp.error_reason = <const char* (*)(const tp_llhttp*) noexcept>dlsym(library, b"llhttp_get_error_reason")
-    llhttp.major = <uint8_t (*)(tp_llhttp*) noexcept>dlsym(library, b"llhttp_get_http_major")
-    llhttp.minor = <uint8_t (*)(tp_llhttp*) noexcept>dlsym(library, b"llhttp_get_http_minor")
-    llhttp.status = <int (*)(tp_llhttp*) noexcept>dlsym(library, b"llhttp_get_status_code")
-    if (llhttp.init is NULL or llhttp.execute is NULL or llhttp.resume is NULL or llhttp.resume_after_upgrade is NULL
-            or llhttp.error_pos is NULL or llhttp.error_reason is NULL or llhttp.major is NULL or llhttp.minor is NULL
-            or llhttp.status is NULL):
-        return "does not export llhttp"
+    for i in range(len(FUNCTIONS)):
+        found = dlsym(library, <bytes>FUNCTIONS[i])
+        if found is NULL:
+            return "does not export llhttp"
+        functions[i] = found
     memset(&probe, 0, sizeof(probe))
     probe.callbacks[TP_ON_URL] = probe_url
     probe.callbacks[TP_ON_METHOD] = probe_method
@@ -454,8 +457,9 @@ cdef str load_llhttp():
     head_n = PROBE.index(b"3\r\n")
     body_n = PROBE.index(b"xyz") + 3
     expected = [
-        ("method", 0, 4), ("url", 5, 4), ("version", 15, 3), ("field", 20, 4), ("value", 26, 1), ("field", 29, 1), ("value", 32, 1),
-        ("field", 35, 17), ("value", 54, 7), ("headers", 1, 1), head_n, ("body", body_n - 3, 3), body_n,
+        ("method", 0, 4), ("url", 5, 4), ("version", 15, 3), ("field", 20, 4), ("value", 26, 1),
+        ("field", 29, 1), ("value", 32, 1), ("field", 35, 17), ("value", 54, 7), ("headers", 1, 1), head_n,
+        ("body", body_n - 3, 3), body_n,
         ("field", n - 8, 1), ("value", n - 5, 1), ("complete",), n,
     ]
     seen = list(probe_seen)

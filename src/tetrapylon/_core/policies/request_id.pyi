@@ -4,6 +4,8 @@ from typing import ClassVar
 
 from msgspec import Struct
 
+from tetrapylon._core.policy import Policy
+
 class Settings(Struct, frozen=True, kw_only=True):
     """What the config may set."""
 
@@ -12,9 +14,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     trust: bool = False
     """Keep an id that any client sends, of at most 128 bytes; one of a trusted proxy is always kept."""
 
-class RequestId:
+_Settings = Settings
+
+class RequestId(Policy):
     """Gives each request an id of 32 hexadecimal digits."""
 
-    Settings: ClassVar[type[Settings]]
+    Settings: ClassVar[type[_Settings]]
 
-    def __init__(self, settings: Settings = ...) -> None: ...
+    def __init__(self, settings: _Settings = ...) -> None: ...
