@@ -47,7 +47,7 @@ check: build  ## lint, format, types, stubs, Cython lint
 	$(PY) -m mypy --strict $(TYPED)
 	MYPYPATH=src $(PY) -m mypy.stubtest tetrapylon._core --mypy-config-file pyproject.toml \
 	  --allowlist tests/typing/stubtest-allow.txt --ignore-unused-allowlist
-	PATH=$(VENV)/bin:$$PATH cython-lint ext
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cython-lint ext
 
 bench: build  ## side by side with Flask, Go, nginx, HAProxy, Envoy, Traefik, Caddy; writes docs/benchmarks.*
 	$(PY) -m benchmarks.e2e $(ARGS)

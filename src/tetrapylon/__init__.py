@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Upstream,
         UpstreamTimeouts,
     )
+    from tetrapylon.embed import embed
     from tetrapylon.errors import ConfigError, Problem, TetrapylonError
 
 __all__ = [
@@ -55,9 +56,10 @@ __all__ = [
     "Upstream",
     "UpstreamTimeouts",
     "__version__",
+    "embed",
 ]
 
-_MODULES = {"Router": "_core.route"} | dict.fromkeys(("ConfigError", "Problem", "TetrapylonError"), "errors")
+_MODULES = {"Router": "_core.route", "embed": "embed"} | dict.fromkeys(("ConfigError", "Problem", "TetrapylonError"), "errors")
 
 
 if not TYPE_CHECKING:

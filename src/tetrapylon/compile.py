@@ -20,7 +20,6 @@ from tetrapylon._core.downstream import Gateway
 from tetrapylon._core.exchange import Plan
 from tetrapylon._core.log import AccessLog
 from tetrapylon._core.message import Limits
-from tetrapylon._core.policy import Policy
 from tetrapylon._core.reactor import Reactor
 from tetrapylon._core.respond import Answer
 from tetrapylon._core.route import Router
@@ -36,7 +35,7 @@ from tetrapylon.resolve import Resolver
 T = TypeVar("T")
 PARAMETER = re.compile(r"\{(\w+)")
 
-# The name in Via that this gateway knows itself by, drawn before the workers are forked: all share it.
+# The name in Via that this gateway knows itself by: drawn before the fork, so that all workers share it.
 PSEUDONYM = f"tetrapylon-{os.urandom(4).hex()}"
 
 
@@ -95,9 +94,9 @@ def _plan(
     slab: Slab,
 ) -> Plan:
     server = config.server
-    timeouts = model.UpstreamTimeouts()
-    if route.upstream is not None:
-        timeouts = config.upstreams[route.upstream].timeouts
+    timeouts = (
+        config.upstreams[route.upstream].timeouts if route.upstream is not None else model.UpstreamTimeouts()
+    )
     parameters = PARAMETER.findall(route.path)
     return make_plan(
         reactor,
@@ -152,10 +151,9 @@ def _upstream(
     )
 
 
-def _policy(use: model.PolicyUse) -> Policy:
+def _policy(use: model.PolicyUse) -> object:
     kind = catalog.policy(use.use)
-    made: Policy = kind(convert(use.settings, kind.Settings))
-    return made
+    return kind(convert(use.settings, kind.Settings))
 
 
 def _template(text: str, parameters: list[str]) -> list[bytes | int]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from tetrapylon._core.upstream import Address, Target
 from tetrapylon.config.net import HostPort, UnixPath, target_address
@@ -98,9 +98,7 @@ class Resolver:
                 target.set_addresses(fresh)
 
 
-def _unique(found: Sequence[tuple[object, object, int, str, tuple[object, ...]]]) -> list[Address]:
-    made = [
-        Address.ip(str(where[0]), int(str(where[1])), int(str(where[3])) if len(where) > 3 else 0)
-        for *_, where in found
-    ]
+def _unique(found: Iterable[tuple[Any, ...]]) -> list[Address]:
+    """`found` as getaddrinfo gives it."""
+    made = [Address.ip(where[0], where[1], where[3] if len(where) > 3 else 0) for *_, where in found]
     return list(dict.fromkeys(made))

@@ -35,7 +35,7 @@ class Gateway(Protocol):
     def active(self) -> int:
         """Client connections open and exchanges in flight; 0 when nothing would be cut."""
 
-    def listen(self, sock: socket.socket, /) -> None:
+    def listen(self, sock: socket.socket) -> None:
         """Accepts on a listening, non-blocking socket, beginning in this turn of the loop."""
 
     def drain(self) -> None:

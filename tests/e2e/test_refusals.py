@@ -157,6 +157,16 @@ def test_a_good_request_before_a_bad_one_is_answered(target: tuple[Gateway, Upst
         assert client.is_closed()
 
 
+@pytest.mark.parametrize("method", [b"POST", b"GET", b"DELETE"])
+def test_the_first_request_ever_may_be_malformed(method: bytes) -> None:
+    """Nothing that an earlier request left behind may be needed to refuse one."""
+    with through(answers.ok) as (client, _, gateway):
+        response = client.send(method + b" / HTTP/1.1\r\nHost : a\r\n\r\n").response()
+        assert_problem(response, 400)
+        with gateway.client() as another:
+            assert another.ask().status == 200
+
+
 LIMITS: dict[str, Any] = {
     "server": {"limits": {"header_bytes": "2KiB", "headers": 20, "target_bytes": 1000, "body": "1KiB"}}
 }

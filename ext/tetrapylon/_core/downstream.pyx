@@ -103,10 +103,12 @@ cdef class Gateway(Pipeline):
 
     def close(self):
         """Cut what is left."""
+        cdef DownstreamConnection connection
         self.drain()
         self.reactor.enter()
         while self.newest is not None:
-            self.newest.cut()
+            connection = self.newest        # the list may hold the last reference: a tunnel has taken the stream
+            connection.cut()
         self.reactor.leave()
         if self.log is not None:
             self.log.close()
@@ -170,7 +172,6 @@ cdef class Listener(Handle):
         try:
             stream.attach(self.reactor, connection, fd, False)
         except OSError:
-            close(fd)
             return
         connection.connected()
 
@@ -227,8 +228,10 @@ cdef class DownstreamConnection(Connection):
     # Reading
 
     cdef bint blocked(self) noexcept:
-        """Can nothing be parsed now? The request waits for its answer, or its body is not wanted yet."""
-        return self.paused or self.exchange is not None and self.exchange.request_complete
+        """Can nothing be parsed now? A request waits for its answer or for its body to be wanted, or answers pile up."""
+        if self.exchange is None:
+            return self.paused or self.stream.congested
+        return self.paused or self.exchange.request_complete
 
     cdef void data_received(self, const char* data, size_t n) noexcept:
         cdef size_t consumed = 0
@@ -267,8 +270,11 @@ cdef class DownstreamConnection(Connection):
                 self.leftover = None
         if self.leftover is None and not self.paused and not self.lingering:
             self.stream.resume_reading()
-        if self.half_closed and self.leftover is None and self.exchange is None and self.counted:
-            self.hang_up(False)
+        if self.half_closed and self.leftover is None and self.counted and not self.paused:
+            if self.exchange is None:
+                self.hang_up(False)
+            elif not self.exchange.request_complete:
+                self.cut()                  # the rest of the body will never come
 
     cdef size_t consume(self, const char* data, size_t n) noexcept:
         """Parse and act until the bytes are used up or the exchange must be waited for; how many were."""
@@ -388,10 +394,15 @@ cdef class DownstreamConnection(Connection):
 
     cdef void drained(self) noexcept:
         cdef Exchange x = self.exchange
-        if x is not None:
-            disarm(self)
-            if x.destination is not None:
-                x.destination.resume(x)
+        if x is None:
+            if self.counted and not self.lingering:
+                self.consume_leftover()
+            return
+        disarm(self)
+        if not self.paused and not x.request_complete:
+            arm(self.gateway.reactor, self, self.body_deadline(x))
+        if x.destination is not None:
+            x.destination.resume(x)
 
     # Endings
 
@@ -481,7 +492,8 @@ cdef class ClientSide(Sink):
         cdef DownstreamConnection connection = self.connection
         if connection is not None and not connection.paused:
             connection.paused = True
-            disarm(connection)
+            if not connection.stream.congested:         # else its own time goes on
+                disarm(connection)
             if connection.leftover is not None:
                 connection.stream.pause_reading()
 
@@ -545,7 +557,6 @@ cdef class ClientSide(Sink):
         stream = connection.stream
         if stream.reactor.corked is stream:
             stream.flush()
-        connection.forget()
         connection.stream = NOWHERE
         stream.abort(self.framing == UNTIL_CLOSE)
 
@@ -565,11 +576,11 @@ cdef class ClientSide(Sink):
     cdef void finished(self, Exchange x) noexcept:
         cdef DownstreamConnection connection = self.connection
         if connection is None or not connection.counted:
-            return              # `cut` and `abort` release it
+            return              # `cut` releases it
         # What was gathered may lie in the exchange or its plan: it is sent before they go.
         if connection.gateway.reactor.corked is not None:
             connection.gateway.reactor.corked.flush()
-        if x.fault in (CLIENT_GONE, CLIENT_STALLED):
+        if connection.stream is NOWHERE or x.fault in (CLIENT_GONE, CLIENT_STALLED):
             connection.cut()
         elif x.request_complete:
             connection.next_request()

@@ -1,7 +1,6 @@
 """Bytes to events: what a message is, whichever backend reads it. Strict by RFC 9112.
 
-Two backends find the parts of a message: parse_llhttp.pyx by llhttp's own C callbacks, parse_api.pyx by
-httptools' public API, should the declarations that the first relies on not fit the httptools installed.
+Two backends find the parts of a message, parse_llhttp.pyx and parse_api.pyx; parse.pyx chooses.
 """
 
 from libc.stdint cimport int64_t, uint32_t
@@ -10,7 +9,6 @@ from tetrapylon._core.buffer cimport (
     CONNECTION, CONTENT_LENGTH, EXPECT, HOP, HOST, KEEP_ALIVE, NAMED, PROXY_CONNECTION, TE, TRANSFER_ENCODING,
     UPGRADE, Head, Header, head_free, head_reset, known_name, same_name,
 )
-
 
 cdef class Limits:
     def __init__(self, *, uint32_t head=32768, uint32_t headers=100, uint32_t target=8192):
@@ -50,8 +48,7 @@ cdef class Parser:
         head_reset(self.head)
 
     cdef uint32_t room(self) noexcept:
-        """Bytes that the head may have as far as it is known: its fields within the limit, behind a start
-        line."""
+        """Bytes that the head may have as far as it is known: its fields, behind a start line."""
         return self.limits.head + (self.start_line or self.head.target_length + REQUEST_LINE)
 
     cdef Event over_limits(self) noexcept:
@@ -131,10 +128,9 @@ cdef class Parser:
         self.head.content_length = length
         return 0
 
-    cdef void read_connection(
-            self, Head* head, Header* line, bint* close, bint* keep, bint* upgrade) noexcept:
-        """RFC 9110 section 7.6.1: options for this hop, and the names of fields that are for this hop
-        alone."""
+    cdef void read_connection(self, Head* head, Header* line, bint* close, bint* keep,
+                              bint* upgrade) noexcept:
+        """RFC 9110 section 7.6.1: options for this hop, and names of fields that are for this hop alone."""
         cdef const char* value = head.data + line.value
         cdef uint32_t end = line.value_length
         cdef uint32_t start = 0, stop, n, i

@@ -1,8 +1,8 @@
 """Bytes to events: the choice of the backend, and parsers made by it.
 
-llhttp's own C callbacks (parse_llhttp.pyx) wherever the declarations that they rely on fit the httptools
-that is installed, else httptools' public API (parse_api.pyx). TETRAPYLON_PARSER=llhttp or
-httptools in the environment asks for one: for diagnosis.
+llhttp's own C callbacks (parse_llhttp.pyx) wherever the declarations that they rely on fit the httptools that
+is installed, else httptools' public API (parse_api.pyx). TETRAPYLON_PARSER in the environment asks for one,
+`llhttp` or `httptools`.
 """
 
 from libc.stdint cimport uint32_t
@@ -104,37 +104,35 @@ def feed(str kind not None, list pieces not None, *, bint no_body=False, Limits 
     return events
 
 
-cdef dict NAMES = {
-    <int>MORE: "more", <int>MALFORMED: "malformed", <int>TARGET_TOO_LONG: "target too long",
-    <int>HEAD_TOO_LARGE: "head too large", <int>TRUNCATED: "truncated",
-}
-
-
 cdef tuple _event(Parser parser, Event event):
     cdef Head* head = parser.head
     if event == HEAD:
-        start = (
-            (_part(head, head.method, head.method_length), _part(head, head.target, head.target_length))
-            if parser.request else
-            (head.status, _part(head, head.reason, head.reason_length))
-        )
+        if parser.request:
+            start = (
+                head.data[head.method:head.method + head.method_length],
+                head.data[head.target:head.target + head.target_length],
+            )
+        else:
+            start = (head.status, head.data[head.reason:head.reason + head.reason_length])
         return ("head", *start, head.minor, _lines(head), bool(parser.ended))
     if event == BODY:
         return ("body", parser.body[:parser.body_length])
     if event == END:
         return ("end", _lines(&parser.trailers) if parser.has_trailers else [])
-    return (NAMES[<int>event],)
-
-
-cdef bytes _part(Head* head, uint32_t start, uint32_t n):
-    return head.data[start:start + n]
+    if event == MORE:
+        return ("more",)
+    if event == TARGET_TOO_LONG:
+        return ("target too long",)
+    if event == HEAD_TOO_LARGE:
+        return ("head too large",)
+    return ("truncated",) if event == TRUNCATED else ("malformed",)
 
 
 cdef list _lines(Head* head):
     cdef uint32_t i
     return [
-        (_part(head, head.headers[i].name, head.headers[i].name_length),
-         _part(head, head.headers[i].value, head.headers[i].value_length))
+        (head.data[head.headers[i].name:head.headers[i].name + head.headers[i].name_length],
+         head.data[head.headers[i].value:head.headers[i].value + head.headers[i].value_length])
         for i in range(head.count)
     ]
 
@@ -142,6 +140,6 @@ cdef list _lines(Head* head):
 misfit = llhttp_misfit or fails(llhttp_backend)
 chosen = llhttp_backend if misfit is None else api_backend
 if fails(chosen) is not None:
-    raise ImportError("no parser backend fits the installed httptools; tetrapylon needs 0.6.4 or later")
+    raise ImportError("no parser backend fits this httptools; tetrapylon needs 0.6.4 or later")
 if "TETRAPYLON_PARSER" in os.environ:
     use_backend(os.environ["TETRAPYLON_PARSER"])

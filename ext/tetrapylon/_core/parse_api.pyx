@@ -1,6 +1,6 @@
-"""The second backend: httptools' public API, where its llhttp doesn't fit the first one's declarations.
+"""The second backend: httptools' public API, where the first one's declarations don't fit its llhttp.
 
-A message ends with a line's LF or at its Content-Length, so feeding a line at a time never runs past it.
+A message ends with a line's LF or at its Content-Length, so feeding one line at a time never runs past it.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE

@@ -1,4 +1,4 @@
-"""The first backend: llhttp itself, by its C callbacks, as httptools' extension module exports it."""
+"""The first backend: llhttp itself, by its C callbacks, as httptools' module carries and exports it."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
@@ -40,6 +40,10 @@ cdef extern from "llhttp_abi.h":
         TP_PAUSED_UPGRADE
 
 
+ctypedef void (*act)(tp_llhttp*) noexcept
+ctypedef const char* (*tell)(const tp_llhttp*) noexcept
+
+
 cdef struct Llhttp:
     void (*init)(tp_llhttp*, int, const tp_settings*) noexcept
     int (*execute)(tp_llhttp*, const char*, size_t) noexcept
@@ -50,13 +54,6 @@ cdef struct Llhttp:
     uint8_t (*major)(tp_llhttp*) noexcept
     uint8_t (*minor)(tp_llhttp*) noexcept
     int (*status)(tp_llhttp*) noexcept
-
-# Their names, in the same order.
-cdef list FUNCTIONS = [
-    b"llhttp_init", b"llhttp_execute", b"llhttp_resume", b"llhttp_resume_after_upgrade",
-    b"llhttp_get_error_pos", b"llhttp_get_error_reason", b"llhttp_get_http_major", b"llhttp_get_http_minor",
-    b"llhttp_get_status_code",
-]
 
 cdef Llhttp llhttp
 cdef tp_settings settings
@@ -422,18 +419,25 @@ cdef str load_llhttp():
     cdef size_t at = 0
     cdef int code = TP_PAUSED
     cdef void* library
-    cdef void* found
-    cdef void** functions = <void**>&llhttp
-    cdef int i
     module = importlib.import_module("httptools.parser.parser")
     library = dlopen(module.__file__.encode(), RTLD_NOW)
     if library is NULL:
         return "cannot be opened"
-    for i in range(len(FUNCTIONS)):
-        found = dlsym(library, <bytes>FUNCTIONS[i])
-        if found is NULL:
-            return "does not export llhttp"
-        functions[i] = found
+    llhttp.init = <void (*)(tp_llhttp*, int, const tp_settings*) noexcept>dlsym(library, b"llhttp_init")
+    llhttp.execute = <int (*)(tp_llhttp*, const char*, size_t) noexcept>dlsym(library, b"llhttp_execute")
+    llhttp.resume = <act>dlsym(library, b"llhttp_resume")
+    llhttp.resume_after_upgrade = <act>dlsym(library, b"llhttp_resume_after_upgrade")
+    llhttp.error_pos = <tell>dlsym(library, b"llhttp_get_error_pos")
+    llhttp.error_reason = <tell>dlsym(library, b"llhttp_get_error_reason")
+    llhttp.major = <uint8_t (*)(tp_llhttp*) noexcept>dlsym(library, b"llhttp_get_http_major")
+    llhttp.minor = <uint8_t (*)(tp_llhttp*) noexcept>dlsym(library, b"llhttp_get_http_minor")
+    llhttp.status = <int (*)(tp_llhttp*) noexcept>dlsym(library, b"llhttp_get_status_code")
+    if (
+        llhttp.init is NULL or llhttp.execute is NULL or llhttp.resume is NULL
+        or llhttp.resume_after_upgrade is NULL or llhttp.error_pos is NULL or llhttp.error_reason is NULL
+        or llhttp.major is NULL or llhttp.minor is NULL or llhttp.status is NULL
+    ):
+        return "does not export llhttp"
     memset(&probe, 0, sizeof(probe))
     probe.callbacks[TP_ON_URL] = probe_url
     probe.callbacks[TP_ON_METHOD] = probe_method
@@ -457,9 +461,9 @@ cdef str load_llhttp():
     head_n = PROBE.index(b"3\r\n")
     body_n = PROBE.index(b"xyz") + 3
     expected = [
-        ("method", 0, 4), ("url", 5, 4), ("version", 15, 3), ("field", 20, 4), ("value", 26, 1),
-        ("field", 29, 1), ("value", 32, 1), ("field", 35, 17), ("value", 54, 7), ("headers", 1, 1), head_n,
-        ("body", body_n - 3, 3), body_n,
+        ("method", 0, 4), ("url", 5, 4), ("version", 15, 3),
+        ("field", 20, 4), ("value", 26, 1), ("field", 29, 1), ("value", 32, 1),
+        ("field", 35, 17), ("value", 54, 7), ("headers", 1, 1), head_n, ("body", body_n - 3, 3), body_n,
         ("field", n - 8, 1), ("value", n - 5, 1), ("complete",), n,
     ]
     seen = list(probe_seen)

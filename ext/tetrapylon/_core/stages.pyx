@@ -325,6 +325,7 @@ cdef class Pipeline(Stages):
             said = <Buffer>x.attempt
             upstream.write(said.data + said.start, said.end - said.start)
             upstream.flush()
+            x.attempt = None
 
     # 4. Ways to end without the answer that was asked for.
 

@@ -31,6 +31,7 @@ cdef class Stream(Handle):
     cdef bint congested
     cdef bint closing           # close once the queue is empty
     cdef bint ended             # the peer has sent its last byte
+    cdef bint broken            # output has failed; what is written is dropped
 
     cdef void write(self, const char* data, size_t n) noexcept
     cdef char* reserve(self, size_t n) noexcept         # room in the arena; NULL: no memory
@@ -53,7 +54,6 @@ cdef class SocketStream(Stream):
     cdef Buffer out
     cdef bint connecting
     cdef bint parked            # out of the epoll set: the peer hung up while reading was paused
-    cdef bint broken            # a send failed
     cdef bint half_closed       # shutdown once the queue is empty
 
     cdef int attach(self, Reactor reactor, Connection owner, int fd, bint connecting) except -1
@@ -64,6 +64,7 @@ cdef class SocketStream(Stream):
     cdef void vanish(self, int error) noexcept
     cdef void queue(self, const char* data, size_t n) noexcept
     cdef void send_queued(self) noexcept
+    cdef void fail_output(self) noexcept
 
 
 cdef class TransportStream(Stream):

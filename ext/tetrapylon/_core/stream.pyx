@@ -3,6 +3,7 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport EAGAIN, ECONNRESET, EINTR, errno
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
+from posix.unistd cimport close as close_descriptor
 
 from tetrapylon._core.buffer cimport Buffer
 from tetrapylon._core.reactor cimport (
@@ -14,6 +15,7 @@ import asyncio
 cdef extern from "<sys/socket.h>" nogil:
     cdef enum:
         MSG_NOSIGNAL
+        SHUT_RDWR
         SHUT_WR
         SOL_SOCKET
         SO_ERROR
@@ -132,7 +134,13 @@ cdef class SocketStream(Stream):
         self.owner = owner
         self.connecting = connecting
         self.reading = True
-        reactor.register(self, EPOLLOUT if connecting else EPOLLIN | EPOLLRDHUP)
+        try:
+            reactor.register(self, EPOLLOUT if connecting else EPOLLIN | EPOLLRDHUP)
+        except OSError:
+            close_descriptor(fd)
+            self.fd = -1
+            self.owner = NOBODY
+            raise
         return 0
 
     cdef void ready(self, uint32_t events) noexcept:
@@ -207,7 +215,7 @@ cdef class SocketStream(Stream):
         reactor.corked = None
         reactor.piece_count = 0
         reactor.arena_used = 0
-        if self.fd < 0:
+        if self.fd < 0 or self.broken:
             return
         if self.out is None and not self.connecting:
             if count == 1:
@@ -219,7 +227,7 @@ cdef class SocketStream(Stream):
                 sent = sendmsg(self.fd, &message, MSG_NOSIGNAL)
             if sent < 0:
                 if errno != EAGAIN and errno != EINTR:
-                    self.broken = True      # epoll reports it in its next batch
+                    self.fail_output()
                     return
                 sent = 0
         for i in range(count):
@@ -231,6 +239,16 @@ cdef class SocketStream(Stream):
         if self.out is not None and not self.congested and self.out.end - self.out.start > HIGH_WATER:
             self.congested = True
             self.owner.congested()
+
+    cdef void fail_output(self) noexcept:
+        """Nothing can be sent any more; what the peer said before may still be read (RFC 9112 section 9.5).
+
+        The shutdown makes sure that epoll reports it, in its next batch, whatever the error was.
+        """
+        self.broken = True
+        self.out = None
+        self.reactor.modify(self, self.interest & ~<uint32_t>EPOLLOUT)
+        socket_shutdown(self.fd, SHUT_RDWR)
 
     cdef void queue(self, const char* data, size_t n) noexcept:
         if self.out is None:
@@ -249,7 +267,7 @@ cdef class SocketStream(Stream):
             sent = send(self.fd, self.out.data + self.out.start, self.out.end - self.out.start, MSG_NOSIGNAL)
             if sent < 0:
                 if errno != EAGAIN and errno != EINTR:
-                    self.vanish(errno)
+                    self.fail_output()
                 return
             self.out.take(sent)
             if self.out.end == 0:

@@ -372,7 +372,7 @@ cdef class UpstreamConnection(Connection):
             data += self.parser.consumed
             n -= self.parser.consumed
             if event == MORE:
-                if x.response_started:
+                if x.response_started and self.stream.reading:      # else the wait is the client's
                     arm(self.upstream.reactor, self, x.plan.idle)
                 return
             if event == HEAD:
@@ -423,7 +423,9 @@ cdef class UpstreamConnection(Connection):
         self.exchange = None
         x.attempt = None
         x.destination = None
-        if keep and x.request_complete and x.response.keep_alive and not self.upstream.closing:
+        if (keep and x.request_complete and x.response.keep_alive and self.stream.queued() == 0
+                and not self.stream.broken and not self.upstream.closing):
+            self.stream.resume_reading()        # a client that was slow to the end left it paused
             self.pool()
         else:
             self.drop()

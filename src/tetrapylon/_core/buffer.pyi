@@ -1,4 +1,7 @@
-"""Byte ownership: the header table of one message, and bytes that wait. Nothing here is for Python."""
+"""Who holds which bytes: the header table of a message, and bytes that wait. Nothing of it is for Python."""
 
+from typing import final
+
+@final
 class Buffer:
-    """Bytes that wait: appended at the tail, taken from the front, freed when empty."""
+    """Bytes that wait, for the compiled plane alone."""

@@ -1,8 +1,10 @@
-"""Listeners and client connections: the gateway."""
+"""Listeners and client connections."""
 
 import socket
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Final, Protocol
+
+from typing_extensions import disjoint_base
 
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Sink
@@ -12,14 +14,14 @@ from tetrapylon._core.stages import Pipeline, Snapshot
 from tetrapylon._core.stream import Connection, StreamProtocol
 
 class _Closes(Protocol):
-    def close(self) -> object: ...
+    def close(self) -> None: ...
 
+@disjoint_base
 class Gateway(Pipeline):
-    """Serves what it is given: listening sockets, or an asyncio server's connections. One thread.
+    """The pipeline with its listeners and client connections. `closing` is closed with it."""
 
-    `closing` is what is closed with it. Embedded in another program:
-    `await loop.create_server(gateway.protocol_factory, host, port)`.
-    """
+    connections: Final[int]
+    """Client connections open now."""
 
     def __init__(
         self,
@@ -31,27 +33,32 @@ class Gateway(Pipeline):
         closing: Iterable[_Closes] = (),
     ) -> None: ...
     @property
-    def connections(self) -> int:
-        """Client connections open."""
-    @property
     def active(self) -> int:
-        """Client connections open; 0 when nothing would be cut."""
+        """Client connections still open, tunnels among them."""
+
     def listen(self, sock: socket.socket) -> None:
-        """Accepts from a listening, non-blocking socket, of which it keeps a duplicate. Raises OSError."""
+        """Accepts connections from a listening, non-blocking socket; its descriptor stays the caller's."""
+
     def protocol_factory(self) -> StreamProtocol:
-        """The protocol of one client connection on a transport of any asyncio loop."""
+        """A protocol for one client connection: `loop.create_server(gateway.protocol_factory, ...)`."""
+
     def drain(self) -> None:
-        """Accepts what is queued, then no more; closes idle connections, others after their answer."""
+        """Accepts no more, closes idle connections, and every other one after its answer."""
+
     def close(self) -> None:
-        """Cuts what is left and closes the reactor."""
+        """Cuts what is left, writes out what is buffered, and leaves the loop."""
+
     def reopen_logs(self) -> None:
         """Opens log files anew by name, after they were moved away."""
 
+@disjoint_base
 class Listener(Handle):
-    """A listening socket in the reactor's epoll set."""
+    """A listening socket."""
 
+@disjoint_base
 class DownstreamConnection(Connection):
     """One client connection, HTTP/1."""
 
+@disjoint_base
 class ClientSide(Sink):
     """An exchange's view of a client connection."""

@@ -1,33 +1,41 @@
-"""The vocabulary of the data plane: one request in flight, where it comes from and where it goes."""
+"""The vocabulary: one request in flight, where it comes from and where it goes."""
+
+from typing import Final
+
+from typing_extensions import disjoint_base
 
 from tetrapylon._core.reactor import Reactor, Timed
 
+@disjoint_base
 class Source:
-    """Where a message's body comes from: it pushes, until it is paused."""
+    """Where a message's body comes from."""
 
 class Sink(Source):
-    """Where a message goes; each end of an exchange is the sink of one message and source of the other."""
+    """Where a message goes."""
 
+@disjoint_base
 class Destination:
-    """What a route leads to: answers a request, now or later."""
+    """What a route leads to."""
 
+@disjoint_base
 class Stages:
-    """The stages of an exchange's life, as its ends see them."""
+    """The stages of an exchange's life."""
 
-    @property
-    def reactor(self) -> Reactor: ...
+    reactor: Final[Reactor]
 
+@disjoint_base
 class Peer:
     """Who is on the other side of a client connection."""
 
+@disjoint_base
 class Plan:
-    """What happens to the requests of one route; `stages.make_plan` makes one. Immutable."""
+    """What happens to the requests of one route; made by `stages.make_plan`."""
 
-    @property
-    def name(self) -> str: ...
+    name: Final[str]
 
+@disjoint_base
 class Exchange(Timed):
-    """One request in flight and its answer. It knows no connection and no socket."""
+    """One request in flight and its answer."""
 
 def live_exchanges() -> int:
-    """Exchanges taken from the free list and not given back, in this process."""
+    """Exchanges in use now, in this process: zero when nothing is in flight."""

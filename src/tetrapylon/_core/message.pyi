@@ -1,21 +1,23 @@
-"""What an HTTP/1 message is, whichever backend reads it. Strict by RFC 9112."""
+"""What a message is: its events, its limits, and what its head says of its framing (RFC 9112)."""
 
+from typing import Final, final
+
+from typing_extensions import disjoint_base
+
+@final
 class Limits:
-    """What one head may cost: `head` bytes of field lines, `headers` lines, `target` bytes of request target.
+    """What one head may cost: bytes of its fields, their number, bytes of its target. Trailers too."""
 
-    Trailers are held to the same. Raises OverflowError for what does not fit 32 bits.
-    """
+    head: Final[int]
+    headers: Final[int]
+    target: Final[int]
 
     def __init__(self, *, head: int = 32768, headers: int = 100, target: int = 8192) -> None: ...
-    @property
-    def head(self) -> int: ...
-    @property
-    def headers(self) -> int: ...
-    @property
-    def target(self) -> int: ...
 
+@disjoint_base
 class Parser:
-    """Bytes of one direction of a connection to events, one a call."""
+    """Bytes of one direction of a connection -> events."""
 
+@disjoint_base
 class Backend:
     """Makes parsers."""

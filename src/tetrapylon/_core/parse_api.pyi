@@ -1,18 +1,20 @@
-"""The second backend: httptools' public API, where its llhttp doesn't fit the first one's declarations."""
+"""The second backend: httptools' public API."""
+
+from typing import final
 
 from tetrapylon._core.message import Backend, Parser
 
+@final
 class ApiParser(Parser):
-    """Feeds httptools line by line; its callbacks are httptools' own."""
+    """Called back by httptools' parsers."""
 
     def on_message_begin(self) -> None: ...
     def on_url(self, url: bytes) -> None: ...
     def on_status(self, reason: bytes) -> None: ...
     def on_header(self, name: bytes, value: bytes) -> None: ...
-    def on_headers_complete(self) -> None:
-        """Raises ValueError for a head that is refused, which httptools hands on as its own error."""
+    def on_headers_complete(self) -> None: ...
     def on_body(self, body: bytes) -> None: ...
     def on_message_complete(self) -> None: ...
 
 class ApiBackend(Backend):
-    """Always there: httptools is a dependency."""
+    """Makes ApiParsers."""

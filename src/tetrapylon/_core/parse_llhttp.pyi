@@ -1,12 +1,15 @@
-"""The first backend: llhttp by its C callbacks, found in httptools' extension module at import."""
+"""The first backend: llhttp itself, by its C callbacks, as httptools' module carries and exports it."""
+
+from typing import final
 
 from tetrapylon._core.message import Backend, Parser
 
 misfit: str | None
-"""Why the llhttp of the installed httptools cannot be used, or None."""
+"""Why the declarations don't fit the llhttp that is installed; None if they do."""
 
+@final
 class LlhttpParser(Parser):
-    """llhttp itself, without Python in between."""
+    """Called back by llhttp from C."""
 
 class LlhttpBackend(Backend):
-    """To be used where `misfit` is None."""
+    """Makes LlhttpParsers."""

@@ -1,29 +1,29 @@
-"""One epoll set nested in an event loop, and the deadlines of everything that stands on it."""
+"""One epoll set nested in an asyncio loop, and deadlines."""
 
 import asyncio
-from typing import Self
+from typing import Final, final
 
+from typing_extensions import disjoint_base
+
+@disjoint_base
 class Timed:
-    """What a deadline can be set on, one at a time."""
+    """What a deadline can be set on."""
 
-class Handle:
-    """A descriptor in a reactor's epoll set. A compiled subclass says what its events mean."""
+@disjoint_base
+class Handle(Timed):
+    """A file descriptor in the reactor's epoll set."""
 
+@final
 class Reactor:
-    """Sockets and deadlines of one thread, driven by its event loop, which sees one descriptor and one timer.
+    """Watches sockets for one loop, which sees a single descriptor; works on any loop that has `add_reader`.
 
-    Level-triggered, at most 128 events in a batch and four batches before the loop's own callbacks have their
-    turn. To be made in the process and thread that runs the loop.
-
-    Raises OSError when the kernel has no epoll set to give, MemoryError.
+    To be made in the process that runs the loop, after any fork. Raises OSError without a descriptor.
     """
 
-    def __new__(cls, loop: asyncio.AbstractEventLoop) -> Self: ...
-    @property
-    def handles(self) -> int:
-        """Descriptors registered; those of asyncio transports are not among them."""
-    @property
-    def running(self) -> bool:
-        """False once closed."""
+    handles: Final[int]
+    """Descriptors registered now."""
+    running: Final[bool]
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None: ...
     def close(self) -> None:
-        """Sends what was gathered and leaves the loop; deadlines fall no more. A second call does nothing."""
+        """Leaves the loop. What is registered is not closed."""

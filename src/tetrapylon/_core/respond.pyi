@@ -1,21 +1,22 @@
-"""What the gateway answers by itself: fixed responses, and its own errors (RFC 9457, RFC 9209)."""
+"""What the gateway answers by itself."""
 
-from collections.abc import Iterable
+from typing_extensions import disjoint_base
 
 from tetrapylon._core.exchange import Destination
 
+@disjoint_base
 class Answer(Destination):
-    """One fixed response; Content-Length and Date are added.
+    """One fixed response.
 
-    `headers` are names and values. `location` is a Location in parts: bytes stand for themselves, an integer
-    for the route's parameter of that index, as the client sent it.
+    `headers` are (name, value) pairs; Content-Length and Date are added. `location` adds a Location field:
+    bytes, and indices of the path's parameters, in turn.
     """
 
     def __init__(
         self,
         status: int,
         *,
-        headers: Iterable[tuple[bytes, bytes]] = (),
+        headers: list[tuple[bytes, bytes]] = ...,
         body: bytes = b"",
         location: list[bytes | int] | None = None,
     ) -> None: ...

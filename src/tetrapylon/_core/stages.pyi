@@ -1,25 +1,29 @@
-"""The life of a request, stage by stage: target, route, policies, destination, response, end."""
+"""The life of a request, stage by stage."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Final
+
+from typing_extensions import disjoint_base
 
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Destination, Plan, Stages
 from tetrapylon._core.log import AccessLog
 from tetrapylon._core.message import Limits
-from tetrapylon._core.policy import Policy
 from tetrapylon._core.reactor import Reactor, Timed
 from tetrapylon._core.route import Router
 from tetrapylon._core.wire import Via
 
+@disjoint_base
 class Snapshot:
-    """What one config means to the data plane. Immutable; swapped whole.
+    """What one config means to the data plane; immutable. Times in seconds; `keepalive` 0 closes each time.
 
-    `router` is frozen and leads to Plans. Times in seconds: `header` from a request's first byte to its last
-    field, `body_idle` between two pieces of a body, `keepalive` between two requests, 0 closes after
-    each answer.
-    `trusts` says of an address as text whether its X-Forwarded-* are believed; None: of nobody.
+    `router` is frozen and leads to Plans. `trusts` tells whose X-Forwarded-* are believed, by address.
     """
+
+    router: Final[Router[Plan]]
+    limits: Final[Limits]
+    max_connections: Final[int]
+    trusts: Final[Callable[[str], bool] | None]
 
     def __init__(
         self,
@@ -34,28 +38,6 @@ class Snapshot:
         max_connections: int = 10000,
         trusts: Callable[[str], bool] | None = None,
     ) -> None: ...
-    @property
-    def router(self) -> Router[Plan]: ...
-    @property
-    def limits(self) -> Limits: ...
-    @property
-    def max_connections(self) -> int: ...
-    @property
-    def trusts(self) -> Callable[[str], bool] | None: ...
-
-class Flusher(Timed):
-    """Writes the access log out a moment after the first line that waits."""
-
-class Pipeline(Stages):
-    """Drives every exchange through its stages; what it comes from and goes to is not its concern."""
-
-    def __new__(
-        cls, reactor: Reactor, snapshot: Snapshot, slab: Slab, log: AccessLog | None = None, **more: Any
-    ) -> Self: ...
-    @property
-    def draining(self) -> bool: ...
-    def swap(self, snapshot: Snapshot) -> None:
-        """Serves by another snapshot from the next request on; exchanges in flight keep theirs."""
 
 def make_plan(
     reactor: Reactor,
@@ -70,12 +52,22 @@ def make_plan(
     idle: float | None = None,
     total: float | None = None,
     rewrite: list[bytes | int] | None = None,
-    policies: tuple[Policy, ...] = (),
+    policies: tuple[Any, ...] = (),
 ) -> Plan:
-    """A route's record: where its requests go and under which limits.
+    """A route's record: where its requests go, under which limits. Times in seconds, None for no limit."""
 
-    `index` is the route's in the slab. `body_limit` in bytes, times in seconds, None for no limit. `rewrite`
-    is the path in parts: bytes stand for themselves, an integer for the parameter of that index.
+@disjoint_base
+class Flusher(Timed):
+    """Writes the access log out a moment after its first waiting line."""
 
-    Raises IndexError for a route that the slab has no room for.
-    """
+@disjoint_base
+class Pipeline(Stages):
+    """Drives every exchange through its stages, in order."""
+
+    draining: Final[bool]
+
+    def __init__(
+        self, reactor: Reactor, snapshot: Snapshot, slab: Slab, log: AccessLog | None = None
+    ) -> None: ...
+    def swap(self, snapshot: Snapshot) -> None:
+        """Serves by another snapshot from the next request on; exchanges in flight keep theirs."""

@@ -1,36 +1,42 @@
-"""What a connection reads from and writes to: the reactor's own sockets, or an asyncio transport."""
+"""What a connection reads from and writes to: sockets on the reactor, or a transport of any asyncio loop."""
 
 import asyncio
-from typing import Self
+from typing import final
+
+from typing_extensions import disjoint_base
 
 from tetrapylon._core.reactor import Handle, Reactor, Timed
 
+@disjoint_base
 class Connection(Timed):
     """What stands on a stream and speaks a protocol."""
 
+@disjoint_base
 class Stream(Handle):
-    """Bytes in and out, and flow control: congested above 64 KiB of queued output, until 16 KiB are left."""
+    """Bytes in and out, and flow control."""
 
+@final
 class DeadStream(Stream):
-    """Where a connection stands once its own stream is gone: takes everything and does nothing."""
+    """Where a connection stands once its own stream is gone: takes everything, keeps nothing."""
 
+@final
 class SocketStream(Stream):
-    """A TCP or Unix socket in the reactor's epoll set."""
+    """A plain TCP or Unix socket in the reactor's epoll set."""
 
+@final
 class TransportStream(Stream):
-    """An asyncio transport, of any loop, behind the same surface: for embedding."""
+    """An asyncio transport behind the same surface."""
 
-    def __new__(cls, reactor: Reactor) -> Self: ...
+    def __init__(self, reactor: Reactor) -> None: ...
 
 class StreamProtocol(asyncio.BufferedProtocol):
-    """The asyncio side of a TransportStream; `Gateway.protocol_factory` makes them."""
+    """The asyncio side of a TransportStream."""
 
     stream: TransportStream
 
     def __init__(self, stream: TransportStream) -> None: ...
     def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """The reactor's scratch memory of 64 KiB, whatever `sizehint` says."""
+    def get_buffer(self, sizehint: int) -> memoryview: ...
     def buffer_updated(self, nbytes: int) -> None: ...
     def eof_received(self) -> bool: ...
     def pause_writing(self) -> None: ...

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from msgspec import Struct
+from typing_extensions import disjoint_base
 
 from tetrapylon._core.policy import Policy
 
@@ -16,6 +17,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 _Settings = Settings
 
+@disjoint_base
 class RequestId(Policy):
     """Gives each request an id of 32 hexadecimal digits."""
 

@@ -1,0 +1,152 @@
+"""Peers that are slow, stop reading, or end at a bad moment: nobody else pays, and nothing piles up."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.harness import (
+    LAST_CHUNK,
+    Conversation,
+    Gateway,
+    Growth,
+    Upstream,
+    answers,
+    chunk,
+    eventually,
+    proxy,
+    request,
+    routed,
+    through,
+)
+
+MIB = 1 << 20
+
+
+class TestSlowClients:
+    def test_their_pauses_are_not_the_upstreams(self) -> None:
+        script = answers.raw(answers.chunked_head() + chunk(bytes(100)) * 160_000 + LAST_CHUNK)
+        idle = {"timeouts": {"idle": "300ms"}}
+        with through(script, rcvbuf=65536, record=False, upstream=idle) as (client, _, _):
+            client.send(request())
+            assert not threading.Event().wait(1.0)
+            assert len(client.response().body) == 16_000_000
+
+    def test_their_upstream_connection_serves_the_next_request(self, tmp_path: Path) -> None:
+        """Small chunks fill the reactor's pieces, so that congestion is met before the last one is parsed.
+
+        One of the sizes ends in the read that meets it: buffers of Unix sockets don't grow.
+        """
+
+        def script(peer: Conversation) -> None:
+            while not peer.reader.at_end():
+                chunks = int(peer.request().target[1:])
+                peer.send(answers.chunked_head() + chunk(bytes(100)) * chunks + LAST_CHUNK)
+                sent.set()
+
+        sent = threading.Event()
+        listen = {"listen": [f"unix:{tmp_path}/gateway"]}
+        settings = {"pool": {"max_connections": 1}, "timeouts": {"response": "2s"}}
+        with (
+            Upstream(script, record=False) as upstream,
+            Gateway(proxy(upstream.url, upstream=settings, server=listen)) as gateway,
+            gateway.client(record=False) as slow,
+            gateway.client() as other,
+        ):
+            for chunks in range(500, 6000, 250):
+                sent.clear()
+                slow.send(request("GET", f"/{chunks}"))
+                assert sent.wait(5)
+                assert other.is_idle()
+                assert len(slow.response().body) == chunks * 100
+                assert other.ask("GET", "/1").status == 200, chunks
+
+    def test_answers_that_nobody_takes_are_not_made(self) -> None:
+        """A pipeline of requests whose answers are not read is held back, however the answers come about."""
+        text = "a" * 200_000
+        with (
+            Gateway(routed([{"path": "/", "respond": {"body": text}}])) as gateway,
+            gateway.client(rcvbuf=65536, record=False) as client,
+        ):
+            growth = Growth(gateway.pid)
+            client.sock.settimeout(1)
+            with pytest.raises(TimeoutError):
+                client.send(*[request() * 100] * 5000)
+            assert growth.sample() < 8 * MIB
+            client.sock.settimeout(5)
+            for _ in range(100):
+                assert len(client.response().body) == len(text)
+
+
+class TestEndings:
+    def test_an_answer_is_read_though_the_request_cannot_be_sent(self) -> None:
+        """The upstream refuses a body early and resets: RFC 9112, 9.5."""
+        refused = threading.Event()
+
+        def script(peer: Conversation) -> None:
+            peer.head()
+            ready.set()
+            peer.wait(refused)
+            peer.send(answers.response(b"no", "413 Content Too Large", [("Connection", "close")]))
+            peer.reset()
+            over.set()
+
+        ready, over = threading.Event(), threading.Event()
+        with through(script, record=False) as (client, _, gateway):
+            worker = gateway.workers[0]
+            total = 64 * MIB
+            client.send(request("PUT", "/", [("Content-Length", str(total))]))
+            assert ready.wait(5)
+            client.sock.setblocking(False)
+            still = time.monotonic()
+            while time.monotonic() - still < 0.3:  # until every buffer on the way is full
+                try:
+                    client.sock.send(bytes(MIB))
+                    still = time.monotonic()
+                except BlockingIOError:
+                    pass
+            client.sock.settimeout(5)
+            os.kill(worker, signal.SIGSTOP)
+            refused.set()
+            assert over.wait(5)
+            os.kill(worker, signal.SIGCONT)
+            assert client.response().status == 413
+
+    def test_a_worker_ends_with_open_tunnels(self) -> None:
+        def script(peer: Conversation) -> None:
+            peer.head()
+            peer.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw/1\r\n\r\n")
+            peer.until_ended()
+
+        config = {"timeouts": {"drain": "100ms"}}
+        freed = {"PYTHONMALLOC": "debug"}  # what is freed is overwritten
+        with Upstream(script) as upstream, Gateway(proxy(upstream.url, server=config), env=freed) as gateway:
+            clients = [gateway.client() for _ in range(20)]
+            for client in clients:
+                client.send(request(headers=[("Connection", "Upgrade"), ("Upgrade", "raw/1")]))
+                assert client.head().status == 101
+            assert gateway.stop() == 0
+            assert "Fatal" not in gateway.stderr
+            for client in clients:
+                assert client.is_closed()
+                client.close()
+
+    def test_a_body_that_was_cut_behind_another_request_is_given_up(self) -> None:
+        gate = threading.Event()
+
+        def script(peer: Conversation) -> None:
+            peer.request()
+            peer.wait(gate)
+            peer.send(answers.response(b"ok"))
+
+        with through(script) as (client, _, gateway):
+            client.send(request(), request("POST", "/cut", [("Content-Length", "10")]) + b"half")
+            client.half_close()
+            assert client.is_idle()
+            gate.set()
+            assert client.response().status == 200
+            assert client.is_closed()
+            eventually(lambda: gateway.established() <= 1, "the cut request is let go", within=2)
