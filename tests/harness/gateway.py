@@ -18,7 +18,13 @@ from tests.harness import leaks
 from tests.harness.client import Client
 from tests.harness.wait import eventually
 
-COMMAND = Path(sys.executable).with_name("tetrapylon")
+STREAM = os.environ.get("TETRAPYLON_TEST_STREAM", "socket")
+ROOT = Path(__file__).resolve().parents[2]
+# What serves a config: the command, or a program that embeds the gateway (see embedded.py).
+COMMAND = {
+    "socket": [str(Path(sys.executable).with_name("tetrapylon"))],
+    "transport": [sys.executable, "-m", "tests.harness.embedded"],
+}[STREAM]
 ADDRESS = re.compile(r"(?:unix:[^\s,;]+|(?:\[[0-9a-fA-F:]+\]|\d+\.\d+\.\d+\.\d+):\d+)")
 START = 20.0
 STOP = 15.0
@@ -55,11 +61,16 @@ class Gateway:
         self.admin: str | None = None
         self._listening = threading.Event()
         self.process = subprocess.Popen(
-            [str(COMMAND), "run", str(self.config_path), *arguments],
+            [*COMMAND, "run", str(self.config_path), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "NO_COLOR": "1", **(env or {})},
+            env={
+                **os.environ,
+                "NO_COLOR": "1",
+                **({"PYTHONPATH": str(ROOT)} if STREAM == "transport" else {}),
+                **(env or {}),
+            },
             cwd=cwd or self._directory.name,
         )
         self._readers = [
