@@ -1,4 +1,4 @@
-"""The gateway on a loop of one's own, asyncio's or uvloop's, by protocol or by socket: nothing is left behind."""
+"""The gateway on a loop of one's own, asyncio's or uvloop's, by protocol or by socket."""
 
 import asyncio
 import socket

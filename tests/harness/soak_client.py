@@ -1,7 +1,7 @@
 """The soak's clients, a process of their own: every kind of request and of bad manners, in a random mix.
 
-`python -m tests.harness.soak_client HOST:PORT REQUESTS SEED` ends with a JSON line: how many requests, how often
-each of the manners, and what was wrong with the answers, which should be nothing.
+`python -m tests.harness.soak_client HOST:PORT REQUESTS SEED` ends with a JSON line: how many requests, how
+often each of the manners, and what was wrong with the answers, which should be nothing.
 """
 
 import asyncio
