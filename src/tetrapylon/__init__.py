@@ -59,7 +59,9 @@ __all__ = [
     "embed",
 ]
 
-_MODULES = {"Router": "_core.route", "embed": "embed"} | dict.fromkeys(("ConfigError", "Problem", "TetrapylonError"), "errors")
+_MODULES = {"Router": "_core.route", "embed": "embed"} | dict.fromkeys(
+    ("ConfigError", "Problem", "TetrapylonError"), "errors"
+)
 
 
 if not TYPE_CHECKING:

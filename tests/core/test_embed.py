@@ -1,4 +1,4 @@
-"""The gateway on a loop of one's own: asyncio's or uvloop's, by protocol or by socket, leaving nothing behind."""
+"""The gateway on a loop of one's own, asyncio's or uvloop's, by protocol or by socket."""
 
 import asyncio
 import os
@@ -9,9 +9,9 @@ import pytest
 import uvloop
 
 import tetrapylon
+from tests.harness import Client, Conversation, Truncated, Upstream, answers, leaks
 from tetrapylon._core.downstream import Gateway
 from tetrapylon._core.exchange import live_exchanges
-from tests.harness import Client, Conversation, Truncated, Upstream, answers, leaks
 
 Serve = Callable[[Gateway, socket.socket], Awaitable[asyncio.Server | None]]
 
@@ -67,7 +67,7 @@ def test_serves_on_any_loop_and_leaves_nothing_behind(
             if server is not None:
                 server.close()
             gateway.drain()
-            while gateway.active:
+            while gateway.active:  # noqa: ASYNC110 - the gateway tells nobody
                 await asyncio.sleep(0)
             assert live_exchanges() == 0
         finally:

@@ -107,7 +107,7 @@ cdef class Gateway(Pipeline):
         self.drain()
         self.reactor.enter()
         while self.newest is not None:
-            connection = self.newest        # the list may hold the last reference: a tunnel has taken the stream
+            connection = self.newest    # the list may hold the last reference: a tunnel has taken the stream
             connection.cut()
         self.reactor.leave()
         if self.log is not None:
@@ -228,7 +228,7 @@ cdef class DownstreamConnection(Connection):
     # Reading
 
     cdef bint blocked(self) noexcept:
-        """Can nothing be parsed now? A request waits for its answer or for its body to be wanted, or answers pile up."""
+        """Can nothing be parsed now? A request waits for its answer or body, or answers pile up."""
         if self.exchange is None:
             return self.paused or self.stream.congested
         return self.paused or self.exchange.request_complete
