@@ -57,6 +57,7 @@ def main() -> int:
     port, admin = number("PORT", 8080), number("ADMIN_PORT", 9901)
     once = os.environ.get("ONCE", "") not in ("", "0")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us with it ignored
     try:
         for variable, value in (("PORT", port), ("ADMIN_PORT", admin)):
             check_free(variable, value)

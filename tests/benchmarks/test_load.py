@@ -88,7 +88,8 @@ def test_nobody_there_is_a_failure(tools: Path) -> None:
 def test_a_constant_rate_is_kept(tools: Path, upstream: Upstream) -> None:
     sample = Loading(tools / "load", upstream.port, SMALL, seconds=0.5, warm=0.1, rate=400).result()
     assert sample.failures == 0
-    assert sample.answered == pytest.approx(200, abs=4)
+    # Those due in the warm-up, 40, may be answered after it.
+    assert 196 <= sample.answered <= 244
     assert sample.kept_up
 
 

@@ -172,7 +172,7 @@ def test_a_config_built_in_python_is_checked_as_a_file_is() -> None:
         validate(config, "shop:config")
     assert [str(problem) for problem in error.value.problems] == [
         "shop:config: routes[1].respond.status: 99 is out of range; expected 200 to 599",
-        "shop:config: routes[2].policies[0].use: there is no policy 'nothing'",
+        "shop:config: routes[2].policies[0].use: there is no policy 'nothing'; expected one of request_id",
         "shop:config: routes[0].upstream: there is no upstream 'usres'; did you mean 'users'?",
     ]
 

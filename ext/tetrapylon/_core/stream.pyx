@@ -453,9 +453,18 @@ cdef class TransportStream(Stream):
                 self.transport = None
 
     cdef void abort(self, bint reset) noexcept:
-        if self.transport is not None:
-            self.transport.abort()
-            self.transport = None
+        cdef linger now
+        cdef int fd
+        if self.transport is None:
+            return
+        if reset:
+            sock = self.transport.get_extra_info("socket")
+            fd = -1 if sock is None else sock.fileno()
+            now.l_onoff = 1
+            now.l_linger = 0
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
+        self.transport.abort()
+        self.transport = None
 
     cdef str peer_name(self):
         peer = self.transport.get_extra_info("peername") if self.transport is not None else None
