@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 import tetrapylon
-from tests.harness import Client, Conversation, Truncated, Upstream, answers, leaks
+from tests.harness import Client, Conversation, Truncated, Upstream, answers, eventually, leaks
 from tetrapylon._core.downstream import Gateway
 from tetrapylon._core.exchange import live_exchanges
 
@@ -110,8 +110,7 @@ def test_nothing_is_left_of_answers_that_were_cut(serve: Serve) -> None:
             if server is not None:
                 server.close()
                 await server.wait_closed()
-            while gateway.active:
-                await asyncio.sleep(0)
+            await asyncio.to_thread(eventually, lambda: not gateway.active, "every connection has ended")
             gateway.close()
             sock.close()
         assert live_exchanges() == 0
