@@ -16,7 +16,7 @@ def use_backend(name: str) -> None:
 
 def feed(
     kind: Literal["request", "response"],
-    pieces: list[bytes | None],
+    pieces: list[bytes] | list[bytes | None],
     *,
     no_body: bool = False,
     limits: Limits | None = None,
