@@ -118,7 +118,7 @@ def joined(events: Events) -> Events:
     return whole
 
 
-def splits(said: bytes) -> Iterator[list[bytes | None]]:
+def splits(said: bytes) -> Iterator[list[bytes]]:
     """Whole, in two at every byte, and byte by byte."""
     yield [said]
     yield from ([said[:at], said[at:]] for at in range(1, len(said)))
