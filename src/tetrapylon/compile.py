@@ -49,7 +49,9 @@ def build(config: model.Config, loop: asyncio.AbstractEventLoop, slab: Slab) -> 
         for name, upstream in config.upstreams.items()
     }
     snapshot = _snapshot(config, reactor, upstreams, via, slab)
-    return Gateway(reactor, snapshot, slab, _access_log(config.log.access), closing=[resolver])
+    return Gateway(
+        reactor, snapshot, slab, _access_log(config.log.access), closing=[resolver, *upstreams.values()]
+    )
 
 
 def _access_log(access: model.AccessLog | None) -> AccessLog | None:

@@ -44,7 +44,7 @@ class ConfigRefused(TetrapylonError):
 def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
     """Reads a config and plans for it. Raises ConfigRefused when that was said on standard error."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
-    pid = spawn(partial(_read_config, source, reader, writer))
+    pid = spawn(partial(_read_config, source, listen, workers, reader, writer))
     os.close(writer)
     # What the children share, imported while the config is read.
     from tetrapylon import compile, control, worker  # noqa: F401
@@ -61,9 +61,9 @@ def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
     config = decode(encoded)
     server = config.server
     return Plan(
-        listen=listen or [listener.address for listener in server.listen],
+        listen=[listener.address for listener in server.listen],
         admin=config.admin.listen if config.admin is not None else None,
-        workers=workers or (len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers),
+        workers=len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers,
         routes=len(config.routes),
         drain=server.timeouts.drain,
         worker=partial(worker.main, encoded),
@@ -71,12 +71,12 @@ def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
     )
 
 
-def _read_config(source: str, reader: int, writer: int) -> int:
+def _read_config(source: str, listen: list[str], workers: int | None, reader: int, writer: int) -> int:
     os.close(reader)
-    from tetrapylon.config import encode, load
+    from tetrapylon.config import encode, load, override
     from tetrapylon.resolve import check_names
 
-    config = load(source)
+    config = override(load(source), listen=listen, workers=workers)
     check_names(config, source)
     encoded = encode(config)
     with open(writer, "wb") as pipe:

@@ -52,7 +52,7 @@ Build = Callable[[asyncio.AbstractEventLoop, Slab], Gateway]
 
 
 def main(config: bytes, context: Context) -> int:
-    """The worker of `tetrapylon run`; `config` as `config.load.encode` wrote it.
+    """The worker of `tetrapylon run`; `config` as `config.encode` wrote it.
 
     Returns the exit status. Raises TetrapylonError where the config cannot be compiled.
     """

@@ -1,6 +1,7 @@
-"""The gateway on a loop of one's own, asyncio's or uvloop's, by protocol or by socket: nothing is left behind."""
+"""The gateway on a loop of one's own, asyncio's or uvloop's, by protocol or by socket."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -8,7 +9,7 @@ import pytest
 import uvloop
 
 import tetrapylon
-from tests.harness import Client, Upstream, answers
+from tests.harness import Client, Conversation, Truncated, Upstream, answers, leaks
 from tetrapylon._core.downstream import Gateway
 from tetrapylon._core.exchange import live_exchanges
 
@@ -33,6 +34,11 @@ def config(url: str) -> tetrapylon.Config:
             tetrapylon.Route(path="/ping", respond=tetrapylon.Respond(body="pong")),
         ),
     )
+
+
+def sockets() -> set[str]:
+    """Those that this process holds open."""
+    return {link for link in leaks.descriptors(os.getpid()).values() if link.startswith("socket:")}
 
 
 def ask(address: str) -> None:
@@ -75,6 +81,43 @@ def test_serves_on_any_loop_and_leaves_nothing_behind(
         finally:
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
+
+
+@pytest.mark.parametrize("serve", [by_protocol, by_socket])
+def test_nothing_is_left_of_answers_that_were_cut(serve: Serve) -> None:
+    def cut(address: str) -> None:
+        for _ in range(10):
+            with Client(address) as client, pytest.raises(Truncated):
+                client.ask("GET", "/cut")
+        with Client(address) as client:
+            assert client.ask("GET", "/small").status == 200
+
+    def script(peer: Conversation) -> None:
+        whole = peer.request().target == "/small"
+        peer.send(answers.response(b"half" if whole else b"half and half")[: None if whole else -9])
+        if whole:
+            peer.until_ended()
+
+    async def main() -> None:
+        before = sockets()
+        with Upstream(script) as upstream:
+            gateway = tetrapylon.embed(config(upstream.url), asyncio.get_running_loop())
+            sock = socket.create_server(("127.0.0.1", 0))
+            sock.setblocking(False)
+            host, port = sock.getsockname()
+            server = await serve(gateway, sock)
+            await asyncio.to_thread(cut, f"{host}:{port}")
+            if server is not None:
+                server.close()
+                await server.wait_closed()
+            while gateway.active:
+                await asyncio.sleep(0)
+            gateway.close()
+            sock.close()
+        assert live_exchanges() == 0
+        assert sockets() == before
+
+    uvloop.run(asyncio.wait_for(main(), 20))
 
 
 def test_a_config_that_cannot_be_served_is_refused() -> None:

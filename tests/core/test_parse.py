@@ -1,6 +1,7 @@
 """Bytes to events: what is a message, what is refused, and that neither the split nor the backend matters."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,9 +15,7 @@ BACKENDS = ["llhttp", "httptools"]
 Events = list[tuple[Any, ...]]
 
 GET = b"GET /a?b HTTP/1.1\r\nHost: h\r\nEmpty:\r\nX-Y:  1 \t\r\n\r\n"
-GET_EVENTS: Events = [
-    ("head", b"GET", b"/a?b", 1, [(b"Host", b"h"), (b"Empty", b""), (b"X-Y", b"1")], True)
-]
+GET_EVENTS: Events = [("head", b"GET", b"/a?b", 1, [(b"Host", b"h"), (b"Empty", b""), (b"X-Y", b"1")], True)]
 BARE = b"GET / HTTP/1.0\r\n\r\n"
 BARE_EVENTS: Events = [("head", b"GET", b"/", 0, [], True)]
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
@@ -51,7 +50,10 @@ REQUESTS: list[tuple[bytes, Events]] = [
     (POST, POST_EVENTS),
     (CHUNKED, CHUNKED_EVENTS),
     (UPGRADE, UPGRADE_EVENTS),
-    (GET + POST + CHUNKED + UPGRADE + GET, GET_EVENTS + POST_EVENTS + CHUNKED_EVENTS + UPGRADE_EVENTS + GET_EVENTS),
+    (
+        GET + POST + CHUNKED + UPGRADE + GET,
+        GET_EVENTS + POST_EVENTS + CHUNKED_EVENTS + UPGRADE_EVENTS + GET_EVENTS,
+    ),
     (b"\r\n" + GET, GET_EVENTS),
 ]
 
@@ -211,7 +213,7 @@ def test_both_backends_agree_on_mutated_requests(
     for at, byte in changes:
         said[at % len(said)] = byte
     edges = sorted({0, len(said), *(cut % len(said) for cut in cuts)})
-    pieces: list[bytes | None] = [bytes(said[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    pieces: list[bytes | None] = [bytes(said[a:b]) for a, b in pairwise(edges)]
     seen = []
     before = parse.backend()
     try:

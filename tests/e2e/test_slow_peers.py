@@ -96,7 +96,7 @@ class TestEndings:
 
         ready, over = threading.Event(), threading.Event()
         with through(script, record=False) as (client, _, gateway):
-            worker = gateway.workers[0]
+            worker = (gateway.workers or [gateway.pid])[0]
             total = 64 * MIB
             client.send(request("PUT", "/", [("Content-Length", str(total))]))
             assert ready.wait(5)

@@ -1,7 +1,7 @@
 """A program that embeds the gateway: TransportStreams on asyncio's servers, one process, no supervisor.
 
-`python -m tests.harness.embedded run CONFIG` takes the place of `tetrapylon run CONFIG` in the harness when
-TETRAPYLON_TEST_STREAM=transport is set, so that the same tests hold both kinds of stream to the same promises.
+`python -m tests.harness.embedded run CONFIG` takes the place of `tetrapylon run CONFIG` in the harness with
+TETRAPYLON_TEST_STREAM=transport, so that the same tests hold both kinds of stream to the same promises.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ async def serve(config: tetrapylon.Config) -> None:
         server.close()
     gateway.drain()
     end = loop.time() + config.server.timeouts.drain
-    while gateway.active and loop.time() < end:
+    while gateway.active and loop.time() < end:  # noqa: ASYNC110 (nothing tells of the last one)
         await asyncio.sleep(0.01)
     gateway.close()
 

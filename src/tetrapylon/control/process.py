@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def main(config: bytes, context: Context) -> int:
-    """The control process of `tetrapylon run`; `config` as `config.load.encode` wrote it."""
+    """The control process of `tetrapylon run`; `config` as `config.encode` wrote it."""
     from tetrapylon.config import decode
 
     return serve(context, route_labels(decode(config)))
