@@ -11,8 +11,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--stream",
         choices=("socket", "transport", "asyncio"),
         default="socket",
-        help="under client connections of tests/e2e: the gateway's own sockets (default), transports of uvloop, "
-        "or those of asyncio",
+        help="under client connections of tests/e2e: the gateway's own sockets (default), or transports, "
+        "those of uvloop or of asyncio",
     )
     group.addoption(
         "--parser",
@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Both by the environment, for the processes that tests start; before anything imports the compiled plane."""
+    """Both by the environment: processes that tests start are to know, and the compiled plane when imported."""
     os.environ["TETRAPYLON_TEST_STREAM"] = config.getoption("--stream")
     if config.getoption("--parser") is not None:
         os.environ["TETRAPYLON_PARSER"] = config.getoption("--parser")
