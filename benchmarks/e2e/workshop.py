@@ -146,4 +146,5 @@ class Workshop:
         if peer.folder == "go":
             return call(self.packages / "go" / "bin" / "go", "version").strip()
         words = peer.fill(peer.version, self.program(peer), self.build, 0, 0)
-        return next(line.strip() for line in call(*words).splitlines() if any(c.isdigit() for c in line))
+        told = next(line.strip() for line in call(*words).splitlines() if any(c.isdigit() for c in line))
+        return told.removeprefix(words[0]).strip()  # some name their program first, by its path
