@@ -31,6 +31,7 @@ def test_several_listeners(tmp_path: Path) -> None:
         assert [ask(address).body for address in gateway.addresses] == [b"ok"] * 3
 
 
+@pytest.mark.sockets("a program that embeds the gateway makes its own listeners")
 def test_a_stale_socket_file_is_replaced_and_removed(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     net.listen(f"unix:{path}").close()

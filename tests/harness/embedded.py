@@ -43,4 +43,5 @@ async def serve(config: tetrapylon.Config) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(load(sys.argv[2])))
+    run = {"uvloop": uvloop.run, "asyncio": asyncio.run}[sys.argv[1]]
+    run(serve(load(sys.argv[3])))

@@ -18,12 +18,14 @@ from tests.harness import leaks
 from tests.harness.client import Client
 from tests.harness.wait import eventually
 
+# Which streams stand under client connections: see tests/conftest.py.
 STREAM = os.environ.get("TETRAPYLON_TEST_STREAM", "socket")
 ROOT = Path(__file__).resolve().parents[2]
 # What serves a config: the command, or a program that embeds the gateway (see embedded.py).
 COMMAND = {
     "socket": [str(Path(sys.executable).with_name("tetrapylon"))],
-    "transport": [sys.executable, "-m", "tests.harness.embedded"],
+    "transport": [sys.executable, "-m", "tests.harness.embedded", "uvloop"],
+    "asyncio": [sys.executable, "-m", "tests.harness.embedded", "asyncio"],
 }[STREAM]
 ADDRESS = re.compile(r"(?:unix:[^\s,;]+|(?:\[[0-9a-fA-F:]+\]|\d+\.\d+\.\d+\.\d+):\d+)")
 START = 20.0
@@ -68,7 +70,7 @@ class Gateway:
             env={
                 **os.environ,
                 "NO_COLOR": "1",
-                **({"PYTHONPATH": str(ROOT)} if STREAM == "transport" else {}),
+                **({"PYTHONPATH": str(ROOT)} if STREAM != "socket" else {}),
                 **(env or {}),
             },
             cwd=cwd or self._directory.name,
@@ -104,8 +106,8 @@ class Gateway:
 
     @property
     def workers(self) -> list[int]:
-        """Processes other than the supervisor."""
-        return leaks.children(self.pid)[1:]
+        """Processes other than the supervisor; a program that embeds the gateway has none."""
+        return leaks.children(self.pid)[1:] if STREAM == "socket" else [self.pid]
 
     def client(self, **options: Any) -> Client:
         """A new connection to the first address."""

@@ -14,7 +14,7 @@ FLOORS: list[list[set[str]]] = [
     [{"message", "parse", "parse_llhttp", "parse_api"}, {"wire"}],
     [{"route", "pattern", "pack", "explain"}, {"policy"}, {"upstream"}, {"relay"}, {"respond"}, {"log"}],
     [{"stages"}],
-    [{"downstream"}],
+    [{"downstream"}, {"memory"}],
 ]
 POLICIES_SEE = {"policy", "exchange", "buffer", "units"}
 

@@ -16,6 +16,8 @@ cdef class Gateway(Pipeline):
     cdef DownstreamConnection newest    # of the list of open connections
     cdef readonly Py_ssize_t connections
 
+    cdef bint full(self) noexcept
+
 
 cdef class Listener(Handle):
     cdef Gateway gateway

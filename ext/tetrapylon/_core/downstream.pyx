@@ -116,6 +116,13 @@ cdef class Gateway(Pipeline):
             each.close()
         self.reactor.close()
 
+    cdef bint full(self) noexcept:
+        """Has this gateway all the connections it may have? Then one is refused."""
+        if self.connections < self.snapshot.max_connections:
+            return False
+        self.counters.rejects[<int>Reject.CONNECTION_LIMIT] += 1
+        return True
+
     def reopen_logs(self):
         """Open log files anew by name, after they were moved away."""
         if self.log is not None:
@@ -155,8 +162,7 @@ cdef class Listener(Handle):
         cdef DownstreamConnection connection
         cdef SocketStream stream
         cdef Peer peer
-        if gateway.connections >= gateway.snapshot.max_connections:
-            gateway.counters.rejects[<int>Reject.CONNECTION_LIMIT] += 1
+        if gateway.full():
             close(fd)
             return
         connection = new_connection(gateway)
@@ -209,6 +215,9 @@ cdef DownstreamConnection new_connection(Gateway gateway):
 cdef class DownstreamConnection(Connection):
     cdef void connected(self) noexcept:
         cdef Gateway gateway = self.gateway
+        if gateway.full():
+            self.cut()
+            return
         if not self.peer.address_n:
             name = self.stream.peer_name().encode()[:45] or b"unix:"
             self.peer.address_n = put_text(self.peer.address, name)
@@ -441,11 +450,11 @@ cdef class DownstreamConnection(Connection):
             stream.resume_reading()
             arm(self.gateway.reactor, self, self.gateway.reactor.queue(LINGER))
             return
-        self.forget()
         stream.close()
         if stream.closing:
-            arm(self.gateway.reactor, self, self.gateway.snapshot.body_idle)
+            arm(self.gateway.reactor, self, self.gateway.snapshot.body_idle)    # counted until it is sent
         else:
+            self.forget()
             self.stream = NOWHERE
 
     cdef void cut(self) noexcept:

@@ -123,6 +123,13 @@ NOWHERE = DeadStream()
 NOBODY = Connection()
 
 
+cdef void reset_on_close(int fd) noexcept:
+    cdef linger now
+    now.l_onoff = 1
+    now.l_linger = 0
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
+
+
 cdef class SocketStream(Stream):
     cdef void released(self) noexcept:
         self.owner = NOBODY
@@ -275,7 +282,7 @@ cdef class SocketStream(Stream):
         if self.out is None:
             self.reactor.modify(self, self.interest & ~<uint32_t>EPOLLOUT)
             if self.closing:
-                self.abort(False)
+                self.vanish(0)
                 return
             if self.half_closed:
                 socket_shutdown(self.fd, SHUT_WR)
@@ -324,13 +331,10 @@ cdef class SocketStream(Stream):
         self.pause_reading()
 
     cdef void abort(self, bint reset) noexcept:
-        cdef linger now
         if self.fd < 0:
             return
         if reset:
-            now.l_onoff = 1
-            now.l_linger = 0
-            setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
+            reset_on_close(self.fd)
         self.out = None
         self.reactor.close_handle(self, False)
 
@@ -367,6 +371,7 @@ class StreamProtocol(asyncio.BufferedProtocol):
     def pause_writing(self):
         cdef TransportStream stream = self.stream
         stream.congested = True
+        stream.reactor.enter()
         if stream.transport is not None:
             stream.owner.congested()
 
@@ -453,18 +458,14 @@ cdef class TransportStream(Stream):
                 self.transport = None
 
     cdef void abort(self, bint reset) noexcept:
-        cdef linger now
-        cdef int fd
-        if self.transport is None:
+        transport = self.transport
+        if transport is None:
             return
-        if reset:
-            sock = self.transport.get_extra_info("socket")
-            fd = -1 if sock is None else sock.fileno()
-            now.l_onoff = 1
-            now.l_linger = 0
-            setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
-        self.transport.abort()
         self.transport = None
+        sock = transport.get_extra_info("socket") if reset else None
+        if sock is not None:
+            reset_on_close(sock.fileno())
+        transport.abort()
 
     cdef str peer_name(self):
         peer = self.transport.get_extra_info("peername") if self.transport is not None else None

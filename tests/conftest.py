@@ -1,0 +1,37 @@
+"""Options that run the same tests on another foundation, and what of them makes no sense there."""
+
+import os
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("tetrapylon")
+    group.addoption(
+        "--stream",
+        choices=("socket", "transport", "asyncio"),
+        default="socket",
+        help="under client connections of tests/e2e: the gateway's own sockets (default), or transports, "
+        "those of uvloop or of asyncio",
+    )
+    group.addoption(
+        "--parser",
+        choices=("llhttp", "httptools"),
+        help="backend that reads messages in tests/e2e and, where it is not told which, in tests/core",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Both by the environment: processes that tests start are to know, and the compiled plane when imported."""
+    os.environ["TETRAPYLON_TEST_STREAM"] = config.getoption("--stream")
+    if config.getoption("--parser") is not None:
+        os.environ["TETRAPYLON_PARSER"] = config.getoption("--parser")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--stream") == "socket":
+        return
+    for item in items:
+        mark = item.get_closest_marker("sockets")
+        if mark is not None:
+            item.add_marker(pytest.mark.skip(reason=mark.args[0]))
