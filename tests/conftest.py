@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Both by the environment: processes that tests start are to know, and the compiled plane when imported."""
+    """Both by the environment: the compiled plane is to know, and processes that tests start."""
     os.environ["TETRAPYLON_TEST_STREAM"] = config.getoption("--stream")
     if config.getoption("--parser") is not None:
         os.environ["TETRAPYLON_PARSER"] = config.getoption("--parser")

@@ -7,7 +7,8 @@ import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from tetrapylon._core.upstream import Address, Target
+from tetrapylon._core.address import Address
+from tetrapylon._core.upstream import Target
 from tetrapylon.config.net import HostPort, UnixPath, target_address
 from tetrapylon.errors import ConfigError, Problem
 from tetrapylon.events import say

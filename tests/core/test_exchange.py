@@ -11,11 +11,12 @@ import pytest
 from tests.core.conftest import Bench
 from tests.harness import Upstream as RealUpstream
 from tests.harness import answers
+from tetrapylon._core.address import Address
 from tetrapylon._core.exchange import live_exchanges
 from tetrapylon._core.memory import MemoryDestination, MemoryExchange, MemoryPolicy, resume
 from tetrapylon._core.respond import Answer
 from tetrapylon._core.stages import Pipeline
-from tetrapylon._core.upstream import Address, Target, Upstream
+from tetrapylon._core.upstream import Target, Upstream
 from tetrapylon._core.wire import Via
 
 CHUNKED = [(b"Transfer-Encoding", b"chunked")]

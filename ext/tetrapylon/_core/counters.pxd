@@ -54,6 +54,9 @@ cpdef enum Reject:
     DRAINING_NOW = 17       # 503
     POLICY = 18             # a policy answered instead
     INTERNAL = 19           # 500, the gateway's own fault
+    CLIENT_CONNECTION_LIMIT = 20    # closed at accept: too many from one address
+    PROXY_HEADER = 21       # closed: no valid PROXY header, or none in time
+    TLS_HANDSHAKE = 22      # closed: it failed, or took too long
 
 
 # All members are 64-bit words: sums run over the words.

@@ -1,30 +1,18 @@
 from libc.stdint cimport uint32_t, uint64_t
 
+from tetrapylon._core.accept cimport Acceptor
 from tetrapylon._core.buffer cimport Buffer
 from tetrapylon._core.exchange cimport Exchange, Fault, Peer, Sink
 from tetrapylon._core.message cimport Parser
-from tetrapylon._core.reactor cimport DeadlineQueue, Handle
-from tetrapylon._core.stages cimport Pipeline
+from tetrapylon._core.reactor cimport DeadlineQueue
 from tetrapylon._core.stream cimport Connection, Stream
 from tetrapylon._core.wire cimport Framing
 
 
-cdef class Gateway(Pipeline):
-    # The pipeline with its listeners and client connections.
-    cdef list listeners
+cdef class Gateway(Acceptor):
+    # The pipeline with its client connections.
     cdef tuple closing
     cdef DownstreamConnection newest    # of the list of open connections
-    cdef readonly Py_ssize_t connections
-
-    cdef bint full(self) noexcept
-
-
-cdef class Listener(Handle):
-    cdef Gateway gateway
-    cdef bint unix_
-    cdef object timer
-
-    cdef void accept_one(self, int fd, char* address) noexcept
 
 
 cdef class DownstreamConnection(Connection):

@@ -1,84 +1,39 @@
-"""Listeners and client connections."""
+"""Client connections."""
 
-from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
-from libc.stdint cimport uint32_t
-from libc.string cimport memcpy, strlen
-from posix.unistd cimport close
+from libc.string cimport memcpy
 
+from tetrapylon._core.accept cimport Acceptor, Listener
 from tetrapylon._core.buffer cimport Buffer
-from tetrapylon._core.counters cimport Reject
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.message cimport *
 from tetrapylon._core.parse cimport request_parser
-from tetrapylon._core.reactor cimport EPOLLEXCLUSIVE, EPOLLIN, DeadlineQueue, Handle, Reactor, arm, disarm
-from tetrapylon._core.stages cimport Pipeline, Snapshot
+from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, arm, disarm
+from tetrapylon._core.stages cimport Snapshot
 from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream, TransportStream
 from tetrapylon._core.wire cimport (
     CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE, put_chunk, put_interim, put_last_chunk, put_response,
 )
 
-import socket
-
 from tetrapylon._core.stream import StreamProtocol
 
-cdef extern from "<sys/socket.h>" nogil:
-    cdef enum:
-        SOCK_NONBLOCK
-        SOCK_CLOEXEC
-        AF_INET
-        AF_INET6
-    ctypedef unsigned int socklen_t
-    cdef struct sockaddr_storage:
-        unsigned short ss_family
-    cdef struct sockaddr:
-        pass
-    int accept4(int fd, sockaddr* address, socklen_t* n, int flags)
-
-cdef extern from "<netinet/in.h>" nogil:
-    cdef struct in_addr:
-        pass
-    cdef struct in6_addr:
-        unsigned char* s6_addr
-    cdef struct sockaddr_in:
-        in_addr sin_addr
-    cdef struct sockaddr_in6:
-        in6_addr sin6_addr
-    bint IN6_IS_ADDR_V4MAPPED(const in6_addr* address)
-
-cdef extern from "<arpa/inet.h>" nogil:
-    const char* inet_ntop(int family, const void* address, char* text, socklen_t n)
-
 cdef enum:
-    ACCEPTS = 64                # connections taken in one go
     LEFTOVER_MAX = 65536        # pipelined bytes kept before the client is made to wait
     DISCARD_MAX = 262144        # body bytes read and dropped to keep a connection
     LINGER_MAX = 1048576        # and to close one without a reset
 
 cdef double LINGER = 2.0        # s
-cdef double ACCEPT_PAUSE = 0.1  # s
 
 
-cdef class Gateway(Pipeline):
+cdef class Gateway(Acceptor):
     def __init__(self, Reactor reactor, Snapshot snapshot, slab, log=None, *, closing=()):
         """`closing`: what is closed with the gateway."""
-        self.listeners = []
+        super().__init__(reactor, snapshot, slab, log)
         self.closing = tuple(closing)
-
-    def listen(self, sock not None):
-        """Accept connections from a listening, non-blocking socket; its descriptor stays the caller's."""
-        cdef Listener listener = Listener.__new__(Listener)
-        listener.gateway = self
-        listener.unix_ = sock.family == socket.AF_UNIX
-        if not listener.unix_:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)      # what is accepted inherits it
-        listener.fd = socket.dup(sock.fileno())
-        self.reactor.register(listener, EPOLLIN | EPOLLEXCLUSIVE)
-        self.listeners.append(listener)
 
     def protocol_factory(self):
         """An asyncio protocol for one client: `loop.create_server(gateway.protocol_factory, ...)`."""
         cdef TransportStream stream = TransportStream(self.reactor)
-        cdef DownstreamConnection connection = new_connection(self)
+        cdef DownstreamConnection connection = new_connection(self, Peer.__new__(Peer))
         connection.stream = stream
         stream.owner = connection
         return StreamProtocol(stream)
@@ -89,10 +44,7 @@ cdef class Gateway(Pipeline):
         cdef DownstreamConnection older
         self.draining = True
         self.reactor.enter()
-        for listener in self.listeners:
-            (<Listener>listener).ready(EPOLLIN)     # the connections that are queued already
-            self.reactor.close_handle(<Handle>listener, True)
-        self.listeners.clear()
+        self.stop_accepting()
         while connection is not None:
             older = connection.older
             if connection.exchange is None or (
@@ -116,64 +68,9 @@ cdef class Gateway(Pipeline):
             each.close()
         self.reactor.close()
 
-    cdef bint full(self) noexcept:
-        """Has this gateway all the connections it may have? Then one is refused."""
-        if self.connections < self.snapshot.max_connections:
-            return False
-        self.counters.rejects[<int>Reject.CONNECTION_LIMIT] += 1
-        return True
-
-    def reopen_logs(self):
-        """Open log files anew by name, after they were moved away."""
-        if self.log is not None:
-            self.log.reopen()
-
-    @property
-    def active(self):
-        """Client connections still open."""
-        return self.connections
-
-
-cdef class Listener(Handle):
-    cdef void ready(self, uint32_t events) noexcept:
-        cdef sockaddr_storage address
-        cdef socklen_t n
-        cdef int fd, _i
-        for _i in range(ACCEPTS):
-            n = sizeof(address)
-            fd = accept4(self.fd, <sockaddr*>&address, &n, SOCK_NONBLOCK | SOCK_CLOEXEC)
-            if fd < 0:
-                if errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
-                    # Stand back until descriptors are free again; the backlog keeps the clients.
-                    self.reactor.park(self)
-                    self.timer = self.reactor.loop.call_later(ACCEPT_PAUSE, self._resume)
-                elif errno not in (EAGAIN, EINTR, ECONNABORTED):
-                    continue
-                return
-            self.accept_one(fd, <char*>&address)
-
-    def _resume(self):
-        self.timer = None
-        if self.fd >= 0:
-            self.reactor.unpark(self, EPOLLIN | EPOLLEXCLUSIVE)
-
-    cdef void accept_one(self, int fd, char* address) noexcept:
-        cdef Gateway gateway = self.gateway
-        cdef DownstreamConnection connection
-        cdef SocketStream stream
-        cdef Peer peer
-        if gateway.full():
-            close(fd)
-            return
-        connection = new_connection(gateway)
-        peer = connection.peer
-        if self.unix_:
-            peer.address_n = put_text(peer.address, b"unix:")
-        else:
-            put_address(peer, <sockaddr_storage*>address)
-            if gateway.snapshot.trusts is not None:
-                peer.trusted = gateway.snapshot.trusts(peer.address[:peer.address_n].decode())
-        stream = SocketStream.__new__(SocketStream)
+    cdef void accepted(self, int fd, Peer peer, Listener listener) noexcept:
+        cdef SocketStream stream = SocketStream.__new__(SocketStream)
+        cdef DownstreamConnection connection = new_connection(self, peer)
         connection.stream = stream
         try:
             stream.attach(self.reactor, connection, fd, False)
@@ -181,30 +78,16 @@ cdef class Listener(Handle):
             return
         connection.connected()
 
-
-cdef size_t put_text(char* at, const char* text) noexcept:
-    cdef size_t n = strlen(text)
-    memcpy(at, text, n)
-    return n
-
-
-cdef void put_address(Peer peer, sockaddr_storage* address) noexcept:
-    """The client's address as X-Forwarded-For has it: an IPv4 client of an IPv6 socket is written as IPv4."""
-    cdef sockaddr_in6* v6 = <sockaddr_in6*>address
-    cdef const char* text
-    if address.ss_family == AF_INET:
-        text = inet_ntop(AF_INET, &(<sockaddr_in*>address).sin_addr, peer.address, sizeof(peer.address))
-    elif IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr):
-        text = inet_ntop(AF_INET, v6.sin6_addr.s6_addr + 12, peer.address, sizeof(peer.address))
-    else:
-        text = inet_ntop(AF_INET6, &v6.sin6_addr, peer.address, sizeof(peer.address))
-    peer.address_n = strlen(peer.address) if text is not NULL else 0
+    def reopen_logs(self):
+        """Open log files anew by name, after they were moved away."""
+        if self.log is not None:
+            self.log.reopen()
 
 
-cdef DownstreamConnection new_connection(Gateway gateway):
+cdef DownstreamConnection new_connection(Gateway gateway, Peer peer):
     cdef DownstreamConnection connection = DownstreamConnection.__new__(DownstreamConnection)
     connection.gateway = gateway
-    connection.peer = Peer.__new__(Peer)
+    connection.peer = peer
     connection.parser = request_parser(gateway.snapshot.limits)
     connection.port = ClientSide.__new__(ClientSide)
     connection.port.connection = connection
@@ -215,18 +98,17 @@ cdef DownstreamConnection new_connection(Gateway gateway):
 cdef class DownstreamConnection(Connection):
     cdef void connected(self) noexcept:
         cdef Gateway gateway = self.gateway
-        if gateway.full():
+        cdef Peer peer = self.peer
+        if not peer.address_n:
+            name = self.stream.peer_name().encode()[:45] or b"unix:"
+            peer.address_n = len(name)
+            memcpy(peer.address, <const char*>name, peer.address_n)
+        if gateway.snapshot.trusts is not None:
+            peer.trusted = gateway.snapshot.trusts(peer.address[:peer.address_n].decode())
+        if not gateway.admit(peer):
             self.cut()
             return
-        if not self.peer.address_n:
-            name = self.stream.peer_name().encode()[:45] or b"unix:"
-            self.peer.address_n = put_text(self.peer.address, name)
-            if gateway.snapshot.trusts is not None:
-                self.peer.trusted = gateway.snapshot.trusts(name.decode())
         self.counted = True
-        gateway.connections += 1
-        gateway.counters.accepted += 1
-        gateway.counters.now.connections += 1
         self.older = gateway.newest
         if self.older is not None:
             self.older.newer = self
@@ -484,8 +366,7 @@ cdef class DownstreamConnection(Connection):
         if not self.counted:
             return
         self.counted = False
-        gateway.connections -= 1
-        gateway.counters.now.connections -= 1
+        gateway.part(self.peer)
         if self.newer is not None:
             self.newer.older = self.older
         else:

@@ -85,6 +85,8 @@ cdef class Peer:
     cdef size_t address_n
     cdef bint tls
     cdef bint trusted           # its X-Forwarded-* are believed
+    cdef bint crowded           # counted among the connections of its address
+    cdef readonly bytes subject # of its client certificate, as RFC 4514 has it; None: it has shown none
 
 
 cdef class Plan:

@@ -89,6 +89,8 @@ cdef class Reactor:
     cdef void park(self, Handle handle) noexcept
     cdef void unpark(self, Handle handle, uint32_t interest) noexcept
     cdef void close_handle(self, Handle handle, bint shared) noexcept
+    cdef void forget_handle(self, Handle handle) noexcept
+    cdef void let_go(self, Handle handle) noexcept
     cdef DeadlineQueue* queue(self, double seconds) except NULL
     cdef void wake_by(self, uint64_t due) noexcept
     cdef void enter(self) noexcept

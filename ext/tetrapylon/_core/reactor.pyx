@@ -167,6 +167,14 @@ cdef class Reactor:
         if shared:
             epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, handle.fd, &event)
         close(handle.fd)
+        self.let_go(handle)
+
+    cdef void forget_handle(self, Handle handle) noexcept:
+        """The descriptor leaves the epoll set and stays open for another handle."""
+        self.park(handle)
+        self.let_go(handle)
+
+    cdef void let_go(self, Handle handle) noexcept:
         handle.fd = -1
         self.handles -= 1
         handle.next_closed = self.closed

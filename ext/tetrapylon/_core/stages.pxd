@@ -19,6 +19,7 @@ cdef class Snapshot:
     cdef DeadlineQueue* body_idle
     cdef DeadlineQueue* keepalive       # NULL: connections are not kept
     cdef readonly Py_ssize_t max_connections
+    cdef readonly Py_ssize_t max_connections_per_client     # 0: as many as in all
     cdef readonly object trusts         # (address text) -> bool, or None: no proxy is trusted
 
 

@@ -25,7 +25,7 @@ from tetrapylon._core.wire cimport Via
 cdef class Snapshot:
     def __init__(self, Reactor reactor not None, Router router not None, *, Limits limits=None, Via via=None,
                  double header=10.0, double body_idle=30.0, double keepalive=75.0,
-                 Py_ssize_t max_connections=10000, trusts=None):
+                 Py_ssize_t max_connections=10000, Py_ssize_t max_connections_per_client=0, trusts=None):
         """Times in seconds; `keepalive` 0 closes after each answer. `router` is frozen and leads to Plans."""
         self.router = router
         self.limits = limits or Limits()
@@ -34,6 +34,7 @@ cdef class Snapshot:
         self.body_idle = reactor.queue(body_idle)
         self.keepalive = reactor.queue(keepalive) if keepalive > 0 else NULL
         self.max_connections = max_connections
+        self.max_connections_per_client = max_connections_per_client
         self.trusts = trusts
 
 

@@ -8,14 +8,6 @@ from tetrapylon._core.stream cimport Connection
 from tetrapylon._core.wire cimport HostKind, Via
 
 
-cdef class Address:
-    # A socket address, ready for connect(2).
-    cdef char[128] raw
-    cdef unsigned int raw_n
-    cdef int family
-    cdef readonly str text
-
-
 cdef class Target:
     # One server of an upstream: its addresses, all used in turn, and its idle connections, most recently used
     # first.

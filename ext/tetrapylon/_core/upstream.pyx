@@ -1,8 +1,7 @@
 from libc.errno cimport EINPROGRESS, errno
-from libc.stdint cimport uint32_t
-from libc.string cimport memcpy, memset
 from posix.unistd cimport close
 
+from tetrapylon._core.address cimport Address
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.message cimport *
@@ -16,8 +15,6 @@ cdef extern from "<sys/socket.h>" nogil:
         SOCK_STREAM
         SOCK_NONBLOCK
         SOCK_CLOEXEC
-        AF_INET
-        AF_INET6
         AF_UNIX
     cdef struct sockaddr:
         pass
@@ -29,89 +26,10 @@ cdef extern from "<sys/socket.h>" nogil:
 cdef extern from "<netinet/in.h>" nogil:
     cdef enum:
         IPPROTO_TCP
-    cdef struct in_addr:
-        pass
-    cdef struct in6_addr:
-        pass
-    cdef struct sockaddr_in:
-        unsigned short sin_family
-        unsigned short sin_port
-        in_addr sin_addr
-    cdef struct sockaddr_in6:
-        unsigned short sin6_family
-        unsigned short sin6_port
-        in6_addr sin6_addr
-        uint32_t sin6_scope_id
-    unsigned short htons(unsigned short value)
 
 cdef extern from "<netinet/tcp.h>" nogil:
     cdef enum:
         TCP_NODELAY
-
-cdef extern from "<arpa/inet.h>" nogil:
-    int inet_pton(int family, const char* text, void* address)
-
-cdef extern from "<sys/un.h>" nogil:
-    cdef struct sockaddr_un:
-        unsigned short sun_family
-        char* sun_path
-
-
-cdef class Address:
-    @staticmethod
-    def ip(str host not None, int port, int scope=0):
-        """An IPv4 or IPv6 address in text form. Raises ValueError for anything else."""
-        cdef Address self = Address()
-        cdef sockaddr_in v4
-        cdef sockaddr_in6 v6
-        text = host.encode("ascii")
-        memset(&v4, 0, sizeof(v4))
-        memset(&v6, 0, sizeof(v6))
-        if inet_pton(AF_INET, text, &v4.sin_addr) == 1:
-            v4.sin_family = AF_INET
-            v4.sin_port = htons(<unsigned short>port)
-            memcpy(self.raw, &v4, sizeof(v4))
-            self.raw_n = sizeof(v4)
-            self.family = AF_INET
-            self.text = f"{host}:{port}"
-        elif inet_pton(AF_INET6, text, &v6.sin6_addr) == 1:
-            v6.sin6_family = AF_INET6
-            v6.sin6_port = htons(<unsigned short>port)
-            v6.sin6_scope_id = scope
-            memcpy(self.raw, &v6, sizeof(v6))
-            self.raw_n = sizeof(v6)
-            self.family = AF_INET6
-            self.text = f"[{host}]:{port}"
-        else:
-            raise ValueError(f"{host!r} is no IP address")
-        return self
-
-    @staticmethod
-    def unix(str path not None):
-        """A Unix socket. Raises ValueError when the path is longer than 107 bytes."""
-        cdef Address self = Address()
-        cdef sockaddr_un* un = <sockaddr_un*>self.raw
-        cdef const char* source
-        name = path.encode()
-        if len(name) > 107:
-            raise ValueError(f"{path!r} is longer than the 107 bytes a Unix socket's path may have")
-        source = name
-        memset(self.raw, 0, sizeof(self.raw))
-        un.sun_family = AF_UNIX
-        memcpy(un.sun_path, source, len(name))
-        self.raw_n = sizeof(sockaddr_un)
-        self.family = AF_UNIX
-        self.text = f"unix:{path}"
-        return self
-
-    def __eq__(self, other):
-        return isinstance(other, Address) and self.text == (<Address>other).text
-
-    def __hash__(self):
-        return hash(self.text)
-
-    def __repr__(self):
-        return f"<Address {self.text}>"
 
 
 cdef class Target:

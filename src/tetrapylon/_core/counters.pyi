@@ -44,6 +44,9 @@ class Reject(IntEnum):
     DRAINING_NOW = 17
     POLICY = 18
     INTERNAL = 19
+    CLIENT_CONNECTION_LIMIT = 20
+    PROXY_HEADER = 21
+    TLS_HANDSHAKE = 22
 
 @type_check_only
 class HistogramCounts(TypedDict):

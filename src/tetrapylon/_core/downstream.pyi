@@ -1,27 +1,24 @@
-"""Listeners and client connections."""
+"""Client connections."""
 
-import socket
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Protocol
 
 from typing_extensions import disjoint_base
 
+from tetrapylon._core.accept import Acceptor
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Sink
 from tetrapylon._core.log import AccessLog
-from tetrapylon._core.reactor import Handle, Reactor
-from tetrapylon._core.stages import Pipeline, Snapshot
+from tetrapylon._core.reactor import Reactor
+from tetrapylon._core.stages import Snapshot
 from tetrapylon._core.stream import Connection, StreamProtocol
 
 class _Closes(Protocol):
     def close(self) -> None: ...
 
 @disjoint_base
-class Gateway(Pipeline):
-    """The pipeline with its listeners and client connections. `closing` is closed with it."""
-
-    connections: Final[int]
-    """Client connections open now."""
+class Gateway(Acceptor):
+    """The pipeline with its client connections. `closing` is closed with it."""
 
     def __init__(
         self,
@@ -32,13 +29,6 @@ class Gateway(Pipeline):
         *,
         closing: Iterable[_Closes] = (),
     ) -> None: ...
-    @property
-    def active(self) -> int:
-        """Client connections still open, tunnels among them."""
-
-    def listen(self, sock: socket.socket) -> None:
-        """Accepts connections from a listening, non-blocking socket; its descriptor stays the caller's."""
-
     def protocol_factory(self) -> StreamProtocol:
         """A protocol for one client connection: `loop.create_server(gateway.protocol_factory, ...)`."""
 
@@ -50,10 +40,6 @@ class Gateway(Pipeline):
 
     def reopen_logs(self) -> None:
         """Opens log files anew by name, after they were moved away."""
-
-@disjoint_base
-class Listener(Handle):
-    """A listening socket."""
 
 @disjoint_base
 class DownstreamConnection(Connection):

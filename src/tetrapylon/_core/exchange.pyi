@@ -27,6 +27,8 @@ class Stages:
 class Peer:
     """Who is on the other side of a client connection."""
 
+    subject: Final[bytes | None]
+
 @disjoint_base
 class Plan:
     """What happens to the requests of one route; made by `stages.make_plan`."""

@@ -21,8 +21,8 @@ _Lines: TypeAlias = Iterable[tuple[bytes, bytes]]
 class MemoryExchange(Sink):
     """One request through a pipeline, begun at once, and all that comes back.
 
-    A `Host: memory` is put before `headers`, which say how the body is framed: `body` are its pieces, handed on
-    as they are. With `complete` false more may follow by `say`.
+    A `Host: memory` is put before `headers`, which say how the body is framed: `body` are its pieces,
+    handed on as they are. With `complete` false more may follow by `say`.
 
     Raises ValueError for what is not the head of a request.
     """
@@ -138,4 +138,4 @@ class MemoryPolicy(Policy):
     def ends(self) -> int: ...
 
 def resume(pipeline: Pipeline, ticket: Ticket, answer: Destination | None = None) -> None:
-    """Uses a ticket: its exchange goes on, or is answered. A late or repeated use is counted and does nothing."""
+    """Uses a ticket: its exchange goes on, or is answered. A late or repeated use is counted, no more."""

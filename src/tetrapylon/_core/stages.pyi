@@ -23,6 +23,7 @@ class Snapshot:
     router: Final[Router[Plan]]
     limits: Final[Limits]
     max_connections: Final[int]
+    max_connections_per_client: Final[int]
     trusts: Final[Callable[[str], bool] | None]
 
     def __init__(
@@ -36,6 +37,7 @@ class Snapshot:
         body_idle: float = 30.0,
         keepalive: float = 75.0,
         max_connections: int = 10000,
+        max_connections_per_client: int = 0,
         trusts: Callable[[str], bool] | None = None,
     ) -> None: ...
 

@@ -4,26 +4,13 @@ from typing import Final
 
 from typing_extensions import disjoint_base
 
+from tetrapylon._core.address import Address
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Destination, Sink
 from tetrapylon._core.message import Limits
 from tetrapylon._core.reactor import Reactor
 from tetrapylon._core.stream import Connection
 from tetrapylon._core.wire import Via
-
-@disjoint_base
-class Address:
-    """A socket address, ready to connect to; equal when its text is."""
-
-    text: Final[str]
-
-    @staticmethod
-    def ip(host: str, port: int, scope: int = 0) -> Address:
-        """An IPv4 or IPv6 address in text form. Raises ValueError for anything else."""
-
-    @staticmethod
-    def unix(path: str) -> Address:
-        """A Unix socket. Raises ValueError when the path is longer than 107 bytes."""
 
 @disjoint_base
 class Target:

@@ -1,0 +1,46 @@
+"""Listeners: which clients may connect, and who they are."""
+
+import socket
+import ssl
+from typing import Final
+
+from typing_extensions import disjoint_base
+
+from tetrapylon._core.counters import Slab
+from tetrapylon._core.log import AccessLog
+from tetrapylon._core.reactor import Handle, Reactor, Timed
+from tetrapylon._core.stages import Pipeline, Snapshot
+
+@disjoint_base
+class Acceptor(Pipeline):
+    """The pipeline with its listeners."""
+
+    connections: Final[int]
+    """Client connections open now."""
+
+    def __init__(
+        self, reactor: Reactor, snapshot: Snapshot, slab: Slab, log: AccessLog | None = None
+    ) -> None: ...
+    @property
+    def active(self) -> int:
+        """Client connections still open, tunnels among them."""
+
+    def listen(
+        self, sock: socket.socket, *, tls: ssl.SSLContext | None = None, proxy_protocol: bool = False
+    ) -> None:
+        """Accepts connections from a listening, non-blocking socket; its descriptor stays the caller's.
+
+        `proxy_protocol`: each begins with a PROXY header, version 1 or 2, and is closed if it has none.
+        """
+
+@disjoint_base
+class Listener(Handle):
+    """A listening socket."""
+
+@disjoint_base
+class Patience(Timed):
+    """The deadline of a connection that has to announce itself."""
+
+@disjoint_base
+class Announced(Handle):
+    """An accepted connection before its PROXY header is complete."""
