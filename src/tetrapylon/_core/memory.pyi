@@ -12,12 +12,15 @@ All calls belong to the thread of the pipeline's loop. Steps of a script are tup
 from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
+from typing_extensions import disjoint_base
+
 from tetrapylon._core.exchange import Destination, Sink
 from tetrapylon._core.policy import Policy, Ticket
 from tetrapylon._core.stages import Pipeline
 
 _Lines: TypeAlias = Iterable[tuple[bytes, bytes]]
 
+@disjoint_base
 class MemoryExchange(Sink):
     """One request through a pipeline, begun at once, and all that comes back.
 
@@ -88,6 +91,7 @@ class MemoryExchange(Sink):
     @property
     def resumes(self) -> int: ...
 
+@disjoint_base
 class MemoryDestination(Destination):
     """Answers each request by the script, one at a time; takes the request's body unless told not to."""
 
@@ -105,6 +109,7 @@ class MemoryDestination(Destination):
     @property
     def cancels(self) -> int: ...
 
+@disjoint_base
 class MemoryPort(Sink):
     """The destination's end: takes the request's body, and is asked to pause the response."""
 
@@ -121,6 +126,7 @@ class MemoryPort(Sink):
     @property
     def resumes(self) -> int: ...
 
+@disjoint_base
 class MemoryPolicy(Policy):
     """Says these verdicts, one a request, then always "continue"; `answer` is what it answers with."""
 
