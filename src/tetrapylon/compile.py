@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from msgspec import UnsetType, convert
 
@@ -24,6 +25,7 @@ from tetrapylon._core.reactor import Reactor
 from tetrapylon._core.respond import Answer
 from tetrapylon._core.route import Router
 from tetrapylon._core.stages import Snapshot, make_plan
+from tetrapylon._core.tls import Tls
 from tetrapylon._core.upstream import Target, Upstream
 from tetrapylon._core.wire import Via
 from tetrapylon.config import model
@@ -32,6 +34,12 @@ from tetrapylon.config.template import split
 from tetrapylon.events import say
 from tetrapylon.resolve import Resolver
 
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+    from tetrapylon.tls import Watcher
+
 T = TypeVar("T")
 PARAMETER = re.compile(r"\{(\w+)")
 
@@ -39,19 +47,114 @@ PARAMETER = re.compile(r"\{(\w+)")
 PSEUDONYM = f"tetrapylon-{os.urandom(4).hex()}"
 
 
-def build(config: model.Config, loop: asyncio.AbstractEventLoop, slab: Slab) -> Gateway:
-    """The gateway of a checked config; it serves nothing until it is given a socket."""
+class Closes(Protocol):
+    def close(self) -> None: ...
+
+
+def build(
+    config: model.Config, loop: asyncio.AbstractEventLoop, slab: Slab, closing: list[Closes] | None = None
+) -> Gateway:
+    """The gateway of a checked config; it serves nothing until it is given a socket.
+
+    `closing` is closed with it.
+    """
+    closing = [] if closing is None else closing
     reactor = Reactor(loop)
     via = Via(PSEUDONYM)
     resolver = Resolver(loop)
     upstreams = {
-        name: _upstream(upstream, name, reactor, via, slab, resolver)
+        name: _upstream(upstream, name, reactor, via, slab, resolver, lambda: _watcher(loop, closing))
         for name, upstream in config.upstreams.items()
     }
     snapshot = _snapshot(config, reactor, upstreams, via, slab)
     return Gateway(
-        reactor, snapshot, slab, _access_log(config.log.access), closing=[resolver, *upstreams.values()]
+        reactor,
+        snapshot,
+        slab,
+        _access_log(config.log.access),
+        closing=[resolver, *upstreams.values(), *closing],
     )
+
+
+class Serving:
+    """A gateway with the listeners of its config: what a worker serves."""
+
+    def __init__(self, gateway: Gateway, secure: Sequence[Tls | None]) -> None:
+        self._gateway = gateway
+        self._secure = secure
+        self.drain = gateway.drain
+        self.reopen_logs = gateway.reopen_logs
+        self.close = gateway.close
+
+    @property
+    def active(self) -> int:
+        return self._gateway.active
+
+    def listen(self, sock: socket.socket, origin: int) -> None:
+        self._gateway.listen(sock, tls=self._secure[origin])
+
+
+def serving(
+    config: model.Config,
+    loop: asyncio.AbstractEventLoop,
+    slab: Slab,
+    fronts: Sequence[ssl.SSLContext | None],
+) -> Serving:
+    """As `build`, with the config's listeners; `fronts` as the function of that name made them."""
+    closing: list[Closes] = []
+    secure = [
+        None if listener.tls is None else _server_tls(listener.tls, front, _watcher(loop, closing))
+        for listener, front in zip(config.server.listen, fronts, strict=True)
+    ]
+    return Serving(build(config, loop, slab, closing), secure)
+
+
+def fronts(config: model.Config) -> list[ssl.SSLContext | None]:
+    """What the TLS of each listener begins with; see `tls.fronts`."""
+    listeners = [listener.tls for listener in config.server.listen]
+    if not any(listeners):
+        return [None] * len(listeners)
+    from tetrapylon import tls
+
+    return tls.fronts(listeners)
+
+
+def _watcher(loop: asyncio.AbstractEventLoop, closing: list[Closes]) -> Watcher:
+    """The one watcher of this gateway, made on first use."""
+    from tetrapylon.tls import Watcher
+
+    for each in closing:
+        if isinstance(each, Watcher):
+            return each
+    closing.append(watcher := Watcher(loop))
+    return watcher
+
+
+def _server_tls(settings: model.ListenerTls, front: ssl.SSLContext | None, watcher: Watcher) -> Tls:
+    from tetrapylon.tls import Identity
+
+    identity = Identity(settings, front)
+    header = settings.subject_header.encode() if settings.client_ca is not None else None
+    secure = Tls(identity.front, subject_header=header)
+
+    def reload() -> None:
+        identity.reload()
+        secure.context = identity.front
+
+    watcher.add(identity.files, reload)
+    return secure
+
+
+def _client_tls(settings: model.UpstreamTls, host: str, watcher: Watcher) -> Tls:
+    from tetrapylon.tls import client_context, client_files
+
+    secure = Tls(client_context(settings), server_name=settings.server_name or host)
+
+    def reload() -> None:
+        secure.context = client_context(settings, datetime.now(UTC))
+
+    watcher.add(client_files(settings), reload)
+    return secure
 
 
 def _access_log(access: model.AccessLog | None) -> AccessLog | None:
@@ -84,6 +187,8 @@ def _snapshot(
         keepalive=server.timeouts.keepalive,
         max_connections=server.limits.connections,
         trusts=_trusts(server.trusted_proxies),
+        handshake=server.timeouts.handshake,
+        reserved=_reserved(server),
     )
 
 
@@ -128,14 +233,25 @@ def _answer(route: model.Route, parameters: list[str]) -> Answer:
 
 
 def _upstream(
-    upstream: model.Upstream, name: str, reactor: Reactor, via: Via, slab: Slab, resolver: Resolver
+    upstream: model.Upstream,
+    name: str,
+    reactor: Reactor,
+    via: Via,
+    slab: Slab,
+    resolver: Resolver,
+    watcher: Callable[[], Watcher],
 ) -> Upstream:
     targets = []
     for each in upstream.targets:
         where = target_address(each.url)
         # A Unix socket has no authority of its own (RFC 9112 section 3.2).
-        host = b"localhost" if isinstance(where, UnixPath) else str(where).removesuffix(":80").encode()
-        target = Target(str(where), host=host, weight=each.weight)
+        https = each.url.startswith("https:")
+        usual = ":443" if https else ":80"
+        host = b"localhost" if isinstance(where, UnixPath) else str(where).removesuffix(usual).encode()
+        tls = None
+        if https and not isinstance(where, UnixPath):
+            tls = _client_tls(upstream.tls, where.host, watcher())
+        target = Target(str(where), host=host, weight=each.weight, tls=tls)
         resolver.give(target, where)
         targets.append(target)
     return Upstream(
@@ -164,6 +280,12 @@ def _template(text: str, parameters: list[str]) -> list[bytes | int]:
 
 def _first(own: T | UnsetType, general: T) -> T:
     return general if isinstance(own, UnsetType) else own
+
+
+def _reserved(server: model.Server) -> set[bytes]:
+    """Fields in which the gateway vouches for a client."""
+    listeners = [listener.tls for listener in server.listen if listener.tls is not None]
+    return {tls.subject_header.encode() for tls in listeners if tls.client_ca is not None}
 
 
 def _trusts(networks: tuple[str, ...]) -> Callable[[str], bool] | None:

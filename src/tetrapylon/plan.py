@@ -31,6 +31,8 @@ class Plan(NamedTuple):
     control: Main | None
     """None when there is nothing for it to do."""
     timing: Timing = Timing()
+    tls: frozenset[int] = frozenset()
+    """Which of `listen` speak TLS."""
 
 
 class ConfigRefused(TetrapylonError):
@@ -47,7 +49,7 @@ def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
     pid = spawn(partial(_read_config, source, listen, workers, reader, writer))
     os.close(writer)
     # What the children share, imported while the config is read.
-    from tetrapylon import compile, control, worker  # noqa: F401
+    from tetrapylon import compile, control, worker
     from tetrapylon.config import decode
 
     with open(reader, "rb") as pipe:
@@ -60,14 +62,17 @@ def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
         raise ConfigRefused(os.waitstatus_to_exitcode(status))
     config = decode(encoded)
     server = config.server
+    # Made before the workers are, which so have the keys of session tickets in common.
+    fronts = compile.fronts(config)
     return Plan(
         listen=[listener.address for listener in server.listen],
         admin=config.admin.listen if config.admin is not None else None,
         workers=len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers,
         routes=len(config.routes),
         drain=server.timeouts.drain,
-        worker=partial(worker.main, encoded),
+        worker=partial(worker.main, encoded, fronts),
         control=partial(control.main, encoded) if config.admin is not None else None,
+        tls=frozenset(i for i, listener in enumerate(server.listen) if listener.tls is not None),
     )
 
 

@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from tetrapylon.errors import TetrapylonError
@@ -27,15 +27,23 @@ class ListenError(TetrapylonError):
 class Listener:
     """One address and its sockets: one a worker, or one that all share.
 
-    `address` is where it is bound, in the config's spelling and with the port that the system chose.
+    `address` is where it is bound, in the config's spelling and with the port that the system chose; `origin`
+    is which of the config's addresses it stands for.
     """
 
     def __init__(self, address: str, sockets: list[socket.socket], path: str | None = None) -> None:
         self.address = address
-        self.url = address if path is not None else f"http://{address}"
+        self.origin = 0
+        self.tls = False
         self._sockets = sockets
         self._path = path
         self._identity = _identity(path) if path is not None else None
+
+    @property
+    def url(self) -> str:
+        if self.address.startswith("unix:"):
+            return self.address
+        return f"{'https' if self.tls else 'http'}://{self.address}"
 
     def socket(self, index: int) -> socket.socket:
         """The socket of worker `index`."""
@@ -57,19 +65,25 @@ class Listener:
         self._path = None
 
 
-def open_listeners(addresses: Iterable[str], workers: int, setting: str) -> list[Listener]:
+def open_listeners(
+    addresses: Iterable[str], workers: int, setting: str, *, tls: Collection[int] = ()
+) -> list[Listener]:
     """Opens every address: `host:port`, `[IPv6]:port` or `unix:/path`; all or none stay open.
 
     A host name stands for all its addresses. `setting` is the config's key that a message points to.
-    Raises ListenError.
+    `tls` are the places of those that speak TLS. Raises ListenError.
     """
     opened: list[Listener] = []
     try:
-        for address in addresses:
+        for origin, address in enumerate(addresses):
+            before = len(opened)
             if address.startswith("unix:"):
                 opened.append(_open_unix(address, setting))
             else:
                 _open_tcp(address, workers, setting, opened)
+            for listener in opened[before:]:
+                listener.origin = origin
+                listener.tls = origin in tls
     except BaseException:
         for listener in opened:
             listener.close()

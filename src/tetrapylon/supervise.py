@@ -51,7 +51,7 @@ class Supervisor:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._listeners = open_listeners(plan.listen, plan.workers, "server.listen")
+        self._listeners = open_listeners(plan.listen, plan.workers, "server.listen", tls=plan.tls)
         self._admin: list[Listener] = []
         try:
             self._admin = open_listeners([plan.admin] if plan.admin else [], 1, "admin.listen")
@@ -132,6 +132,7 @@ class Supervisor:
                 Context(
                     worker=index,
                     sockets=[listener.socket(index) for listener in mine],
+                    origins=[listener.origin for listener in mine],
                     slabs=self._slabs,
                     slab=self._slabs.slab(index) if index >= 0 else self._slab,
                     lifeline=self._lifeline.read,

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import uvloop
@@ -24,6 +24,7 @@ from tetrapylon.process import EXIT_USAGE, Context, Timing
 
 if TYPE_CHECKING:
     import socket
+    import ssl
 
 DRAIN_POLL = 0.02
 
@@ -35,8 +36,11 @@ class Gateway(Protocol):
     def active(self) -> int:
         """Client connections open and exchanges in flight; 0 when nothing would be cut."""
 
-    def listen(self, sock: socket.socket) -> None:
-        """Accepts on a listening, non-blocking socket, beginning in this turn of the loop."""
+    def listen(self, sock: socket.socket, origin: int) -> None:
+        """Accepts on a listening, non-blocking socket, beginning in this turn of the loop.
+
+        `origin` is which of the config's addresses it stands for.
+        """
 
     def drain(self) -> None:
         """Accepts what is queued, then no more; closes idle connections, others when their exchange ends."""
@@ -48,11 +52,12 @@ class Gateway(Protocol):
         """Cuts what is left, writes out what is buffered, and frees everything."""
 
 
+Fronts = Sequence["ssl.SSLContext | None"]
 Build = Callable[[asyncio.AbstractEventLoop, Slab], Gateway]
 
 
-def main(config: bytes, context: Context) -> int:
-    """The worker of `tetrapylon run`; `config` as `config.encode` wrote it.
+def main(config: bytes, fronts: Fronts, context: Context) -> int:
+    """The worker of `tetrapylon run`; `config` as `config.encode` wrote it, `fronts` as `compile` made them.
 
     Returns the exit status. Raises TetrapylonError where the config cannot be compiled.
     """
@@ -61,7 +66,9 @@ def main(config: bytes, context: Context) -> int:
 
     settings = decode(config)
     return serve(
-        context, lambda loop, slab: compile.build(settings, loop, slab), settings.server.timeouts.drain
+        context,
+        lambda loop, slab: compile.serving(settings, loop, slab, fronts),
+        settings.server.timeouts.drain,
     )
 
 
@@ -107,8 +114,8 @@ class _Worker:
             self._loop.add_reader(self._context.lifeline, self._orphaned)
         else:
             self._loop.add_signal_handler(signal.SIGINT, self._stop)
-        for sock in self._context.sockets:
-            self._gateway.listen(sock)
+        for sock, origin in zip(self._context.sockets, self._context.origins, strict=True):
+            self._gateway.listen(sock, origin)
         self._next_beat = time.monotonic()
         self._beat()
         self._slab.state = State.SERVING
@@ -158,16 +165,21 @@ def _tell_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 
 
 def _run_alone(source: str) -> int:
+    from tetrapylon import compile
     from tetrapylon.config import encode, load
     from tetrapylon.sockets import open_listeners
 
     config = load(source)
-    listeners = open_listeners([each.address for each in config.server.listen], 1, "server.listen")
+    addresses = [each.address for each in config.server.listen]
+    secure = [i for i, each in enumerate(config.server.listen) if each.tls is not None]
+    listeners = open_listeners(addresses, 1, "server.listen", tls=secure)
     slabs = Slabs(1, len(config.routes))
     line(f"tetrapylon worker listening on {', '.join(listener.url for listener in listeners)}")
     try:
         sockets = [listener.socket(0) for listener in listeners]
-        return main(encode(config), Context(0, sockets, slabs, slabs.slab(0), -1, -1, Timing()))
+        origins = [listener.origin for listener in listeners]
+        context = Context(0, sockets, origins, slabs, slabs.slab(0), -1, -1, Timing())
+        return main(encode(config), compile.fronts(config), context)
     finally:
         for listener in listeners:
             listener.close()

@@ -40,7 +40,7 @@ class StandIn:
         self._directory = directory
         self._listening: list[socket.socket] = []
 
-    def listen(self, sock: socket.socket) -> None:
+    def listen(self, sock: socket.socket, origin: int) -> None:
         self._listening.append(sock)
         self._loop.add_reader(sock, self._accept, sock)
 
@@ -130,13 +130,14 @@ def main(options: dict[str, Any]) -> int:
 def run_config(options: dict[str, Any]) -> int:
     """`tetrapylon run` as it is, but for what the config is compiled to."""
 
-    def build(config: Config, loop: asyncio.AbstractEventLoop, slab: Slab) -> StandIn:
+    def serving(config: Config, loop: asyncio.AbstractEventLoop, slab: Slab, fronts: object) -> StandIn:
         if options.get("fail") == "refuse":
             raise TetrapylonError(f"{len(config.routes)} routes cannot be compiled")
         return StandIn(loop, slab, Path(options["directory"]))
 
     stand_in: Any = ModuleType("tetrapylon.compile")
-    stand_in.build = build
+    stand_in.serving = serving
+    stand_in.fronts = lambda config: []
     sys.modules["tetrapylon.compile"] = stand_in
     tetrapylon.compile = stand_in
     return run(options["config"], listen=options["listen"], workers=options.get("workers"))

@@ -11,7 +11,7 @@ from tests.meta.source import files, imports, module, name
 GROUND = {"reactor", "stream", "exchange", "buffer", "counters", "path", "trie", "units", "log", "address"}
 FLOORS: list[list[set[str]]] = [
     [{name} for name in sorted(GROUND)],
-    [{"message", "parse", "parse_llhttp", "parse_api"}, {"wire"}],
+    [{"message", "parse", "parse_llhttp", "parse_api"}, {"wire"}, {"tls"}],
     [{"route", "pattern", "pack", "explain"}, {"policy"}, {"upstream"}, {"relay"}, {"respond"}, {"log"}],
     [{"stages"}, {"proxy_protocol"}],
     [{"accept"}],

@@ -1,6 +1,7 @@
 from tetrapylon._core.exchange cimport Peer
 from tetrapylon._core.reactor cimport Handle, Timed
 from tetrapylon._core.stages cimport Pipeline
+from tetrapylon._core.tls cimport Tls
 
 
 cdef class Acceptor(Pipeline):
@@ -21,7 +22,7 @@ cdef class Listener(Handle):
     cdef Acceptor acceptor
     cdef object timer
     cdef bint announces                 # each connection begins with a PROXY header
-    cdef object tls                     # the ssl.SSLContext for its clients, or None
+    cdef Tls tls                        # None: its clients speak plain HTTP
 
     cdef void accept_one(self, int fd, const void* address) noexcept
 

@@ -10,6 +10,7 @@ from tetrapylon._core.exchange cimport Peer
 from tetrapylon._core.proxy_protocol cimport HEADER_MAX, MORE_NEEDED, NO_PROXY_HEADER, read_header
 from tetrapylon._core.reactor cimport EPOLLEXCLUSIVE, EPOLLIN, Handle, Reactor, Timed, arm, disarm
 from tetrapylon._core.stages cimport Pipeline, Snapshot
+from tetrapylon._core.tls cimport Tls
 
 import socket
 
@@ -38,7 +39,7 @@ cdef class Acceptor(Pipeline):
         self.announced = set()
         self.crowd = {}
 
-    def listen(self, sock not None, *, tls=None, bint proxy_protocol=False):
+    def listen(self, sock not None, *, Tls tls=None, bint proxy_protocol=False):
         """Accept connections from a listening, non-blocking socket; its descriptor stays the caller's."""
         cdef Listener listener = Listener.__new__(Listener)
         listener.acceptor = self

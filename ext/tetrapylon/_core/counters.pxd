@@ -57,6 +57,8 @@ cpdef enum Reject:
     CLIENT_CONNECTION_LIMIT = 20    # closed at accept: too many from one address
     PROXY_HEADER = 21       # closed: no valid PROXY header, or none in time
     TLS_HANDSHAKE = 22      # closed: it failed, or took too long
+    TLS_ABSENT = 23         # closed: plain text where TLS is expected
+    TLS_UNEXPECTED = 24     # 400: TLS where plain text is expected
 
 
 # All members are 64-bit words: sums run over the words.

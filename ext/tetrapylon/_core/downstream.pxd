@@ -27,6 +27,7 @@ cdef class DownstreamConnection(Connection):
     cdef DownstreamConnection newer
     cdef DownstreamConnection older
     cdef bint counted
+    cdef bint handshaking               # TLS is not agreed on yet
     cdef bint consuming
     cdef bint paused                    # the exchange takes no body now
     cdef bint keep                      # another request may follow

@@ -4,12 +4,14 @@ from libc.string cimport memcpy
 
 from tetrapylon._core.accept cimport Acceptor, Listener
 from tetrapylon._core.buffer cimport Buffer
+from tetrapylon._core.counters cimport Reject
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.message cimport *
 from tetrapylon._core.parse cimport request_parser
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, arm, disarm
 from tetrapylon._core.stages cimport Snapshot
 from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream, TransportStream
+from tetrapylon._core.tls cimport TLS_ABSENT, Tls, TlsStream, tls_stream
 from tetrapylon._core.wire cimport (
     CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE, put_chunk, put_interim, put_last_chunk, put_response,
 )
@@ -20,6 +22,7 @@ cdef enum:
     LEFTOVER_MAX = 65536        # pipelined bytes kept before the client is made to wait
     DISCARD_MAX = 262144        # body bytes read and dropped to keep a connection
     LINGER_MAX = 1048576        # and to close one without a reset
+    HANDSHAKE = 22              # what a TLS client begins with (RFC 8446 section 5.1)
 
 cdef double LINGER = 2.0        # s
 
@@ -69,14 +72,20 @@ cdef class Gateway(Acceptor):
         self.reactor.close()
 
     cdef void accepted(self, int fd, Peer peer, Listener listener) noexcept:
-        cdef SocketStream stream = SocketStream.__new__(SocketStream)
+        cdef Tls tls = listener.tls
+        cdef SocketStream stream = SocketStream.__new__(SocketStream) if tls is None else tls_stream(tls)
         cdef DownstreamConnection connection = new_connection(self, peer)
         connection.stream = stream
         try:
             stream.attach(self.reactor, connection, fd, False)
-        except OSError:
+        except (OSError, MemoryError):
             return
         connection.connected()
+        if tls is not None and connection.counted:
+            peer.tls = True
+            peer.subject_header = tls.subject_header
+            connection.handshaking = True
+            arm(self.reactor, connection, self.snapshot.handshake)
 
     def reopen_logs(self):
         """Open log files anew by name, after they were moved away."""
@@ -115,6 +124,11 @@ cdef class DownstreamConnection(Connection):
         gateway.newest = self
         # The first request's head is due as if its first byte had come.
         arm(gateway.reactor, self, gateway.snapshot.header)
+
+    cdef void secured(self) noexcept:
+        self.handshaking = False
+        self.peer.subject = (<TlsStream>self.stream).subject
+        arm(self.gateway.reactor, self, self.gateway.snapshot.header)
 
     # Reading
 
@@ -173,6 +187,7 @@ cdef class DownstreamConnection(Connection):
         cdef Exchange x
         cdef Event event
         cdef size_t used = 0
+        cdef char first
         self.consuming = True
         while not self.blocked() and not self.lingering and self.counted:
             x = self.exchange
@@ -185,6 +200,7 @@ cdef class DownstreamConnection(Connection):
                 self.parser.head = &x.request
                 self.parser.limits = gateway.snapshot.limits
                 arm(gateway.reactor, self, gateway.snapshot.header)
+            first = data[used] if used < n else 0
             event = self.parser.next(data + used, n - used)
             used += self.parser.consumed
             x.bytes_in += self.parser.consumed
@@ -206,6 +222,8 @@ cdef class DownstreamConnection(Connection):
             elif event == END:
                 disarm(self)
                 x.request_complete = True
+                if self.parser.has_trailers:
+                    gateway.hide(&self.parser.trailers)
                 if self.discarding:
                     self.next_request()
                 elif x.destination is not None:
@@ -214,7 +232,8 @@ cdef class DownstreamConnection(Connection):
                     x.destination.end(x)
             else:
                 self.refuse(x, TARGET_LONG if event == TARGET_TOO_LONG else
-                            HEAD_LARGE if event == HEAD_TOO_LARGE else BAD_REQUEST)
+                            HEAD_LARGE if event == HEAD_TOO_LARGE else
+                            TLS_UNEXPECTED if first == HANDSHAKE and not x.routed else BAD_REQUEST)
         self.consuming = False
         return used
 
@@ -260,11 +279,16 @@ cdef class DownstreamConnection(Connection):
             self.cut()
 
     cdef void lost(self, int error) noexcept:
+        if self.handshaking:
+            self.gateway.counters.rejects[
+                <int>(Reject.TLS_ABSENT if error == TLS_ABSENT else Reject.TLS_HANDSHAKE)] += 1
         self.cut()
 
     cdef void timed_out(self) noexcept:
         cdef Exchange x = self.exchange
-        if self.lingering or x is None or self.discarding or not self.counted:
+        if self.handshaking:
+            self.lost(0)
+        elif self.lingering or x is None or self.discarding or not self.counted:
             self.cut()
         elif self.stream.congested:
             self.keep = False
@@ -408,7 +432,7 @@ cdef class ClientSide(Sink):
             x.response.status in (101, 204, 304) or is_method(x, b"HEAD", 4)
         )
         if not x.request.keep_alive or connection.gateway.draining or x.fault in (
-                BAD_REQUEST, BAD_TARGET, BAD_HOST):
+                BAD_REQUEST, BAD_TARGET, BAD_HOST, TLS_UNEXPECTED):
             connection.keep = False
         elif connection.half_closed and connection.leftover is None:
             connection.keep = False

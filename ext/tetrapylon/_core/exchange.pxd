@@ -14,6 +14,7 @@ cdef enum Fault:
     BAD_REQUEST             # framing or syntax
     BAD_TARGET              # a path or target that is refused
     BAD_HOST
+    TLS_UNEXPECTED          # a TLS handshake where plain text is expected
     NO_SUCH_ROUTE
     NO_SUCH_METHOD
     REQUEST_TIMEOUT
@@ -24,6 +25,9 @@ cdef enum Fault:
     DNS_FAILED
     CONNECT_FAILED
     CONNECT_TIMEOUT
+    TLS_FAILED              # the handshake with the upstream, or a record of its
+    CERTIFICATE_REFUSED     # the upstream's, by us
+    TLS_ALERTED             # the upstream refuses: our certificate, most likely
     UPSTREAM_CLOSED         # before the response's head was complete
     RESPONSE_MALFORMED
     RESPONSE_CUT            # after it had begun
@@ -87,6 +91,7 @@ cdef class Peer:
     cdef bint trusted           # its X-Forwarded-* are believed
     cdef bint crowded           # counted among the connections of its address
     cdef readonly bytes subject # of its client certificate, as RFC 4514 has it; None: it has shown none
+    cdef bytes subject_header   # in which upstreams are told; None: they are not
 
 
 cdef class Plan:

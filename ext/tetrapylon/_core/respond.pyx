@@ -39,6 +39,8 @@ verdict(BAD_TARGET, b"bad_target", 400, Reject.MALFORMED, b"http_request_error",
         b"The request target is not valid.")
 verdict(BAD_HOST, b"bad_host", 400, Reject.MALFORMED, b"http_request_error", b"Bad Request",
         b"The Host header field is missing, repeated or not valid.")
+verdict(TLS_UNEXPECTED, b"tls_unexpected", 400, Reject.TLS_UNEXPECTED, b"http_request_error", b"Bad Request",
+        b"This address speaks HTTP without TLS.")
 verdict(NO_SUCH_ROUTE, b"no_such_route", 404, Reject.NOT_FOUND, b"destination_not_found", b"Not Found",
         b"No route takes this path.")
 verdict(NO_SUCH_METHOD, b"no_such_method", 405, Reject.METHOD, b"http_request_error",
@@ -64,6 +66,13 @@ verdict(CONNECT_FAILED, b"connect_failed", 502, Reject.UPSTREAM_CONNECT, b"conne
 verdict(CONNECT_TIMEOUT, b"connect_timeout", 504, Reject.UPSTREAM_TIMEOUT, b"connection_timeout",
         b"Gateway Timeout",
         b"Connecting to the upstream took too long.")
+verdict(TLS_FAILED, b"tls_failed", 502, Reject.UPSTREAM_CONNECT, b"tls_protocol_error", b"Bad Gateway",
+        b"The upstream and this gateway cannot agree on TLS.")
+verdict(CERTIFICATE_REFUSED, b"certificate_refused", 502, Reject.UPSTREAM_CONNECT, b"tls_certificate_error",
+        b"Bad Gateway",
+        b"The upstream's certificate is not valid here.")
+verdict(TLS_ALERTED, b"tls_alerted", 502, Reject.UPSTREAM_CONNECT, b"tls_alert_received", b"Bad Gateway",
+        b"The upstream refused the TLS connection.")
 verdict(UPSTREAM_CLOSED, b"upstream_closed", 502, Reject.UPSTREAM_RESPONSE, b"connection_terminated",
         b"Bad Gateway",
         b"The upstream closed the connection before it answered.")

@@ -1,5 +1,6 @@
 from libc.stdint cimport uint64_t
 
+from tetrapylon._core.buffer cimport Head
 from tetrapylon._core.counters cimport Slab, WorkerCounters
 from tetrapylon._core.exchange cimport Exchange, Fault, Stages
 from tetrapylon._core.log cimport AccessLog
@@ -16,10 +17,12 @@ cdef class Snapshot:
     cdef readonly Limits limits
     cdef Via via
     cdef DeadlineQueue* header
+    cdef DeadlineQueue* handshake
     cdef DeadlineQueue* body_idle
     cdef DeadlineQueue* keepalive       # NULL: connections are not kept
     cdef readonly Py_ssize_t max_connections
     cdef readonly Py_ssize_t max_connections_per_client     # 0: as many as in all
+    cdef readonly tuple reserved        # names of fields that no client may set, in lower case; () for none
     cdef readonly object trusts         # (address text) -> bool, or None: no proxy is trusted
 
 
@@ -41,6 +44,8 @@ cdef class Pipeline(Stages):
     cdef char* path_scratch
     cdef size_t path_scratch_n
 
+    cdef void hide(self, Head* head) noexcept
+    cdef Fault introduce(self, Exchange x) noexcept
     cdef void proceed(self, Exchange x) noexcept
     cdef void write_log(self, Exchange x, uint64_t total) noexcept
     cdef Fault read_target(self, Exchange x) noexcept

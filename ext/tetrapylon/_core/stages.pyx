@@ -5,8 +5,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset, strlen
 
 from tetrapylon._core.buffer cimport (
-    HOST, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_append, head_copy, head_find,
-    head_known, same_name,
+    DROPPED, HOST, OURS, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_add, head_append,
+    head_copy, head_find, head_known, same_name,
 )
 from tetrapylon._core.counters cimport RouteCounters, Slab, count_exchange
 from tetrapylon._core.exchange cimport *
@@ -24,18 +24,21 @@ from tetrapylon._core.wire cimport Via
 
 cdef class Snapshot:
     def __init__(self, Reactor reactor not None, Router router not None, *, Limits limits=None, Via via=None,
-                 double header=10.0, double body_idle=30.0, double keepalive=75.0,
-                 Py_ssize_t max_connections=10000, Py_ssize_t max_connections_per_client=0, trusts=None):
+                 double header=10.0, double handshake=5.0, double body_idle=30.0, double keepalive=75.0,
+                 Py_ssize_t max_connections=10000, Py_ssize_t max_connections_per_client=0, trusts=None,
+                 reserved=()):
         """Times in seconds; `keepalive` 0 closes after each answer. `router` is frozen and leads to Plans."""
         self.router = router
         self.limits = limits or Limits()
         self.via = via or Via("tetrapylon")
         self.header = reactor.queue(header)
+        self.handshake = reactor.queue(handshake)
         self.body_idle = reactor.queue(body_idle)
         self.keepalive = reactor.queue(keepalive) if keepalive > 0 else NULL
         self.max_connections = max_connections
         self.max_connections_per_client = max_connections_per_client
         self.trusts = trusts
+        self.reserved = tuple([name.lower() for name in reserved])
 
 
 def make_plan(Reactor reactor not None, str name not None, Destination destination not None,
@@ -124,7 +127,9 @@ cdef class Pipeline(Stages):
         cdef int outcome
         self.counters.now.exchanges += 1
         x.routed = True
-        fault = self.read_target(x)
+        fault = self.introduce(x) if snapshot.reserved else NO_FAULT
+        if fault == NO_FAULT:
+            fault = self.read_target(x)
         if fault == NO_FAULT and snapshot.via.seen_in(head):
             fault = LOOPED
         if fault != NO_FAULT:
@@ -157,6 +162,34 @@ cdef class Pipeline(Stages):
                 self.fail(x, fault)
                 return
         self.proceed(x)
+
+    cdef void hide(self, Head* head) noexcept:
+        """Drop what a client says in the name of the gateway, with underscores too: CGI reads them alike."""
+        cdef uint32_t i, j
+        cdef const char* name
+        cdef char c
+        for item in self.snapshot.reserved:
+            name = <bytes>item
+            for i in range(head.count):
+                if head.headers[i].name_length != <uint32_t>len(<bytes>item):
+                    continue
+                for j in range(head.headers[i].name_length):
+                    c = head.data[head.headers[i].name + j]
+                    if (c | 0x20) != name[j] and not (c == c"_" and name[j] == c"-"):
+                        break
+                else:
+                    head.headers[i].mark |= DROPPED
+
+    cdef Fault introduce(self, Exchange x) noexcept:
+        """Tell the upstream, and the routes, the subject of the client's certificate."""
+        cdef bytes name = x.peer.subject_header
+        cdef bytes subject = x.peer.subject
+        self.hide(&x.request)
+        if name is None or subject is None:
+            return NO_FAULT
+        if head_add(&x.request, name, len(name), subject, len(subject), OURS) < 0:
+            return INTERNAL_FAULT
+        return NO_FAULT
 
     cdef Fault read_target(self, Exchange x) noexcept:
         """Origin, absolute and asterisk form (RFC 9112 section 3.2); the path made normal, Host valid."""

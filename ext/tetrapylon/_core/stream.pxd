@@ -15,11 +15,12 @@ cdef class Connection(Timed):
     cdef Stream stream
 
     cdef void connected(self) noexcept
+    cdef void secured(self) noexcept                    # a client's TLS handshake is complete
     cdef void data_received(self, const char* data, size_t n) noexcept
     cdef void eof_received(self) noexcept               # the peer will send no more; writing may still work
     cdef void congested(self) noexcept                  # output is piling up
     cdef void drained(self) noexcept                    # and has been sent
-    cdef void lost(self, int error) noexcept            # gone, with an errno or 0; the last call
+    cdef void lost(self, int error) noexcept            # gone: 0, an errno or a TlsError; the last call
 
 
 cdef class Stream(Handle):
@@ -58,6 +59,7 @@ cdef class SocketStream(Stream):
 
     cdef int attach(self, Reactor reactor, Connection owner, int fd, bint connecting) except -1
     cdef void finish_connect(self) noexcept
+    cdef void established(self) noexcept
     cdef int socket_error(self) noexcept
     cdef void receive(self) noexcept
     cdef void hung_up(self, uint32_t events) noexcept

@@ -45,6 +45,9 @@ cdef class Connection(Timed):
     cdef void connected(self) noexcept:
         pass
 
+    cdef void secured(self) noexcept:
+        pass
+
     cdef void data_received(self, const char* data, size_t n) noexcept:
         pass
 
@@ -175,7 +178,10 @@ cdef class SocketStream(Stream):
             return
         self.connecting = False
         self.reactor.modify(self, EPOLLIN | EPOLLRDHUP)
-        owner.connected()
+        self.established()
+
+    cdef void established(self) noexcept:
+        self.owner.connected()
 
     cdef int socket_error(self) noexcept:
         cdef int error = 0

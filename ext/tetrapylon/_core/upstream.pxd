@@ -5,6 +5,7 @@ from tetrapylon._core.exchange cimport Destination, Exchange, Fault, Sink
 from tetrapylon._core.message cimport Limits, Parser
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor
 from tetrapylon._core.stream cimport Connection
+from tetrapylon._core.tls cimport Tls
 from tetrapylon._core.wire cimport HostKind, Via
 
 
@@ -15,6 +16,7 @@ cdef class Target:
     cdef bytes label
     cdef bytes host                     # what `host: target` sends
     cdef readonly int weight
+    cdef readonly Tls tls               # None: it speaks plain HTTP
     cdef int credit                     # smooth weighted round robin
     cdef readonly list addresses
     cdef Py_ssize_t turn

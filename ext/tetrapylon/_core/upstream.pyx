@@ -8,6 +8,7 @@ from tetrapylon._core.message cimport *
 from tetrapylon._core.parse cimport response_parser
 from tetrapylon._core.reactor cimport Reactor, arm, clock, disarm
 from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream
+from tetrapylon._core.tls cimport TLS_ALERT, TLS_CERTIFICATE, TLS_PROTOCOL, Tls, tls_stream
 from tetrapylon._core.wire cimport FIXED, PRESERVE, Via, put_chunk, put_last_chunk, put_request
 
 cdef extern from "<sys/socket.h>" nogil:
@@ -33,12 +34,13 @@ cdef extern from "<netinet/tcp.h>" nogil:
 
 
 cdef class Target:
-    def __init__(self, str name not None, *, bytes host not None, int weight=1, addresses=()):
+    def __init__(self, str name not None, *, bytes host not None, int weight=1, addresses=(), Tls tls=None):
         self.name = name
         self.label = name.encode()
         self.host = host
         self.weight = weight
         self.addresses = list(addresses)
+        self.tls = tls
 
     def set_addresses(self, list addresses not None):
         """Replace the addresses; connections that are open stay."""
@@ -163,7 +165,7 @@ cdef class Upstream(Destination):
         connection.connecting = connection.alive = True
         connection.exchange = x
         x.attempt = connection
-        stream = SocketStream.__new__(SocketStream)
+        stream = SocketStream.__new__(SocketStream) if target.tls is None else tls_stream(target.tls)
         connection.stream = stream
         self.connections += 1
         target.connections += 1
@@ -171,7 +173,7 @@ cdef class Upstream(Destination):
         arm(self.reactor, connection, self.connect_timeout)
         try:
             stream.attach(self.reactor, connection, fd, True)
-        except OSError:
+        except (OSError, MemoryError):
             connection.exchange = None
             connection.drop()
             self.connect_failed(x, CONNECT_FAILED)
@@ -435,10 +437,16 @@ cdef class UpstreamConnection(Connection):
             self.lose(RESPONSE_CUT if x.response_started else UPSTREAM_CLOSED)
 
     cdef void lost(self, int error) noexcept:
-        if self.connecting:
-            self.lose(CONNECT_FAILED)
-        elif self.exchange is not None and self.exchange.response_started:
+        if self.exchange is not None and self.exchange.response_started:
             self.lose(RESPONSE_CUT)
+        elif error == TLS_CERTIFICATE:
+            self.lose(CERTIFICATE_REFUSED)
+        elif error == TLS_ALERT:
+            self.lose(TLS_ALERTED)
+        elif error == TLS_PROTOCOL:
+            self.lose(TLS_FAILED)
+        elif self.connecting:
+            self.lose(CONNECT_FAILED)
         else:
             self.lose(UPSTREAM_CLOSED)
 

@@ -251,7 +251,8 @@ cdef size_t put_last_chunk(Stream stream, const Head* trailers) noexcept:
     at = put(at, b"0\r\n", 3)
     if trailers is not NULL:
         for i in range(trailers.count):
-            at = put_line(at, trailers, &trailers.headers[i])
+            if not trailers.headers[i].mark & DROPPED:
+                at = put_line(at, trailers, &trailers.headers[i])
     at = put(at, b"\r\n", 2)
     stream.commit(at)
     return at - start

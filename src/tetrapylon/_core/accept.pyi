@@ -1,7 +1,6 @@
 """Listeners: which clients may connect, and who they are."""
 
 import socket
-import ssl
 from typing import Final
 
 from typing_extensions import disjoint_base
@@ -10,6 +9,7 @@ from tetrapylon._core.counters import Slab
 from tetrapylon._core.log import AccessLog
 from tetrapylon._core.reactor import Handle, Reactor, Timed
 from tetrapylon._core.stages import Pipeline, Snapshot
+from tetrapylon._core.tls import Tls
 
 @disjoint_base
 class Acceptor(Pipeline):
@@ -25,12 +25,11 @@ class Acceptor(Pipeline):
     def active(self) -> int:
         """Client connections still open, tunnels among them."""
 
-    def listen(
-        self, sock: socket.socket, *, tls: ssl.SSLContext | None = None, proxy_protocol: bool = False
-    ) -> None:
+    def listen(self, sock: socket.socket, *, tls: Tls | None = None, proxy_protocol: bool = False) -> None:
         """Accepts connections from a listening, non-blocking socket; its descriptor stays the caller's.
 
-        `proxy_protocol`: each begins with a PROXY header, version 1 or 2, and is closed if it has none.
+        `tls`: each begins with a handshake. `proxy_protocol`: each begins with a PROXY header, version 1 or 2
+        and is closed if it has none.
         """
 
 @disjoint_base

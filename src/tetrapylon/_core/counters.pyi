@@ -47,6 +47,8 @@ class Reject(IntEnum):
     CLIENT_CONNECTION_LIMIT = 20
     PROXY_HEADER = 21
     TLS_HANDSHAKE = 22
+    TLS_ABSENT = 23
+    TLS_UNEXPECTED = 24
 
 @type_check_only
 class HistogramCounts(TypedDict):

@@ -1,6 +1,6 @@
 """The life of a request, stage by stage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from typing_extensions import disjoint_base
@@ -17,13 +17,15 @@ from tetrapylon._core.wire import Via
 class Snapshot:
     """What one config means to the data plane; immutable. Times in seconds; `keepalive` 0 closes each time.
 
-    `router` is frozen and leads to Plans. `trusts` tells whose X-Forwarded-* are believed, by address.
+    `router` is frozen and leads to Plans. `trusts` tells whose X-Forwarded-* are believed, by address. No
+    client may set fields called as in `reserved`.
     """
 
     router: Final[Router[Plan]]
     limits: Final[Limits]
     max_connections: Final[int]
     max_connections_per_client: Final[int]
+    reserved: Final[tuple[bytes, ...]]
     trusts: Final[Callable[[str], bool] | None]
 
     def __init__(
@@ -34,11 +36,13 @@ class Snapshot:
         limits: Limits | None = None,
         via: Via | None = None,
         header: float = 10.0,
+        handshake: float = 5.0,
         body_idle: float = 30.0,
         keepalive: float = 75.0,
         max_connections: int = 10000,
         max_connections_per_client: int = 0,
         trusts: Callable[[str], bool] | None = None,
+        reserved: Iterable[bytes] = (),
     ) -> None: ...
 
 def make_plan(

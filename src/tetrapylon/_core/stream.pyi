@@ -19,7 +19,7 @@ class Stream(Handle):
 class DeadStream(Stream):
     """Where a connection stands once its own stream is gone: takes everything, keeps nothing."""
 
-@final
+@disjoint_base
 class SocketStream(Stream):
     """A plain TCP or Unix socket in the reactor's epoll set."""
 

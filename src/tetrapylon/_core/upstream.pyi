@@ -10,6 +10,7 @@ from tetrapylon._core.exchange import Destination, Sink
 from tetrapylon._core.message import Limits
 from tetrapylon._core.reactor import Reactor
 from tetrapylon._core.stream import Connection
+from tetrapylon._core.tls import Tls
 from tetrapylon._core.wire import Via
 
 @disjoint_base
@@ -18,11 +19,18 @@ class Target:
 
     name: Final[str]
     weight: Final[int]
+    tls: Final[Tls | None]
     addresses: Final[list[Address]]
     connections: Final[int]
 
     def __init__(
-        self, name: str, *, host: bytes, weight: int = 1, addresses: list[Address] = ...
+        self,
+        name: str,
+        *,
+        host: bytes,
+        weight: int = 1,
+        addresses: list[Address] = ...,
+        tls: Tls | None = None,
     ) -> None: ...
     def set_addresses(self, addresses: list[Address]) -> None:
         """Replaces the addresses; connections that are open stay."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from tetrapylon._core.route import RouteConflict, RouteError, Router
 from tetrapylon.config import table
-from tetrapylon.config.model import Config, Redirect, Respond, Route
+from tetrapylon.config.model import Config, ListenerTls, Redirect, Respond, Route, UpstreamTls
 from tetrapylon.config.net import HostPort, UnixPath, listen_address
 from tetrapylon.config.shape import FAILED, nearest
 from tetrapylon.config.template import split
@@ -38,12 +39,14 @@ OWN_FIELDS = frozenset(
     }
 )
 BODILESS = frozenset({204, 205, 304})
+DEFAULT_TLS = ListenerTls(cert="", key="")
 
 
 def check(config: Config, report: Report) -> None:
     """Looks at a config as a whole."""
     _addresses(config, report)
     _targets(config, report)
+    _tls(config, report)
     _routes(config, report)
     _table(config, report)
 
@@ -91,6 +94,39 @@ def _targets(config: Config, report: Report) -> None:
                 path = ("upstreams", name, "targets", index)
                 report.add(path, f"{target.url} is listed twice", "give it a weight instead")
             seen.add(target.url)
+
+
+def _tls(config: Config, report: Report) -> None:
+    for index, listener in enumerate(config.server.listen):
+        if listener is not FAILED and listener.tls is not None:
+            _certificates(listener.tls, ("server", "listen", index, "tls"), report)
+    for name, upstream in config.upstreams.items():
+        if upstream is FAILED or upstream.tls == UpstreamTls():
+            continue
+        path: Path = ("upstreams", name, "tls")
+        urls = [target.url for target in upstream.targets or () if target is not FAILED]
+        if not any(url is not None and url.startswith("https:") for url in urls):
+            if not report.touched(("upstreams", name, "targets")):
+                report.add(path, "no target is spoken to by TLS", "expected one with https://", key=True)
+        elif upstream.tls.key is not None and upstream.tls.cert is None:
+            report.add((*path, "key"), "there is a key and no certificate", "give it as `cert`", key=True)
+        else:
+            _certificates(upstream.tls, path, report)
+
+
+def _certificates(settings: ListenerTls | UpstreamTls, path: Path, report: Report) -> None:
+    """Reads the files as the gateway will."""
+    if report.touched(path):
+        return
+    if isinstance(settings, ListenerTls) and settings.client_ca is None:
+        for key in ("client_auth", "subject_header"):
+            if getattr(settings, key) != getattr(DEFAULT_TLS, key):
+                hint = "give the CAs as `client_ca`"
+                report.add((*path, key), "clients are asked for no certificate", hint, key=True)
+    from tetrapylon.tls import problems
+
+    for where, problem in problems(settings, datetime.now(UTC)):
+        report.add((*path, *where), problem.message, problem.hint)
 
 
 def _routes(config: Config, report: Report) -> None:

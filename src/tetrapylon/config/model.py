@@ -17,6 +17,7 @@ from tetrapylon.config.net import (
     HeaderValue,
     HostPattern,
     Method,
+    ServerName,
     TargetUrl,
     UpstreamHost,
 )
@@ -47,15 +48,57 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     shorthand: ClassVar[str] = ""
 
 
+class Certificate(Section, frozen=True, kw_only=True):
+    """A certificate and its key."""
+
+    cert: Annotated[Text, doc("A PEM file: the certificate, then those between it and its CA.")]
+    key: Annotated[Text, doc("A PEM file: its private key, without a passphrase.")]
+
+
+class ListenerTls(Section, frozen=True, kw_only=True):
+    """How a listener speaks TLS. Files that change are read again while it serves.
+
+    ALPN offers `http/1.1`. Relative file names start at the working directory.
+    """
+
+    cert: Annotated[Text, doc("A PEM file: the certificate, then those between it and its CA.")]
+    key: Annotated[Text, doc("A PEM file: its private key, without a passphrase.")]
+    certificates: Annotated[
+        tuple[Certificate, ...],
+        doc(
+            "Further ones, chosen by the host that the client asks for (SNI) and their own subject"
+            " alternative names; where none fits, it is `cert`."
+        ),
+    ] = ()
+    client_ca: Annotated[
+        Text | None, doc("A PEM file: the CAs whose client certificates are accepted (mTLS).")
+    ] = None
+    client_auth: Annotated[
+        Literal["required", "optional"],
+        doc("Whether a client may do without a certificate, with `client_ca`."),
+    ] = "required"
+    subject_header: Annotated[
+        HeaderName,
+        doc(
+            "With `client_ca`, the field that tells upstreams the subject of the client's certificate (RFC"
+            " 4514). No client can send it itself, to any listener."
+        ),
+    ] = "X-Client-Cert-Subject"
+    min_version: Annotated[Literal["1.2", "1.3"], doc("The lowest version of TLS.")] = "1.2"
+    ciphers: Annotated[
+        Text | None, doc("Ciphers for TLS 1.2, as OpenSSL names them; sound ones when left out.")
+    ] = None
+
+
 class Listener(Section, frozen=True, kw_only=True):
     """An address to accept connections on; a bare string is its `address`."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"tls"})
     shorthand: ClassVar[str] = "address"
 
     address: Annotated[
         Address, doc("`host:port`, `[IPv6]:port` or `unix:/path`; port 0 lets the system choose one.")
     ]
+    tls: Annotated[ListenerTls | None, doc("Speak HTTPS here.")] = None
 
 
 class ServerLimits(Section, frozen=True, kw_only=True):
@@ -78,6 +121,7 @@ class ServerTimeouts(Section, frozen=True, kw_only=True):
     """How long a client may take."""
 
     header: Annotated[Timeout, doc("From a request's first byte to the end of its head; longer: 408.")] = 10.0
+    handshake: Annotated[Timeout, doc("From a connection's begin to the end of its TLS handshake.")] = 5.0
     body_idle: Annotated[Timeout, doc("Between two pieces of a request's body; longer: 408.")] = 30.0
     keepalive: Annotated[Duration, doc("An idle connection is kept for the next request.")] = 75.0
     drain: Annotated[Duration, doc("Requests in flight may finish after TERM; then they are cut.")] = 30.0
@@ -130,7 +174,10 @@ class Target(Section, frozen=True, kw_only=True):
 
     url: Annotated[
         TargetUrl,
-        doc("`http://host:port` or `unix:/path`; a name is looked up now and then, all its addresses used."),
+        doc(
+            "`http://host:port`, `https://host:port` or `unix:/path`; a name is looked up now and then, all"
+            " its addresses used."
+        ),
     ]
     weight: Annotated[
         int, doc("Its share of the requests, relative to the other targets.", ge=1, le=1000)
@@ -140,7 +187,9 @@ class Target(Section, frozen=True, kw_only=True):
 class UpstreamTimeouts(Section, frozen=True, kw_only=True):
     """How long an upstream may take; `none` waits for ever."""
 
-    connect: Annotated[Timeout, doc("To open a connection; longer: the next target, then 504.")] = 2.0
+    connect: Annotated[
+        Timeout, doc("To open a connection, TLS included; longer: the next target, then 504.")
+    ] = 2.0
     response: Annotated[
         Timeout | None, doc("From the request's end to the response's head; longer: 504.")
     ] = 30.0
@@ -163,6 +212,23 @@ class Pool(Section, frozen=True, kw_only=True):
     ] = 55.0
 
 
+class UpstreamTls(Section, frozen=True, kw_only=True):
+    """How `https://` targets are spoken to. Files that change are read again while the gateway serves."""
+
+    verify: Annotated[
+        bool,
+        doc("Hold the target's certificate to its name and to `ca`. `false`: whoever answers is believed."),
+    ] = True
+    ca: Annotated[
+        Text | None, doc("A PEM file: the CAs that are trusted here; the system's own when left out.")
+    ] = None
+    server_name: Annotated[
+        ServerName | None, doc("The name asked for (SNI) and verified; the target's host when left out.")
+    ] = None
+    cert: Annotated[Text | None, doc("A PEM file: the gateway's own certificate, for mTLS.")] = None
+    key: Annotated[Text | None, doc("A PEM file: its private key; in `cert` when left out.")] = None
+
+
 class Upstream(Section, frozen=True, kw_only=True):
     """Servers that requests are sent on to."""
 
@@ -176,6 +242,7 @@ class Upstream(Section, frozen=True, kw_only=True):
     ] = "round_robin"
     timeouts: Annotated[UpstreamTimeouts, doc("How long it may take.")] = UpstreamTimeouts()
     pool: Annotated[Pool, doc("Its connections.")] = Pool()
+    tls: Annotated[UpstreamTls, doc("How its `https://` targets are spoken to.")] = UpstreamTls()
     host: Annotated[
         UpstreamHost,
         doc("The `Host` it is sent: the client's (`preserve`), the target's own (`target`), or a name."),

@@ -18,6 +18,7 @@ __all__ = [
     "HostPattern",
     "HostPort",
     "Method",
+    "ServerName",
     "TargetUrl",
     "UnixPath",
     "UpstreamHost",
@@ -117,7 +118,10 @@ def listen_address(text: str) -> HostPort | UnixPath:
 
 
 def target_address(url: str) -> HostPort | UnixPath:
-    """Where a target answers: `http://host:port` (80 if left out) or `unix:/path`. Raises ValueError."""
+    """Where a target answers: `http://host:port` (80 if left out), `https://host:port` (443) or `unix:/path`.
+
+    Raises ValueError.
+    """
     if url.startswith("unix:"):
         return _unix_path(url[5:])
     if "://" not in url:
@@ -128,11 +132,7 @@ def target_address(url: str) -> HostPort | UnixPath:
         parts = urlsplit(url)
     except ValueError as error:
         raise ValueError(f"{url!r} is not a URL: {error}; expected http://HOST:PORT or unix:/PATH") from None
-    if parts.scheme == "https":
-        raise ValueError(
-            "https targets are not supported by this version; expected http://HOST:PORT or unix:/PATH"
-        )
-    if parts.scheme != "http":
+    if parts.scheme not in ("http", "https"):
         raise ValueError(f"the scheme {parts.scheme!r} is unknown; expected http://HOST:PORT or unix:/PATH")
     if "@" in parts.netloc:
         raise ValueError("a target carries no user name or password; send an Authorization header instead")
@@ -143,7 +143,8 @@ def target_address(url: str) -> HostPort | UnixPath:
     match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", parts.netloc)
     if match is None or not match[1]:
         raise ValueError(f"{url!r} names no host; expected http://HOST:PORT or unix:/PATH")
-    return HostPort(_host(match[1]), 80 if match[2] is None else _port(match[2], 1))
+    usual = 443 if parts.scheme == "https" else 80
+    return HostPort(_host(match[1]), usual if match[2] is None else _port(match[2], 1))
 
 
 def _address(text: str) -> str:
@@ -152,7 +153,13 @@ def _address(text: str) -> str:
 
 def _target_url(url: str) -> str:
     address = target_address(url)
-    return str(address) if isinstance(address, UnixPath) else f"http://{address}"
+    return str(address) if isinstance(address, UnixPath) else f"{url.partition(':')[0].lower()}://{address}"
+
+
+def _server_name(text: str) -> str:
+    if ":" in text and not text.startswith("["):
+        raise ValueError(f"{text!r} names a port; expected the host alone")
+    return _host(text)
 
 
 def _upstream_host(text: str) -> str:
@@ -239,4 +246,5 @@ HeaderValue = Annotated[str, _scalar("a header value", _header_value, "acme")]
 HostPattern = Annotated[str, _scalar("a host", _host_pattern, "*.example.com")]
 Method = Annotated[str, _scalar("a method", _method, "GET")]
 TargetUrl = Annotated[str, _scalar("a target", _target_url, "http://127.0.0.1:9000")]
+ServerName = Annotated[str, _scalar("a host", _server_name, "users.example.com")]
 UpstreamHost = Annotated[str, _scalar("a host", _upstream_host, "preserve")]
