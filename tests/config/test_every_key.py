@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.config.certificates import CA, OTHER, OWN
 from tests.config.conftest import ProbeSettings
 from tetrapylon.config import loads, shape
 from tetrapylon.config.model import Config
@@ -25,7 +26,20 @@ NUMBER = 987654321
 
 FULL: dict[str, Any] = {
     "server": {
-        "listen": [{"address": "127.0.0.1:8080"}],
+        "listen": [
+            {
+                "address": "127.0.0.1:8080",
+                "tls": {
+                    **OWN.config(),
+                    "certificates": [OTHER.config()],
+                    "client_ca": CA.pem,
+                    "client_auth": "optional",
+                    "subject_header": "X-Who",
+                    "min_version": "1.3",
+                    "ciphers": "ECDHE-ECDSA-AES128-GCM-SHA256",
+                },
+            }
+        ],
         "workers": 2,
         "trusted_proxies": ["10.0.0.0/8"],
         "limits": {
@@ -35,13 +49,26 @@ FULL: dict[str, Any] = {
             "body": "1MiB",
             "connections": 5000,
         },
-        "timeouts": {"header": "5s", "body_idle": "20s", "keepalive": "60s", "drain": "10s"},
+        "timeouts": {
+            "header": "5s",
+            "handshake": "3s",
+            "body_idle": "20s",
+            "keepalive": "60s",
+            "drain": "10s",
+        },
     },
     "admin": {"listen": "127.0.0.1:9902"},
     "log": {"access": {"format": "json", "path": "access.log", "sample": "50%"}},
     "upstreams": {
         "users": {
-            "targets": [{"url": "http://10.0.0.5:9001", "weight": 2}],
+            "targets": [{"url": "https://10.0.0.5:9001", "weight": 2}],
+            "tls": {
+                "verify": True,
+                "ca": CA.pem,
+                "server_name": "users.test",
+                "cert": OWN.cert,
+                "key": OWN.key,
+            },
             "balance": "round_robin",
             "timeouts": {"connect": "1s", "response": "10s", "idle": "11s", "total": "12s"},
             "pool": {"max_connections": 10, "max_pending": 20, "max_wait": "3s", "idle": "40s"},

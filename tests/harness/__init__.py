@@ -4,7 +4,7 @@ with Upstream(answers.echo) as upstream, Gateway(proxy(upstream.url)) as gateway
     assert client.ask("GET", "/users/1").status == 200
 """
 
-from tests.harness import answers
+from tests.harness import answers, secure
 from tests.harness.client import Client, ask, request
 from tests.harness.gateway import Gateway, proxy, routed
 from tests.harness.leaks import Growth
@@ -35,6 +35,7 @@ __all__ = [
     "proxy",
     "request",
     "routed",
+    "secure",
     "through",
     "wait_taken",
 ]

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.harness import net
+from tests.harness.secure import Wrap
 from tests.harness.wire import Reader, Response, ResponseHead
 
 
@@ -28,12 +29,23 @@ def request(
 
 
 class Client:
-    """One connection to an address; a context manager. `reader` gives everything that `wire.Reader` can."""
+    """One connection to an address; a context manager. `reader` gives everything that `wire.Reader` can.
+
+    `wrap` puts TLS over the socket; see `secure.client`.
+    """
 
     def __init__(
-        self, address: str, *, timeout: float = 5.0, rcvbuf: int | None = None, record: bool = True
+        self,
+        address: str,
+        *,
+        timeout: float = 5.0,
+        rcvbuf: int | None = None,
+        record: bool = True,
+        wrap: Wrap | None = None,
     ) -> None:
         self.sock = net.connect(address, timeout=timeout, rcvbuf=rcvbuf)
+        if wrap is not None:
+            self.sock = wrap(self.sock)
         self.reader = Reader(self.sock, record=record)
 
     def __enter__(self) -> Self:

@@ -5,12 +5,14 @@ A script is a function of one `Conversation`. `answers` holds ready-made ones.
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 from tests.harness import net
+from tests.harness.secure import Wrap
 from tests.harness.wait import eventually
 from tests.harness.wire import Reader, Request, RequestHead, Truncated
 
@@ -37,6 +39,15 @@ class Conversation:
         self.ended = threading.Event()
         self.done = threading.Event()
         self.failure: BaseException | None = None
+
+    def secure(self, wrap: Wrap) -> None:
+        """Puts TLS over the connection, before anything is said.
+
+        Raises:
+            ssl.SSLError: the handshake failed.
+        """
+        self.sock = wrap(self.sock)
+        self.reader.sock = self.sock
 
     @property
     def received(self) -> bytes:
@@ -96,14 +107,21 @@ class Upstream:
 
     `script` is one function for every connection, or a sequence: the first connection runs the first, and so
     on, the last serving all further ones. A script that raises fails the test when the upstream is closed,
-    except when the gateway ended the connection before or within a message, which `ended` tells.
+    except when the gateway ended the connection before or within a message, which `ended` tells. `wrap` puts
+    TLS over each connection.
     """
 
     def __init__(
-        self, script: Script | Sequence[Script], address: str = "127.0.0.1:0", *, record: bool = True
+        self,
+        script: Script | Sequence[Script],
+        address: str = "127.0.0.1:0",
+        *,
+        record: bool = True,
+        wrap: Wrap | None = None,
     ) -> None:
         self._scripts: Sequence[Script] = [script] if callable(script) else script
         self._record = record
+        self._wrap = wrap
         self._sock = net.listen(address)
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -114,7 +132,9 @@ class Upstream:
 
     @property
     def url(self) -> str:
-        """As `targets` in a config wants it."""
+        """As `targets` in a config wants it; one that speaks TLS is called localhost."""
+        if self._wrap is not None:
+            return f"https://localhost:{self.address.rpartition(':')[2]}"
         return self.address if self.address.startswith("unix:") else f"http://{self.address}"
 
     @property
@@ -194,8 +214,10 @@ class Upstream:
 
     def _run(self, script: Script, conversation: Conversation) -> None:
         try:
+            if self._wrap is not None:
+                conversation.secure(self._wrap)
             script(conversation)
-        except (ConnectionError, Truncated):
+        except (ConnectionError, Truncated, ssl.SSLError):
             conversation.ended.set()
         except BaseException as error:  # noqa: BLE001 - handed to the test by close()
             closed_here = self._closing.is_set() or conversation.sock.fileno() < 0
