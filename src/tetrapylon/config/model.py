@@ -173,7 +173,14 @@ class UpstreamTimeouts(Section, frozen=True, kw_only=True):
 class Pool(Section, frozen=True, kw_only=True):
     """Connections to an upstream's targets, kept for further requests. The numbers hold for each worker."""
 
-    max_connections: Annotated[int, doc("Connections open at once.", ge=1, le=1_000_000)] = 256
+    max_connections: Annotated[
+        int,
+        doc(
+            "Connections open at once; requests whose bodies are still coming take three of four at most.",
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 256
     max_pending: Annotated[
         int, doc("Requests waiting for a connection; more: 503 at once.", ge=0, le=1_000_000)
     ] = 1024
