@@ -215,6 +215,22 @@ class TestDescriptors:
             eventually(lambda: asks_well(gateway), "clients are served again")
             assert worker in gateway.workers
 
+    def test_the_limit_is_raised_as_far_as_it_goes(self) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+        try:
+            with Upstream(answers.ok) as upstream, Gateway(proxy(upstream.url)) as gateway:
+                allowed = [resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in gateway.workers]
+                assert allowed == [(hard, hard)]
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    def test_a_limit_too_low_for_the_config_is_told(self) -> None:
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        config: dict[str, Any] = {"server": {"limits": {"connections": hard}}}
+        with Upstream(answers.ok) as upstream, Gateway(proxy(upstream.url, **config)) as gateway:
+            assert f"is allowed {hard}" in gateway.wait_line("descriptors")
+
 
 def asks_well(gateway: Gateway) -> bool:
     try:
