@@ -4,7 +4,10 @@ import contextlib
 import resource
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -225,11 +228,15 @@ class TestDescriptors:
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    def test_a_limit_too_low_for_the_config_is_told(self) -> None:
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        config: dict[str, Any] = {"server": {"limits": {"connections": hard}}}
-        with Upstream(answers.ok) as upstream, Gateway(proxy(upstream.url, **config)) as gateway:
-            assert f"is allowed {hard}" in gateway.wait_line("descriptors")
+    def test_a_limit_too_low_for_the_config_is_told(self, tmp_path: Path) -> None:
+        config = tmp_path / "gateway.yaml"
+        config.write_text("server: {listen: ['127.0.0.1:0']}\nroutes: [{path: /, respond: {}}]\n")
+        command = f"ulimit -n 300; exec {Path(sys.executable).with_name('tetrapylon')} run {config}"
+        with subprocess.Popen(["sh", "-c", command], stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            said = process.stderr.readline()
+            process.terminate()
+        assert "may need 10064 descriptors and is allowed 300" in said
 
 
 def asks_well(gateway: Gateway) -> bool:
