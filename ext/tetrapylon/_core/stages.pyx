@@ -44,7 +44,8 @@ cdef class Snapshot:
 
 def make_plan(Reactor reactor not None, str name not None, Destination destination not None,
               Slab slab not None, Py_ssize_t index, *, body_limit=None, body=None,
-              body_idle=None, response=None, idle=None, total=None, tunnel=None, list rewrite=None, tuple policies=()):
+              body_idle=None, response=None, idle=None, total=None, tunnel=None, list rewrite=None,
+              tuple policies=()):
     """A route's record: where its requests go and under which limits. Times in seconds, None: no limit."""
     cdef Plan plan = Plan.__new__(Plan)
     plan.name = name
