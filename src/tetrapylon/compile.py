@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -19,6 +20,7 @@ from tetrapylon import catalog
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.downstream import Gateway
 from tetrapylon._core.exchange import Plan
+from tetrapylon._core.lifetime import Lifetime
 from tetrapylon._core.log import AccessLog
 from tetrapylon._core.message import Limits
 from tetrapylon._core.reactor import Reactor
@@ -27,7 +29,7 @@ from tetrapylon._core.route import Router
 from tetrapylon._core.stages import Snapshot, make_plan
 from tetrapylon._core.tls import Tls
 from tetrapylon._core.upstream import Target, Upstream
-from tetrapylon._core.wire import Via
+from tetrapylon._core.wire import Additions, Via
 from tetrapylon.config import model
 from tetrapylon.config.net import UnixPath, target_address
 from tetrapylon.config.template import split
@@ -79,8 +81,11 @@ def build(
 class Serving:
     """A gateway with the listeners of its config: what a worker serves."""
 
-    def __init__(self, gateway: Gateway, secure: Sequence[Tls | None]) -> None:
+    def __init__(
+        self, gateway: Gateway, entries: Sequence[model.Listener], secure: Sequence[Tls | None]
+    ) -> None:
         self._gateway = gateway
+        self._entries = entries
         self._secure = secure
         self.drain = gateway.drain
         self.reopen_logs = gateway.reopen_logs
@@ -90,8 +95,10 @@ class Serving:
     def active(self) -> int:
         return self._gateway.active
 
-    def listen(self, sock: socket.socket, origin: int) -> None:
-        self._gateway.listen(sock, tls=self._secure[origin])
+    def listen(self, sock: socket.socket, entry: int) -> None:
+        self._gateway.listen(
+            sock, tls=self._secure[entry], proxy_protocol=self._entries[entry].proxy_protocol
+        )
 
 
 def serving(
@@ -106,7 +113,7 @@ def serving(
         None if listener.tls is None else _server_tls(listener.tls, front, _watcher(loop, closing))
         for listener, front in zip(config.server.listen, fronts, strict=True)
     ]
-    return Serving(build(config, loop, slab, closing), secure)
+    return Serving(build(config, loop, slab, closing), config.server.listen, secure)
 
 
 def fronts(config: model.Config) -> list[ssl.SSLContext | None]:
@@ -186,6 +193,8 @@ def _snapshot(
         body_idle=server.timeouts.body_idle,
         keepalive=server.timeouts.keepalive,
         max_connections=server.limits.connections,
+        max_connections_per_client=server.limits.connections_per_client or 0,
+        lifetime=Lifetime(age=server.timeouts.connection_age, messages=server.limits.requests_per_connection),
         trusts=_trusts(server.trusted_proxies),
         handshake=server.timeouts.handshake,
         reserved=_reserved(server),
@@ -212,10 +221,12 @@ def _plan(
         slab,
         index,
         body_limit=_first(route.limits.body, server.limits.body),
+        body=_first(route.timeouts.body, server.timeouts.body),
         body_idle=_first(route.timeouts.body_idle, server.timeouts.body_idle),
         response=_first(route.timeouts.response, timeouts.response),
         idle=_first(route.timeouts.idle, timeouts.idle),
         total=_first(route.timeouts.total, timeouts.total),
+        tunnel=_first(route.timeouts.tunnel, timeouts.tunnel),
         rewrite=None if route.rewrite is None else _template(route.rewrite, parameters),
         policies=tuple(_policy(use) for use in (*config.policies, *route.policies)),
     )
@@ -266,7 +277,20 @@ def _upstream(
         idle=upstream.pool.idle,
         max_connections=upstream.pool.max_connections,
         max_pending=upstream.pool.max_pending,
+        additions=_additions(upstream),
+        lifetime=Lifetime(age=upstream.pool.max_age, messages=upstream.pool.max_requests),
     )
+
+
+def _additions(upstream: model.Upstream) -> Additions | None:
+    headers = [(name.encode(), value.encode()) for name, value in upstream.headers.items()]
+    shown = upstream.credentials
+    if shown is not None and shown.bearer is not None:
+        headers.append((b"Authorization", b"Bearer " + shown.bearer.encode()))
+    elif shown is not None:
+        pair = f"{shown.user}:{shown.password}".encode()
+        headers.append((b"Authorization", b"Basic " + b64encode(pair)))
+    return Additions(headers) if headers else None
 
 
 def _policy(use: model.PolicyUse) -> object:

@@ -54,8 +54,8 @@ class Context(NamedTuple):
     worker: int
     """The worker's index; -1 for the control process."""
     sockets: list[socket.socket]
-    origins: list[int]
-    """For each socket, which of the config's addresses it stands for."""
+    entries: list[int]
+    """Which of the config's listeners each socket belongs to."""
     slabs: Slabs
     slab: Slab
     """The worker's own; the supervisor's for the control process, to read."""

@@ -27,13 +27,15 @@ class ListenError(TetrapylonError):
 class Listener:
     """One address and its sockets: one a worker, or one that all share.
 
-    `address` is where it is bound, in the config's spelling and with the port that the system chose; `origin`
-    is which of the config's addresses it stands for.
+    `address` is where it is bound, in the config's spelling and with the port that the system chose;
+    `entry` tells which of the addresses asked for it serves, and `tls` whether that speaks TLS.
     """
 
-    def __init__(self, address: str, sockets: list[socket.socket], path: str | None = None) -> None:
+    def __init__(
+        self, address: str, sockets: list[socket.socket], path: str | None = None, entry: int = 0
+    ) -> None:
         self.address = address
-        self.origin = 0
+        self.entry = entry
         self.tls = False
         self._sockets = sockets
         self._path = path
@@ -75,15 +77,15 @@ def open_listeners(
     """
     opened: list[Listener] = []
     try:
-        for origin, address in enumerate(addresses):
+        for entry, address in enumerate(addresses):
             before = len(opened)
             if address.startswith("unix:"):
                 opened.append(_open_unix(address, setting))
             else:
                 _open_tcp(address, workers, setting, opened)
             for listener in opened[before:]:
-                listener.origin = origin
-                listener.tls = origin in tls
+                listener.entry = entry
+                listener.tls = entry in tls
     except BaseException:
         for listener in opened:
             listener.close()

@@ -36,10 +36,10 @@ class Gateway(Protocol):
     def active(self) -> int:
         """Client connections open and exchanges in flight; 0 when nothing would be cut."""
 
-    def listen(self, sock: socket.socket, origin: int) -> None:
+    def listen(self, sock: socket.socket, entry: int) -> None:
         """Accepts on a listening, non-blocking socket, beginning in this turn of the loop.
 
-        `origin` is which of the config's addresses it stands for.
+        `entry` is the config's listener that it belongs to.
         """
 
     def drain(self) -> None:
@@ -73,7 +73,10 @@ def main(config: bytes, fronts: Fronts, context: Context) -> int:
 
 
 def serve(context: Context, build: Build, drain: float) -> int:
-    """Serves until told to stop; what is in flight is then given `drain` seconds. Returns the exit status."""
+    """Serves until told to stop; what is in flight is then given `drain` seconds.
+
+    Returns the exit status.
+    """
     context.slab.claim(os.getpid())
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -93,7 +96,11 @@ def serve(context: Context, build: Build, drain: float) -> int:
 
 class _Worker:
     def __init__(
-        self, context: Context, loop: asyncio.AbstractEventLoop, gateway: Gateway, drain: float
+        self,
+        context: Context,
+        loop: asyncio.AbstractEventLoop,
+        gateway: Gateway,
+        drain: float,
     ) -> None:
         self._name = f"worker {context.worker} (pid {os.getpid()})"
         self._context = context
@@ -114,8 +121,8 @@ class _Worker:
             self._loop.add_reader(self._context.lifeline, self._orphaned)
         else:
             self._loop.add_signal_handler(signal.SIGINT, self._stop)
-        for sock, origin in zip(self._context.sockets, self._context.origins, strict=True):
-            self._gateway.listen(sock, origin)
+        for sock, entry in zip(self._context.sockets, self._context.entries, strict=True):
+            self._gateway.listen(sock, entry)
         self._next_beat = time.monotonic()
         self._beat()
         self._slab.state = State.SERVING
@@ -177,8 +184,8 @@ def _run_alone(source: str) -> int:
     line(f"tetrapylon worker listening on {', '.join(listener.url for listener in listeners)}")
     try:
         sockets = [listener.socket(0) for listener in listeners]
-        origins = [listener.origin for listener in listeners]
-        context = Context(0, sockets, origins, slabs, slabs.slab(0), -1, -1, Timing())
+        entries = [listener.entry for listener in listeners]
+        context = Context(0, sockets, entries, slabs, slabs.slab(0), -1, -1, Timing())
         return main(encode(config), compile.fronts(config), context)
     finally:
         for listener in listeners:

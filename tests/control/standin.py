@@ -40,7 +40,7 @@ class StandIn:
         self._directory = directory
         self._listening: list[socket.socket] = []
 
-    def listen(self, sock: socket.socket, origin: int) -> None:
+    def listen(self, sock: socket.socket, entry: int) -> None:
         self._listening.append(sock)
         self._loop.add_reader(sock, self._accept, sock)
 

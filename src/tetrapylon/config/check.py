@@ -47,6 +47,7 @@ def check(config: Config, report: Report) -> None:
     _addresses(config, report)
     _targets(config, report)
     _tls(config, report)
+    _upstream_headers(config, report)
     _routes(config, report)
     _table(config, report)
 
@@ -127,6 +128,29 @@ def _certificates(settings: ListenerTls | UpstreamTls, path: Path, report: Repor
 
     for where, problem in problems(settings, datetime.now(UTC)):
         report.add((*path, *where), problem.message, problem.hint)
+
+
+def _upstream_headers(config: Config, report: Report) -> None:
+    for name, upstream in config.upstreams.items():
+        if upstream is FAILED:
+            continue
+        path: Path = ("upstreams", name)
+        for header in upstream.headers or ():
+            if header.lower() in OWN_FIELDS or header.lower() == "host":
+                hint = "use `host`" if header.lower() == "host" else "remove it"
+                report.add((*path, "headers", header), "the gateway sets this field itself", hint)
+        shown = upstream.credentials
+        if shown is None or shown is FAILED:
+            continue
+        path = (*path, "credentials")
+        if (shown.bearer is None) == (shown.user is None and shown.password is None):
+            report.add(path, "these are no credentials", "give `user` and `password`, or `bearer` alone")
+        elif shown.bearer is None and (shown.user is None or shown.password is None):
+            report.add(path, "half of the credentials is missing", "give both `user` and `password`")
+        elif shown.user is not None and ":" in shown.user:
+            report.add((*path, "user"), "a user's name has no colon (RFC 7617 section 2)", "choose another")
+        if any(each.lower() == "authorization" for each in upstream.headers or ()):
+            report.add(path, "`headers` sets Authorization too", "keep one of the two")
 
 
 def _routes(config: Config, report: Report) -> None:
