@@ -40,6 +40,13 @@ class Said(Reader):
     def left(self) -> int:
         return len(self._pending)
 
+    def response_head(self) -> ResponseHead:
+        """Also without the space before an empty reason (RFC 9112, 4), for so many servers leave it out."""
+        short = re.match(rb"HTTP/1\.[01] [0-9]{3}(?=\r\n)", self._pending)
+        if short is not None:
+            self._pending[short.end() : short.end()] = b" "
+        return super().response_head()
+
     def skip_blank(self) -> bool:
         """Passes over line ends before a message (RFC 9112, 2.2). False: nothing else was said."""
         start = len(self._pending) - len(self._pending.lstrip(b"\r\n"))

@@ -40,7 +40,8 @@ def other_case(rng: random.Random, one: Draft) -> None:
 def spaces(rng: random.Random, one: Draft) -> None:
     for line in one.lines:
         line.colon = b":" + some(rng, b" \t", 0, 3)
-        line.tail = some(rng, b" \t", 0, 3)
+        if line.name.lower() != b"transfer-encoding":       # llhttp takes no tab behind it
+            line.tail = some(rng, b" \t", 0, 3)
 
 
 def more_fields(rng: random.Random, one: Draft) -> None:
