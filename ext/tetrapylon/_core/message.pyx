@@ -105,6 +105,8 @@ cdef class Parser:
             return self.refuse(b"both Content-Length and Transfer-Encoding")
         head.keep_alive = not close and (head.minor > 0 or keep)
         head.upgrade = names_upgrade and has_upgrade and head.minor > 0
+        if not self.request and not 100 <= head.status <= 599:      # RFC 9110 section 15
+            return self.refuse(b"the status is not between 100 and 599")
         if self.request:
             head.has_body = head.chunked or head.content_length > 0
         elif self.no_body or head.status < 200 or head.status == 204 or head.status == 304:

@@ -38,10 +38,11 @@ cdef class ApiParser(Parser):
         cdef size_t slice_n
         cdef const char* newline
         cdef Event event
+        cdef size_t fed = 0             # where the line begins that the events come from
         self.consumed = 0
         while True:
             if self.events:
-                return self.emit(data)
+                return self.emit(data + fed)
             if self.consumed == n:
                 return self.over_limits() if self.in_message and not self.in_body else MORE
             slice_n = n - self.consumed
@@ -58,6 +59,7 @@ cdef class ApiParser(Parser):
             if not self.head_done and not self.start_line:
                 self.first_line += data[self.consumed:self.consumed + slice_n]
             event = self.feed(data + self.consumed, slice_n)
+            fed = self.consumed
             self.consumed += slice_n
             if self.in_message and not self.start_line and self.first_line.endswith(b"\n"):
                 self.start_line = self.head_seen
@@ -107,8 +109,9 @@ cdef class ApiParser(Parser):
             self.head_done = False
             self.message_over()
             return END
-        self.name = event           # kept alive until the next call
-        self.body = PyBytes_AS_STRING(event)
+        # A piece of a body stands at the beginning of what was fed: it is referred to where the caller has it,
+        # who may send it later than the next event comes.
+        self.body = data
         self.body_length = PyBytes_GET_SIZE(event)
         if not self.head.chunked and self.head.content_length >= 0:
             self.left -= self.body_length
