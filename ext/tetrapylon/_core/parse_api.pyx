@@ -23,6 +23,7 @@ cdef class ApiParser(Parser):
     cdef object piece
     cdef uint64_t left              # of a body with a length
     cdef bint head_done
+    cdef bint priming               # what is fed is a head of our own making
     cdef bytes first_line
 
     cdef void start(self, bint request) noexcept:
@@ -75,7 +76,8 @@ cdef class ApiParser(Parser):
         try:
             self.parser.feed_data(self.piece)
         except httptools.HttpParserUpgrade:
-            pass                    # raised at the head's last byte; what follows is not fed
+            if self.head_done and self.head.has_body:
+                self.go_on_with_body()
         except httptools.HttpParserError as error:
             if self.problem is NULL:
                 self.name = str(error).encode()
@@ -87,6 +89,18 @@ cdef class ApiParser(Parser):
         if self.has_trailers:
             return self.over_limits()
         return MORE
+
+    cdef void go_on_with_body(self) noexcept:
+        """httptools takes the offer of another protocol for the message's end: a parser that knows of none reads on."""
+        cdef Head* head = self.head
+        self.events.pop()           # END
+        self.renew()
+        self.priming = True
+        self.parser.feed_data(
+            b"POST / HTTP/1.1\r\n"
+            + (b"Transfer-Encoding: chunked" if head.chunked else b"Content-Length: %d" % head.content_length)
+            + b"\r\n\r\n")
+        self.priming = False
 
     cdef Event emit(self, const char* data) noexcept:
         cdef object event = self.events.pop(0)
@@ -120,11 +134,15 @@ cdef class ApiParser(Parser):
     # httptools' callbacks; an exception here comes out of feed_data as HttpParserCallbackError.
 
     def on_message_begin(self):
+        if self.priming:
+            return
         self.begin()
         self.head_done = False
         self.first_line = self.first_line.lstrip(b"\r\n")
 
     def on_url(self, bytes url):
+        if self.priming:
+            return
         if not self.head.target_length:
             self.head.target = self.head.length
         self.keep(url)
@@ -145,6 +163,8 @@ cdef class ApiParser(Parser):
         return &self.trailers if self.head_done else self.head
 
     def on_header(self, bytes name, bytes value):
+        if self.priming:
+            return
         cdef Head* head = self.trailers_or_head()
         cdef Header* line
         if self.head_done and not self.has_trailers:
@@ -163,6 +183,8 @@ cdef class ApiParser(Parser):
         self.keep(value or b"")
 
     def on_headers_complete(self):
+        if self.priming:
+            return
         cdef Head* head = self.head
         version = self.parser.get_http_version()
         if version not in ("1.0", "1.1"):
