@@ -2,10 +2,12 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tetrapylon._core.counters cimport WorkerCounters
 from tetrapylon._core.exchange cimport Destination, Exchange, Fault, Sink
+from tetrapylon._core.lifetime cimport Lifetime, Span
+from tetrapylon._core.line cimport Line
 from tetrapylon._core.message cimport Limits, Parser
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor
 from tetrapylon._core.stream cimport Connection
-from tetrapylon._core.wire cimport HostKind, Via
+from tetrapylon._core.wire cimport Additions, HostKind, Via
 
 
 cdef class Target:
@@ -30,15 +32,18 @@ cdef class Upstream(Destination):
     cdef HostKind host_kind
     cdef bytes host
     cdef Via via
+    cdef Additions additions            # or None
+    cdef Lifetime lifetime              # of its connections
     cdef Limits limits
     cdef WorkerCounters* counters
     cdef object slab
     cdef Py_ssize_t max_connections
     cdef Py_ssize_t max_pending
     cdef readonly Py_ssize_t connections
-    cdef readonly Py_ssize_t pending
-    cdef Exchange first_waiting
-    cdef Exchange last_waiting
+    cdef Py_ssize_t uploads             # connections whose request is still coming from its client
+    cdef Py_ssize_t max_uploads
+    cdef Line ready                     # exchanges that wait for a connection, their request complete,
+    cdef Line uploading                 # and others: slow clients must not take every place
     cdef DeadlineQueue* connect_timeout
     cdef DeadlineQueue* queue_timeout
     cdef DeadlineQueue* pool_idle       # NULL: idle connections are not kept
@@ -50,6 +55,8 @@ cdef class Upstream(Destination):
     cdef void connect(self, Exchange x, Target target) noexcept
     cdef void enqueue(self, Exchange x) noexcept
     cdef void dequeue(self, Exchange x) noexcept
+    cdef Exchange next_waiting(self)
+    cdef bint has_room(self) noexcept
     cdef void serve_waiting(self) noexcept
     cdef void connect_failed(self, Exchange x, Fault fault) noexcept
 
@@ -63,13 +70,17 @@ cdef class UpstreamConnection(Connection):
     cdef Parser parser
     cdef UpstreamConnection newer       # neighbours in the target's idle list
     cdef UpstreamConnection older
+    cdef Span span
     cdef bint connecting
     cdef bint pooled
     cdef bint reused
     cdef bint heard                     # the response has begun
     cdef bint alive
+    cdef bint uploading                 # its exchange's request is not complete
 
     cdef void assign(self, Exchange x) noexcept
+    cdef void claim(self, Exchange x) noexcept
+    cdef void uploaded(self) noexcept
     cdef void complete(self, bint keep) noexcept
     cdef void pool(self) noexcept
     cdef void unpool(self) noexcept

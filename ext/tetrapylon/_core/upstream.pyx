@@ -4,11 +4,13 @@ from posix.unistd cimport close
 from tetrapylon._core.address cimport Address
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport *
+from tetrapylon._core.lifetime cimport Lifetime, spent
+from tetrapylon._core.line cimport Line
 from tetrapylon._core.message cimport *
 from tetrapylon._core.parse cimport response_parser
 from tetrapylon._core.reactor cimport Reactor, arm, clock, disarm
 from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream
-from tetrapylon._core.wire cimport FIXED, PRESERVE, Via, put_chunk, put_last_chunk, put_request
+from tetrapylon._core.wire cimport FIXED, PRESERVE, Additions, Via, put_chunk, put_last_chunk, put_request
 
 cdef extern from "<sys/socket.h>" nogil:
     cdef enum:
@@ -49,7 +51,7 @@ cdef class Upstream(Destination):
     def __init__(self, Reactor reactor not None, str name not None, list targets not None,
                  Via via not None, *, Slab slab not None, host=None, double connect=2.0, double wait=5.0,
                  double idle=55.0, Py_ssize_t max_connections=256, Py_ssize_t max_pending=1024,
-                 Limits limits=None):
+                 Limits limits=None, Additions additions=None, Lifetime lifetime=None):
         """`host` None sends the client's Host on, b"" the target's own, other bytes themselves."""
         self.reactor = reactor
         self.name = name
@@ -58,8 +60,13 @@ cdef class Upstream(Destination):
         self.host_kind = PRESERVE if host is None else FIXED
         self.host = host or None
         self.limits = limits or Limits()
+        self.additions = additions
+        self.lifetime = lifetime or Lifetime()
         self.max_connections = max_connections
         self.max_pending = max_pending
+        self.max_uploads = max_connections - max_connections // 4
+        self.ready = Line()
+        self.uploading = Line()
         self.connect_timeout = reactor.queue(connect)
         self.queue_timeout = reactor.queue(wait)
         self.pool_idle = reactor.queue(idle) if idle > 0 else NULL
@@ -115,6 +122,9 @@ cdef class Upstream(Destination):
         if target is None or not target.addresses:
             x.stages.fail(x, DNS_FAILED)
             return
+        if self.uploads >= self.max_uploads and is_upload(x):
+            self.enqueue(x)
+            return
         connection = self.take_idle(target) if not x.replayed else None
         if connection is not None:
             self.counters.upstream_reuses += 1
@@ -161,6 +171,7 @@ cdef class Upstream(Destination):
         connection.port.connection = connection
         connection.parser = response_parser(self.limits)
         connection.connecting = connection.alive = True
+        connection.claim(x)
         connection.exchange = x
         x.attempt = connection
         stream = SocketStream.__new__(SocketStream)
@@ -192,47 +203,51 @@ cdef class Upstream(Destination):
     # The queue of exchanges that wait for a connection
 
     cdef void enqueue(self, Exchange x) noexcept:
-        if self.pending >= self.max_pending:
+        cdef Line line = self.uploading if is_upload(x) else self.ready
+        if line.length >= self.max_pending:
             x.stages.fail(x, QUEUE_FULL)
             return
-        self.pending += 1
+        line.add(x)
         x.waiting = True
-        x.next_waiting = None
-        if self.last_waiting is None:
-            self.first_waiting = x
-        else:
-            self.last_waiting.next_waiting = x
-        self.last_waiting = x
         if x.plan.total is NULL or self.queue_timeout.length < x.plan.total.length:
             arm(self.reactor, x, self.queue_timeout)
 
     cdef void dequeue(self, Exchange x) noexcept:
-        cdef Exchange before = None
-        cdef Exchange at = self.first_waiting
-        while at is not None and at is not x:
-            before = at
-            at = at.next_waiting
-        if at is None:
+        if not self.ready.take(x) and not self.uploading.take(x):
             return
-        if before is None:
-            self.first_waiting = x.next_waiting
-        else:
-            before.next_waiting = x.next_waiting
-        if self.last_waiting is x:
-            self.last_waiting = before
-        x.next_waiting = None
         x.waiting = False
-        self.pending -= 1
         disarm(x)
         if x.plan.total is not NULL and not x.over:
             arm(self.reactor, x, x.plan.total)
 
-    cdef void serve_waiting(self) noexcept:
-        """A connection was freed or closed: it is the turn of the one that has waited longest."""
-        cdef Exchange x = self.first_waiting
+    cdef Exchange next_waiting(self):
+        """The one that has waited longest of those that may have a connection; it waits no more."""
+        cdef Exchange x = self.ready.first
+        cdef Exchange other = self.uploading.first
+        if other is not None and self.uploads < self.max_uploads and (x is None or other.began < x.began):
+            x = other
         if x is not None:
             self.dequeue(x)
+        return x
+
+    cdef bint has_room(self) noexcept:
+        """Is there a connection for one more, open or yet to be opened?"""
+        if self.connections < self.max_connections:
+            return True
+        for target in self.targets:
+            if (<Target>target).idle is not None:
+                return True
+        return False
+
+    cdef void serve_waiting(self) noexcept:
+        """A connection was freed or closed."""
+        cdef Exchange x = self.next_waiting()
+        if x is not None:
             self.dispatch(x)
+
+    @property
+    def pending(self):
+        return self.ready.length + self.uploading.length
 
     def close(self):
         """Drop the idle connections; those in use end with their exchange."""
@@ -246,6 +261,7 @@ cdef class UpstreamConnection(Connection):
     cdef void connected(self) noexcept:
         cdef Exchange x = self.exchange
         self.connecting = False
+        self.upstream.lifetime.begin(&self.span, self.upstream.reactor.now)
         disarm(self)
         self.upstream.counters.upstream_connects += 1
         if x is None:
@@ -253,10 +269,21 @@ cdef class UpstreamConnection(Connection):
         else:
             self.assign(x)
 
+    cdef void claim(self, Exchange x) noexcept:
+        if not self.uploading and is_upload(x):
+            self.uploading = True
+            self.upstream.uploads += 1
+
+    cdef void uploaded(self) noexcept:
+        if self.uploading:
+            self.uploading = False
+            self.upstream.uploads -= 1
+
     cdef void assign(self, Exchange x) noexcept:
         """Send the request's head; its body follows through the port."""
         cdef Upstream upstream = self.upstream
         cdef bytes host = upstream.host if upstream.host is not None else self.target.host
+        self.claim(x)
         self.exchange = x
         self.heard = False
         x.attempt = self
@@ -266,7 +293,7 @@ cdef class UpstreamConnection(Connection):
         x.sent = clock()
         self.parser.head = &x.response
         self.parser.no_body = is_method(x, b"HEAD", 4)
-        put_request(x, self.stream, upstream.host_kind, host, upstream.via)
+        put_request(x, self.stream, upstream.host_kind, host, upstream.via, upstream.additions)
         if not x.request.has_body or x.request_complete:
             arm(upstream.reactor, self, x.plan.response)
         else:
@@ -338,10 +365,12 @@ cdef class UpstreamConnection(Connection):
         cdef Exchange x = self.exchange
         cdef Stages stages = x.stages
         disarm(self)
+        self.uploaded()
         self.exchange = None
         x.attempt = None
         x.destination = None
-        if (keep and x.request_complete and x.response.keep_alive and self.stream.queued() == 0
+        if (not spent(&self.span, self.upstream.reactor.now) and keep and x.request_complete
+                and x.response.keep_alive and self.stream.queued() == 0
                 and not self.stream.broken and not self.upstream.closing):
             self.stream.resume_reading()        # a client that was slow to the end left it paused
             self.pool()
@@ -351,9 +380,8 @@ cdef class UpstreamConnection(Connection):
 
     cdef void pool(self) noexcept:
         cdef Upstream upstream = self.upstream
-        if upstream.first_waiting is not None:
-            x = upstream.first_waiting
-            upstream.dequeue(x)
+        x = upstream.next_waiting()
+        if x is not None:
             upstream.counters.upstream_reuses += 1
             self.reused = True
             self.assign(x)
@@ -387,6 +415,7 @@ cdef class UpstreamConnection(Connection):
     cdef void leave(self) noexcept:
         """Out of the upstream's books."""
         self.unpool()
+        self.uploaded()
         if self.alive:
             self.alive = False
             self.upstream.connections -= 1
@@ -465,6 +494,10 @@ cdef class UpstreamConnection(Connection):
             x.source.resume(x)
 
 
+cdef inline bint is_upload(Exchange x) noexcept:
+    return x.request.has_body and not x.request_complete
+
+
 cdef bint replayable(Exchange x) noexcept:
     """Idempotent (RFC 9110 section 9.2.2), nothing sent down, and no body to send again."""
     if x.response_started or x.request.has_body:
@@ -491,12 +524,15 @@ cdef class Requester(Sink):
         cdef UpstreamConnection connection = self.connection
         if connection is None:
             return
+        connection.uploaded()
         if x.request.chunked:
             put_last_chunk(connection.stream, x.trailers)
             x.trailers = NULL
         if not connection.heard:
             x.sent = clock()
             arm(connection.upstream.reactor, connection, x.plan.response)
+        if connection.upstream.uploading.first is not None and connection.upstream.has_room():
+            connection.upstream.serve_waiting()
 
     cdef void abort(self, Exchange x) noexcept:
         if self.connection is not None:
