@@ -33,6 +33,7 @@ class Finish(Enum):
     """How the client ends what it says."""
 
     AFTER = "asks /after on the same connection, unless it was closed"
+    LATER = "asks /after once the upstream's connection has been given up"
     EOF = "reads to the end of the connection"
     ANSWERS = "reads one answer a request, and no further"
     HALF_CLOSE = "ends its side, and reads to the end"
@@ -61,9 +62,9 @@ class Seen:
 
     def __str__(self) -> str:
         return (
-            f"answers {[(a.status, a.body[:60]) for a in self.answers]}, cut {self.cut!r}, closed {self.closed}, "
-            f"reset {self.reset}, hung {self.hung}, upstream saw {[r.head.raw for r in self.requests]} "
-            f"{[r.body[:60] for r in self.requests]}, partial {self.partial}, after {self.after}, "
+            f"answers {[(a.status, a.body[:60]) for a in self.answers]}, cut {self.cut!r}, "
+            f"closed {self.closed}, reset {self.reset}, hung {self.hung}, "
+            f"upstream saw {[r.head.raw for r in self.requests]} {[r.body[:60] for r in self.requests]}, partial {self.partial}, after {self.after}, "
             f"dropped {self.dropped}"
         )
 
@@ -74,6 +75,7 @@ class Check:
 
     name: str
     test: Callable[[Seen], str | None]
+    waits: bool = False  # for the upstream's connection to end
 
     def __call__(self, seen: Seen) -> str | None:
         return self.test(seen)
@@ -83,18 +85,20 @@ class Check:
             first, second = self(seen), other(seen)
             return None if first is None or second is None else f"{first}; nor: {second}"
 
-        return Check(f"{self.name}, or {other.name}", either)
+        return Check(f"{self.name}, or {other.name}", either, self.waits or other.waits)
 
     def __and__(self, other: "Check") -> "Check":
-        return Check(f"{self.name}, {other.name}", lambda seen: self(seen) or other(seen))
+        return Check(
+            f"{self.name}, {other.name}", lambda seen: self(seen) or other(seen), self.waits or other.waits
+        )
 
 
 @dataclass(frozen=True)
 class Case:
     """One line of the table.
 
-    `says`: the client's bytes; `answers`: the upstream's, to each request of the case; `methods`: those of the
-    requests, for reading the answers; `early`: the upstream answers before it reads the body.
+    `says`: the client's bytes; `answers`: the upstream's, to each request of the case; `methods`: those of
+    the requests, for reading the answers; `early`: the upstream answers before it reads the body.
     """
 
     name: str
@@ -309,9 +313,11 @@ def kept(seen: Seen) -> str | None:
     return None if seen.after else "the connection was not kept"
 
 
-@check("upstream connection dropped")
-def dropped(seen: Seen) -> str | None:
-    return None if seen.dropped else "the upstream's connection was kept"
+dropped = Check(
+    "upstream connection dropped",
+    lambda seen: None if seen.dropped else "the upstream's connection was kept",
+    waits=True,
+)
 
 
 @check("nothing completed at the upstream")
@@ -335,7 +341,7 @@ def bad_gateway(*statuses: int) -> Check:
             return f"answers {got}, cut {seen.cut}"
         return dropped(seen)
 
-    return Check("502 and upstream dropped", test)
+    return Check("502 and upstream dropped", test, waits=True)
 
 
 # A fault found when the answer was on its way already can only be told by cutting it.

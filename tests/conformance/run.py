@@ -22,14 +22,14 @@ def perform(case: Case, address: str, origin: Origin, *, split: bool = False) ->
     trial.gate.set()
     # A connection that a proxy has given up is closed at once; one in its pool stays open.
     seen = trial.seen
-    if trial.served and needs_drop(case):
-        seen.dropped = all(ended.wait(PATIENCE) for ended in trial.served)
+    if case.expect.waits and not seen.dropped and case.expect(seen) is not None:
+        wait_dropped(trial)
     probe(address, seen)
     return seen
 
 
-def needs_drop(case: Case) -> bool:
-    return "dropped" in case.expect.name
+def wait_dropped(trial: Trial) -> None:
+    trial.seen.dropped = bool(trial.served) and all(ended.wait(PATIENCE) for ended in trial.served)
 
 
 def converse(case: Case, address: str, trial: Trial) -> None:
@@ -73,9 +73,15 @@ def listen(case: Case, reader: Reader, trial: Trial) -> None:
         if response.status == 101:
             seen.surplus = reader.until_eof()
             break
-        if case.finish is Finish.ANSWERS and len(seen.answers) >= max(1, len(case.methods)):
+        if len(seen.answers) < max(1, len(case.methods)):
+            continue
+        if case.finish is Finish.ANSWERS:
             trial.gate.set()
             return
+        if case.finish is Finish.LATER and not trial.gate.is_set():
+            trial.gate.set()
+            wait_dropped(trial)
+            reader.sock.sendall(AFTER)
     seen.closed = True
 
 
