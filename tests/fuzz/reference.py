@@ -89,7 +89,11 @@ def keeps_alive(head: Head) -> bool:
 def end_to_end(headers: Headers, *more: str) -> tuple[tuple[str, str], ...]:
     """What is left when the fields for one hop and those in `more` are taken away."""
     gone = HOP.union(more) | options(headers) - {"content-length", "host"}
-    return tuple((name, value) for name, value in headers if name.lower() not in gone)
+    return tuple(
+        (name, str(int(value)) if name.lower() == "content-length" and value.isdecimal() else value)
+        for name, value in headers
+        if name.lower() not in gone
+    )
 
 
 def check_framing(head: Head) -> None:
@@ -122,7 +126,8 @@ def forwarded(head: RequestHead) -> Forwarded | None:
         path = normalise_path(path.encode("latin-1"))
     except BadPath:
         return None
-    return Forwarded(head.method, path + mark + query, host, end_to_end(head.headers, "host", *OWN))
+    gone = OWN if head.minor else OWN | {"expect"}      # RFC 9110, 10.1.1
+    return Forwarded(head.method, path + mark + query, host, end_to_end(head.headers, "host", *gone))
 
 
 def received(head: RequestHead) -> Forwarded:
@@ -158,7 +163,7 @@ def read_requests(said: bytes) -> tuple[list[Meant], Rest, bytes]:
             return meant, "truncated", b""
         except WireError:
             return meant, "malformed", b""
-        one.trailers = reader.trailers
+        one.trailers = Headers(end_to_end(reader.trailers, *options(head.headers)))
         one.whole = True
         if not keeps_alive(head):
             return meant, "closed", b""
@@ -203,5 +208,5 @@ def read_response(said: bytes, method: str) -> Told:
         answer.body = bytes(body)
         return Told(answer, False, to_eof, 0)
     answer.body = bytes(body)
-    answer.trailers = reader.trailers
+    answer.trailers = Headers(end_to_end(reader.trailers, *options(head.headers)))
     return Told(answer, True, to_eof, reader.left)

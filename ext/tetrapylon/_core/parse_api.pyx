@@ -9,7 +9,8 @@ from libc.string cimport memchr
 
 from tetrapylon._core.buffer cimport Head, Header, head_append, head_line, head_reset
 from tetrapylon._core.message cimport (
-    BODY, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, NAME_MAX, REQUEST_LINE, Backend, Event, Limits, Parser,
+    BODY, CHUNK_OVERHEAD, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, NAME_MAX, REQUEST_LINE, Backend, Event,
+    Limits, Parser,
 )
 
 import httptools
@@ -41,6 +42,9 @@ cdef class ApiParser(Parser):
         cdef Event event
         cdef size_t fed = 0             # where the line begins that the events come from
         self.consumed = 0
+        if not self.in_message and not self.events and n and (self.blank or data[0] in (c"\r", c"\n")):
+            if self.skip_blank(data, n) != MORE:
+                return MALFORMED
         while True:
             if self.events:
                 return self.emit(data + fed)
@@ -62,10 +66,16 @@ cdef class ApiParser(Parser):
             event = self.feed(data + self.consumed, slice_n)
             fed = self.consumed
             self.consumed += slice_n
+            if event == MORE and self.in_body and self.head.chunked:
+                event = self.spend(slice_n, 0)
             if self.in_message and not self.start_line and self.first_line.endswith(b"\n"):
                 self.start_line = self.head_seen
                 if self.request and self.first_line.count(b" ") != 2:
                     self.refuse(b"more than one space in the request line")
+                    return MALFORMED
+                if not (b" HTTP/1." in self.first_line if self.request
+                        else self.first_line.startswith(b"HTTP/1.")):
+                    self.refuse(b"not HTTP")
                     return MALFORMED
             if event != MORE:
                 return event
@@ -120,6 +130,8 @@ cdef class ApiParser(Parser):
                 self.left = max(0, self.head.content_length)
             return HEAD
         if event == END:
+            if self.has_trailers:
+                self.settle_trailers()
             self.head_done = False
             self.message_over()
             return END
@@ -127,7 +139,9 @@ cdef class ApiParser(Parser):
         # who may send it later than the next event comes.
         self.body = data
         self.body_length = PyBytes_GET_SIZE(event)
-        if not self.head.chunked and self.head.content_length >= 0:
+        if self.head.chunked:
+            self.overhead -= min(self.overhead, 3 * self.body_length + CHUNK_OVERHEAD)
+        elif self.head.content_length >= 0:
             self.left -= self.body_length
         return BODY
 
