@@ -23,6 +23,12 @@ Rest = Literal["end", "closed", "truncated", "malformed"]
 HOP = {"connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"}
 # Fields that a gateway writes itself, whatever came.
 OWN = {"via", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}
+# Fields that decide about a message and so are none to trust behind it (RFC 9110, 6.5.1).
+NO_TRAILERS = HOP | OWN | {
+    "content-length", "content-type", "expect", "host", "referer", "server", "user-agent", "x-request-id",
+}  # fmt: skip
+# What an upstream at a Unix socket is called where a client of HTTP/1.0 names no host.
+UPSTREAM = "localhost"
 HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?\Z")
 ABSOLUTE = re.compile(r"https?://([^/?]*)(.*)\Z", re.I | re.S)
 TARGET = re.compile(r"[\x21-\x7e\x80-\xff]+\Z")
@@ -96,6 +102,12 @@ def end_to_end(headers: Headers, *more: str) -> tuple[tuple[str, str], ...]:
     )
 
 
+def passed_on(trailers: Headers, head: Head) -> Headers:
+    """What of a message's trailers a gateway lets through."""
+    gone = NO_TRAILERS | options(head.headers)
+    return Headers((name, value) for name, value in trailers if name.lower() not in gone)
+
+
 def check_framing(head: Head) -> None:
     """RFC 9112, 6.3. Raises WireError for what has two readings."""
     codings = head.headers.all("Transfer-Encoding")
@@ -114,12 +126,12 @@ def forwarded(head: RequestHead) -> Forwarded | None:
     target = head.target
     if len(hosts) > 1 or (head.minor and not hosts) or not all(HOST.match(host) for host in hosts):
         return None
-    host = hosts[0] if hosts else ""
+    host = hosts[0] if hosts else UPSTREAM
     absolute = ABSOLUTE.match(target)
     if absolute is not None:
         if not absolute[1] or not HOST.match(absolute[1]):
             return None
-        host = absolute[1] if hosts else ""
+        host = absolute[1] if hosts else UPSTREAM
         target = absolute[2] if absolute[2].startswith("/") else "/" + absolute[2]
     path, mark, query = target.partition("?")
     try:
@@ -144,7 +156,10 @@ def read_requests(said: bytes) -> tuple[list[Meant], Rest, bytes]:
     """The requests in a client's stream, how it ends, and what came last without being one."""
     reader = Said(said)
     meant: list[Meant] = []
-    while reader.skip_blank():
+    while True:
+        last = reader.buffered()
+        if not reader.skip_blank():
+            return meant, "truncated" if last else "end", last
         last = reader.buffered()
         try:
             head = reader.request_head()
@@ -163,11 +178,10 @@ def read_requests(said: bytes) -> tuple[list[Meant], Rest, bytes]:
             return meant, "truncated", b""
         except WireError:
             return meant, "malformed", b""
-        one.trailers = Headers(end_to_end(reader.trailers, *options(head.headers)))
+        one.trailers = passed_on(reader.trailers, head)
         one.whole = True
         if not keeps_alive(head):
             return meant, "closed", b""
-    return meant, "end", b""
 
 
 class Told(NamedTuple):
@@ -208,5 +222,5 @@ def read_response(said: bytes, method: str) -> Told:
         answer.body = bytes(body)
         return Told(answer, False, to_eof, 0)
     answer.body = bytes(body)
-    answer.trailers = Headers(end_to_end(reader.trailers, *options(head.headers)))
+    answer.trailers = passed_on(reader.trailers, head)
     return Told(answer, True, to_eof, reader.left)

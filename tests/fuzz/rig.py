@@ -243,7 +243,10 @@ class Backend(asyncio.Protocol):
         assert meant is not None
         assert self.seat is not None
         if not meant.whole or body != meant.body or reader.trailers != meant.trailers:
-            raise WireError(f"another body or other trailers than meant: {meant}")
+            raise WireError(
+                f"another body or other trailers than meant: {meant.whole} {body!r} {reader.trailers}, not {meant.body!r} "
+                f"{meant.trailers}"
+            )
         judge.second_opinions(raw, head, body)
         self.rig.seen["reached"] += 1
         self.answer(head, " ".join(key for one in self.seat.meant for key in one.keys).encode())
