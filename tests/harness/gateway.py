@@ -22,11 +22,11 @@ from tests.harness.wait import eventually
 STREAM = os.environ.get("TETRAPYLON_TEST_STREAM", "socket")
 ROOT = Path(__file__).resolve().parents[2]
 # What serves a config: the command, or a program that embeds the gateway (see embedded.py).
-COMMAND = {
+COMMANDS = {
     "socket": [str(Path(sys.executable).with_name("tetrapylon"))],
     "transport": [sys.executable, "-m", "tests.harness.embedded", "uvloop"],
     "asyncio": [sys.executable, "-m", "tests.harness.embedded", "asyncio"],
-}[STREAM]
+}
 ADDRESS = re.compile(r"(?:unix:[^\s,;]+|(?:\[[0-9a-fA-F:]+\]|\d+\.\d+\.\d+\.\d+):\d+)")
 START = 20.0
 STOP = 15.0
@@ -37,7 +37,8 @@ class Gateway:
     """A running gateway; a context manager that ends it and asserts that it ended well.
 
     `config` is the whole config, as a mapping or as YAML text. A mapping that does not say where listens
-    on a free port of 127.0.0.1; one that does not say how long drains for at most a second.
+    on a free port of 127.0.0.1; one that does not say how long drains for at most a second. `stream`: as
+    --stream of tests/conftest.py, which is the default.
 
     Attributes:
         addresses: what it says it listens on, in order; `address` is the first.
@@ -53,7 +54,9 @@ class Gateway:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         ready: float = START,
+        stream: str | None = None,
     ) -> None:
+        self.stream = stream or STREAM
         self._directory = tempfile.TemporaryDirectory(prefix="gateway-")
         self.config_path = Path(self._directory.name, "gateway.yaml")
         self.write(config)
@@ -63,14 +66,14 @@ class Gateway:
         self.admin: str | None = None
         self._listening = threading.Event()
         self.process = subprocess.Popen(
-            [*COMMAND, "run", str(self.config_path), *arguments],
+            [*COMMANDS[self.stream], "run", str(self.config_path), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={
                 **os.environ,
                 "NO_COLOR": "1",
-                **({"PYTHONPATH": str(ROOT)} if STREAM != "socket" else {}),
+                **({"PYTHONPATH": str(ROOT)} if self.stream != "socket" else {}),
                 **(env or {}),
             },
             cwd=cwd or self._directory.name,
@@ -107,7 +110,7 @@ class Gateway:
     @property
     def workers(self) -> list[int]:
         """Processes other than the supervisor; a program that embeds the gateway has none."""
-        return leaks.children(self.pid)[1:] if STREAM == "socket" else [self.pid]
+        return leaks.children(self.pid)[1:] if self.stream == "socket" else [self.pid]
 
     def client(self, **options: Any) -> Client:
         """A new connection to the first address."""

@@ -37,7 +37,6 @@ cdef class DownstreamConnection(Connection):
     cdef bint lingering                 # only reading until the client has seen our end
     cdef bint discarding                # the answer is out; the rest of the body is read and dropped
     cdef uint32_t discarded
-    cdef uint32_t blank                 # bytes of blank lines before the next request
 
     cdef size_t consume(self, const char* data, size_t n) noexcept
     cdef void consume_leftover(self) noexcept

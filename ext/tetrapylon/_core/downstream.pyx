@@ -20,7 +20,6 @@ from tetrapylon._core.wire cimport (
 from tetrapylon._core.stream import StreamProtocol
 
 cdef enum:
-    BLANK_MAX = 64              # bytes of blank lines before a request
     LEFTOVER_MAX = 65536        # pipelined bytes kept before the client is made to wait
     DISCARD_MAX = 262144        # body bytes read and dropped to keep a connection
     LINGER_MAX = 1048576        # and to close one without a reset
@@ -202,7 +201,7 @@ cdef class DownstreamConnection(Connection):
                 self.exchange = x
                 self.parser.head = &x.request
                 self.parser.limits = gateway.snapshot.limits
-                if not self.blank:
+                if not self.parser.blank:
                     arm(gateway.reactor, self, gateway.snapshot.header)
             first = data[used] if used < n else 0
             event = self.parser.next(data + used, n - used)
@@ -213,16 +212,11 @@ cdef class DownstreamConnection(Connection):
                     arm(gateway.reactor, self, self.body_deadline(x))
                 elif not self.parser.in_message:
                     # Blank lines before a request (RFC 9112 section 2.2) are none yet, nor do they buy time.
-                    self.blank += <uint32_t>self.parser.consumed
-                    if self.blank > BLANK_MAX:
-                        self.refuse(x, BAD_REQUEST)
-                        break
                     self.exchange = None
                     release(x)
                 break
             if event == HEAD:
                 disarm(self)
-                self.blank = 0
                 if self.parser.ended:
                     x.request_complete = True
                 gateway.start(x)

@@ -5,6 +5,8 @@ from tetrapylon._core.buffer cimport Head, Header
 cdef enum:
     NAME_MAX = 65535        # bytes of a field name
     REQUEST_LINE = 32       # a method, HTTP/1.1 and the separators
+    BLANK_MAX = 64          # bytes of empty lines before a request
+    CHUNK_OVERHEAD = 16     # bytes that a chunk may spend on its framing beside twice its content
 
 
 cdef enum Event:
@@ -41,6 +43,8 @@ cdef class Parser:
     cdef bint has_trailers
     cdef uint32_t start_line    # bytes before the first field; 0: not known yet
     cdef uint32_t head_seen     # bytes of the head, or the trailers, so far
+    cdef uint32_t blank         # bytes of empty lines since the last message
+    cdef size_t overhead        # chunk extensions and trailers, as far as content does not make up for them
     cdef size_t consumed
     cdef const char* body
     cdef size_t body_length
@@ -51,12 +55,15 @@ cdef class Parser:
     cdef Event eof(self) noexcept
     cdef int settle(self) noexcept      # head complete: classify its lines, derive its framing; -1 refuses it
     cdef void message_over(self) noexcept
+    cdef void settle_trailers(self) noexcept
+    cdef Event skip_blank(self, const char* data, size_t n) noexcept
+    cdef Event spend(self, size_t framing, size_t content) noexcept
     cdef void begin(self) noexcept
     cdef uint32_t room(self) noexcept
     cdef Event over_limits(self) noexcept
     cdef int refuse(self, const char* why) noexcept
     cdef int read_length(self, const char* value, uint32_t n) noexcept
-    cdef void read_connection(self, Head* head, Header* line, bint* close, bint* keep, bint* upgrade) noexcept
+    cdef void read_connection(self, Header* line, Head* named, bint* close, bint* keep, bint* upgrade) noexcept
 
 
 cdef class Backend:

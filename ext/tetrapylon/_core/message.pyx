@@ -6,8 +6,8 @@ Two backends find the parts of a message, parse_llhttp.pyx and parse_api.pyx; pa
 from libc.stdint cimport int64_t, uint32_t
 
 from tetrapylon._core.buffer cimport (
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOP, HOST, KEEP_ALIVE, NAMED, PROXY_CONNECTION, TE, TRANSFER_ENCODING,
-    UPGRADE, Head, Header, head_free, head_reset, known_name, same_name,
+    CONNECTION, CONTENT_LENGTH, DROPPED, EXPECT, HOP, HOST, KEEP_ALIVE, NAMED, PROXY_CONNECTION, TE,
+    TRANSFER_ENCODING, UPGRADE, Head, Header, head_free, head_reset, known_name, same_name,
 )
 
 cdef class Limits:
@@ -37,6 +37,35 @@ cdef class Parser:
         self.to_eof = False
         self.head_seen = 0
         self.start_line = 0
+        self.overhead = 0
+
+    cdef Event skip_blank(self, const char* data, size_t n) noexcept:
+        """Moves `consumed` past empty lines before a request (RFC 9112 section 2.2); others are none."""
+        while self.consumed < n and data[self.consumed] in (c"\r", c"\n"):
+            if (not self.request or self.blank == BLANK_MAX
+                    or data[self.consumed] != (c"\n" if self.blank & 1 else c"\r")):
+                self.refuse(b"a CR or LF where a message should begin")
+                return MALFORMED
+            self.blank += 1
+            self.consumed += 1
+        if self.consumed < n:
+            if self.blank & 1:
+                self.refuse(b"a CR alone")
+                return MALFORMED
+            self.blank = 0
+        return MORE
+
+    cdef Event spend(self, size_t framing, size_t content) noexcept:
+        """Holds what a chunked body spends on extensions and trailers against the content that it brings."""
+        self.overhead += framing
+        if content:
+            self.overhead -= min(self.overhead, 2 * content + CHUNK_OVERHEAD)
+        if self.overhead <= self.limits.head:
+            return MORE
+        if self.has_trailers:
+            return HEAD_TOO_LARGE
+        self.refuse(b"chunk extensions out of proportion")
+        return MALFORMED
 
     cdef void begin(self) noexcept:
         self.in_message = True
@@ -80,6 +109,10 @@ cdef class Parser:
             if line.known == NAMED:
                 continue
             if line.known == CONTENT_LENGTH:
+                while line.value_length > 1 and value[0] == c"0":
+                    line.value += 1             # "0005" would be octal to some reader
+                    line.value_length -= 1
+                    value += 1
                 if self.read_length(value, line.value_length) < 0:
                     return -1
             elif line.known == TRANSFER_ENCODING:
@@ -91,13 +124,16 @@ cdef class Parser:
                 line.mark = HOP
             elif line.known == CONNECTION:
                 line.mark = HOP
-                self.read_connection(head, line, &close, &keep, &names_upgrade)
+                self.read_connection(line, head, &close, &keep, &names_upgrade)
             elif line.known in (KEEP_ALIVE, PROXY_CONNECTION, TE):
                 line.mark = HOP
             elif line.known == UPGRADE:
                 line.mark = HOP
-                has_upgrade = line.value_length > 0
+                # HTTP/2 behind a proxy's back is no use of Upgrade any more (RFC 9113 section 3.1).
+                has_upgrade = line.value_length > 0 and not contains(value, line.value_length, b"h2c", 3)
             elif line.known == EXPECT:
+                if head.minor == 0:
+                    line.mark |= DROPPED        # RFC 9110 section 10.1.1: a client of 1.0 cannot mean it
                 head.expect_continue = (
                     head.minor > 0 and line.value_length == 12 and same_name(value, b"100-continue", 12)
                 )
@@ -107,8 +143,13 @@ cdef class Parser:
         head.upgrade = names_upgrade and has_upgrade and head.minor > 0
         if self.request:
             head.has_body = head.chunked or head.content_length > 0
-        elif self.no_body or head.status < 200 or head.status == 204 or head.status == 304:
+            return 0
+        if not 100 <= head.status <= 599 or not is_text(head.data + head.reason, head.reason_length):
+            return self.refuse(b"malformed status line")
+        if self.no_body or head.status < 200 or head.status == 204 or head.status == 304:
             head.has_body = False
+            if head.status == 204 and (head.chunked or head.content_length > 0):
+                head.keep_alive = False         # and yet something may follow
         else:
             head.has_body = head.chunked or head.content_length != 0
             self.to_eof = not head.chunked and head.content_length < 0
@@ -128,10 +169,18 @@ cdef class Parser:
         self.head.content_length = length
         return 0
 
-    cdef void read_connection(self, Head* head, Header* line, bint* close, bint* keep,
+    cdef void settle_trailers(self) noexcept:
+        """RFC 9110 section 7.6.1: trailers, too, can be for this hop alone."""
+        cdef uint32_t i
+        cdef bint unused = False
+        for i in range(self.head.count):
+            if self.head.headers[i].known == CONNECTION:
+                self.read_connection(&self.head.headers[i], &self.trailers, &unused, &unused, &unused)
+
+    cdef void read_connection(self, Header* line, Head* named, bint* close, bint* keep,
                               bint* upgrade) noexcept:
         """RFC 9110 section 7.6.1: options for this hop, and names of fields that are for this hop alone."""
-        cdef const char* value = head.data + line.value
+        cdef const char* value = self.head.data + line.value
         cdef uint32_t end = line.value_length
         cdef uint32_t start = 0, stop, n, i
         while start < end:
@@ -151,8 +200,29 @@ cdef class Parser:
             elif n == 7 and same_name(value + start, b"upgrade", 7):
                 upgrade[0] = True
             elif n:
-                hide_named(head, value + start, n)
+                hide_named(named, value + start, n)
             start = i
+
+
+cdef inline char folded(char c) noexcept:
+    return c | 0x20 if c"A" <= c <= c"Z" else c
+
+
+cdef bint contains(const char* text, uint32_t n, const char* lower, uint32_t m) noexcept:
+    cdef uint32_t i
+    for i in range(n - m + 1 if n >= m else 0):
+        if same_name(text + i, lower, m):
+            return True
+    return False
+
+
+cdef bint is_text(const char* text, uint32_t n) noexcept:
+    """HTAB, SP, VCHAR and obs-text (RFC 9112 section 4)."""
+    cdef uint32_t i
+    for i in range(n):
+        if <unsigned char>text[i] < 0x20 and text[i] != c"\t" or text[i] == 0x7F:
+            return False
+    return True
 
 
 cdef void hide_named(Head* head, const char* name, uint32_t n) noexcept:
@@ -165,7 +235,7 @@ cdef void hide_named(Head* head, const char* name, uint32_t n) noexcept:
             continue
         other = head.data + line.name
         j = 0
-        while j < n and (name[j] | 0x20) == (other[j] | 0x20):
+        while j < n and folded(name[j]) == folded(other[j]):
             j += 1
         # Framing and Host belong to the message, whatever Connection says.
         if j == n and known_name(other, n) not in (CONTENT_LENGTH, HOST):

@@ -9,7 +9,8 @@ from libc.string cimport memchr
 
 from tetrapylon._core.buffer cimport Head, Header, head_append, head_line, head_reset
 from tetrapylon._core.message cimport (
-    BODY, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, NAME_MAX, REQUEST_LINE, Backend, Event, Limits, Parser,
+    BODY, CHUNK_OVERHEAD, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, NAME_MAX, REQUEST_LINE, Backend, Event,
+    Limits, Parser,
 )
 
 import httptools
@@ -23,6 +24,7 @@ cdef class ApiParser(Parser):
     cdef object piece
     cdef uint64_t left              # of a body with a length
     cdef bint head_done
+    cdef bint priming               # what is fed is a head of our own making
     cdef bytes first_line
 
     cdef void start(self, bint request) noexcept:
@@ -38,10 +40,14 @@ cdef class ApiParser(Parser):
         cdef size_t slice_n
         cdef const char* newline
         cdef Event event
+        cdef size_t fed = 0             # where the line begins that the events come from
         self.consumed = 0
+        if not self.in_message and not self.events and n and (self.blank or data[0] in (c"\r", c"\n")):
+            if self.skip_blank(data, n) != MORE:
+                return MALFORMED
         while True:
             if self.events:
-                return self.emit(data)
+                return self.emit(data + fed)
             if self.consumed == n:
                 return self.over_limits() if self.in_message and not self.in_body else MORE
             slice_n = n - self.consumed
@@ -58,11 +64,18 @@ cdef class ApiParser(Parser):
             if not self.head_done and not self.start_line:
                 self.first_line += data[self.consumed:self.consumed + slice_n]
             event = self.feed(data + self.consumed, slice_n)
+            fed = self.consumed
             self.consumed += slice_n
+            if event == MORE and self.in_body and self.head.chunked:
+                event = self.spend(slice_n, 0)
             if self.in_message and not self.start_line and self.first_line.endswith(b"\n"):
                 self.start_line = self.head_seen
                 if self.request and self.first_line.count(b" ") != 2:
                     self.refuse(b"more than one space in the request line")
+                    return MALFORMED
+                if not (b" HTTP/1." in self.first_line if self.request
+                        else self.first_line.startswith(b"HTTP/1.")):
+                    self.refuse(b"not HTTP")
                     return MALFORMED
             if event != MORE:
                 return event
@@ -73,7 +86,8 @@ cdef class ApiParser(Parser):
         try:
             self.parser.feed_data(self.piece)
         except httptools.HttpParserUpgrade:
-            pass                    # raised at the head's last byte; what follows is not fed
+            if self.head_done and self.head.has_body:
+                self.go_on_with_body()
         except httptools.HttpParserError as error:
             if self.problem is NULL:
                 self.name = str(error).encode()
@@ -85,6 +99,18 @@ cdef class ApiParser(Parser):
         if self.has_trailers:
             return self.over_limits()
         return MORE
+
+    cdef void go_on_with_body(self) noexcept:
+        """httptools takes the offer of another protocol for the message's end: a parser that knows of none reads on."""
+        cdef Head* head = self.head
+        self.events.pop()           # END
+        self.renew()
+        self.priming = True
+        self.parser.feed_data(
+            b"POST / HTTP/1.1\r\n"
+            + (b"Transfer-Encoding: chunked" if head.chunked else b"Content-Length: %d" % head.content_length)
+            + b"\r\n\r\n")
+        self.priming = False
 
     cdef Event emit(self, const char* data) noexcept:
         cdef object event = self.events.pop(0)
@@ -104,24 +130,33 @@ cdef class ApiParser(Parser):
                 self.left = max(0, self.head.content_length)
             return HEAD
         if event == END:
+            if self.has_trailers:
+                self.settle_trailers()
             self.head_done = False
             self.message_over()
             return END
-        self.name = event           # kept alive until the next call
-        self.body = PyBytes_AS_STRING(event)
+        # A piece of a body stands at the beginning of what was fed: it is referred to where the caller has it,
+        # who may send it later than the next event comes.
+        self.body = data
         self.body_length = PyBytes_GET_SIZE(event)
-        if not self.head.chunked and self.head.content_length >= 0:
+        if self.head.chunked:
+            self.overhead -= min(self.overhead, 3 * self.body_length + CHUNK_OVERHEAD)
+        elif self.head.content_length >= 0:
             self.left -= self.body_length
         return BODY
 
     # httptools' callbacks; an exception here comes out of feed_data as HttpParserCallbackError.
 
     def on_message_begin(self):
+        if self.priming:
+            return
         self.begin()
         self.head_done = False
         self.first_line = self.first_line.lstrip(b"\r\n")
 
     def on_url(self, bytes url):
+        if self.priming:
+            return
         if not self.head.target_length:
             self.head.target = self.head.length
         self.keep(url)
@@ -142,6 +177,8 @@ cdef class ApiParser(Parser):
         return &self.trailers if self.head_done else self.head
 
     def on_header(self, bytes name, bytes value):
+        if self.priming:
+            return
         cdef Head* head = self.trailers_or_head()
         cdef Header* line
         if self.head_done and not self.has_trailers:
@@ -160,6 +197,8 @@ cdef class ApiParser(Parser):
         self.keep(value or b"")
 
     def on_headers_complete(self):
+        if self.priming:
+            return
         cdef Head* head = self.head
         version = self.parser.get_http_version()
         if version not in ("1.0", "1.1"):

@@ -93,6 +93,12 @@ cdef class LlhttpParser(Parser):
         if n == 0 and not self.paused:
             return MORE
         self.stopped = MORE
+        if not self.in_message and n and (self.blank or data[0] in (c"\r", c"\n")):
+            if self.skip_blank(data, n) != MORE:
+                return MALFORMED
+            if self.consumed == n:
+                return MORE
+            done = self.consumed
         while True:
             if self.paused:
                 llhttp.resume(&self.raw)
@@ -114,8 +120,8 @@ cdef class LlhttpParser(Parser):
             self.consumed = n
             if self.in_message and not self.head_done:
                 return self.keep_partial(n - done)
-            if self.in_message and self.has_trailers:
-                return self.over_limits()
+            if self.in_body and self.head.chunked:
+                return self.spend(n, 0) or self.over_limits()
             return MORE
         if code == TP_PAUSED:
             self.paused = True
@@ -129,7 +135,13 @@ cdef class LlhttpParser(Parser):
                     self.head_done = False
                     self.kept = 0
                     self.message_over()
+            elif self.head.chunked and self.spend(
+                    self.consumed - (self.body_length if event == BODY else 0),
+                    self.body_length if event == BODY else 0) != MORE:
+                return MALFORMED
             elif event == END:
+                if self.has_trailers:
+                    self.settle_trailers()
                 self.head_done = False
                 self.kept = 0
                 self.message_over()
@@ -258,6 +270,10 @@ cdef class LlhttpParser(Parser):
         head.minor = llhttp.minor(&self.raw)
         if llhttp.major(&self.raw) != 1 or head.minor > 1:
             self.refuse(b"not HTTP/1.0 or HTTP/1.1")
+            return -1
+        # llhttp takes what RTSP and Icecast say, too.
+        if self.version < 5 or head.data[self.version - 5] != c"H":
+            self.refuse(b"not HTTP")
             return -1
         if not self.request:
             head.status = <uint16_t>llhttp.status(&self.raw)

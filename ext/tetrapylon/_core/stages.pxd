@@ -51,6 +51,7 @@ cdef class Pipeline(Stages):
     cdef void proceed(self, Exchange x) noexcept
     cdef void write_log(self, Exchange x, uint64_t total) noexcept
     cdef Fault read_target(self, Exchange x) noexcept
+    cdef bint last_hop(self, Exchange x) noexcept
     cdef Fault read_path(self, Exchange x) noexcept
     cdef Fault rewrite(self, Exchange x) noexcept
     cdef void refuse_method(self, Exchange x, uint64_t allowed) noexcept

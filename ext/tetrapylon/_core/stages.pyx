@@ -2,7 +2,8 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset, strlen
+from libc.stdio cimport snprintf
+from libc.string cimport memchr, memmove, memset, strlen
 
 from tetrapylon._core.buffer cimport (
     DROPPED, HOST, OURS, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_add, head_append,
@@ -79,16 +80,36 @@ cdef bint find_header(void* context, const char* name, Py_ssize_t n, const char*
 
 
 cdef bint host_is_valid(const char* host, size_t n) noexcept:
-    """RFC 9110 section 7.2: uri-host, perhaps a port; without userinfo."""
-    cdef size_t i
+    """RFC 9110 section 7.2: a name or an address (RFC 3986 section 3.2.2), perhaps a port; without userinfo."""
+    cdef size_t i = 0
     cdef char c
-    for i in range(n):
-        c = host[i]
-        if not (c"a" <= (c | 0x20) <= c"z" or c"0" <= c <= c"9" or c in (
-                c".", c"-", c"_", c":", c"[", c"]", c"~", c"%", c"!", c"$", c"&", c"'", c"(", c")", c"*",
-                c"+", c",", c";", c"=")):
+    if n and host[0] == c"[":
+        i = 1
+        while i < n and (is_hex(host[i]) or host[i] in (c":", c".")):
+            i += 1
+        if i < 3 or i == n or host[i] != c"]":
+            return False
+        i += 1
+    else:
+        while i < n and host[i] != c":":
+            c = host[i]
+            if c == c"%":
+                if n - i < 3 or not is_hex(host[i + 1]) or not is_hex(host[i + 2]):
+                    return False
+            elif not (c"a" <= (c | 0x20) <= c"z" or c"-" <= c <= c"9" and c != c"/" or c in (
+                    c"_", c"~", c"!", c"$", c"&", c"'", c"(", c")", c"*", c"+", c",", c";", c"=")):
+                return False
+            i += 1
+    if i < n and host[i] != c":":
+        return False
+    for i in range(i + 1, n):
+        if not c"0" <= host[i] <= c"9":
             return False
     return True
+
+
+cdef inline bint is_hex(char c) noexcept:
+    return c"0" <= c <= c"9" or c"a" <= (c | 0x20) <= c"f"
 
 
 cdef Answer OPTIONS_ANSWER = Answer(
@@ -142,6 +163,8 @@ cdef class Pipeline(Stages):
             fault = LOOPED
         if fault != NO_FAULT:
             self.fail(x, fault)
+            return
+        if (is_method(x, b"OPTIONS", 7) or is_method(x, b"TRACE", 5)) and self.last_hop(x):
             return
         if head.data[head.target] == c"*":
             OPTIONS_ANSWER.start(x)
@@ -217,6 +240,8 @@ cdef class Pipeline(Stages):
                 return BAD_HOST
         elif not host_is_valid(head.data + host.value, host.value_length):
             return BAD_HOST
+        if is_method(x, b"CONNECT", 7):
+            return BAD_TARGET
         if target[0] == c"*":
             return NO_FAULT if head.target_length == 1 and is_method(x, b"OPTIONS", 7) else BAD_TARGET
         if target[0] != c"/":
@@ -229,19 +254,53 @@ cdef class Pipeline(Stages):
             end = scheme
             while end < head.target_length and target[end] != c"/" and target[end] != c"?":
                 end += 1
-            if end == scheme or not host_is_valid(target + scheme, end - scheme):
+            if end == scheme or target[scheme] == c":" or not host_is_valid(target + scheme, end - scheme):
                 return BAD_TARGET
-            if host is not NULL:
-                # RFC 9112 section 3.2.2: the authority of the target replaces the Host that came.
-                host.value = head.target + scheme
-                host.value_length = end - scheme
             if end == head.target_length or target[end] == c"?":
-                # An empty path is "/" (RFC 9110 section 4.2.3).
+                # An empty path is "/" (RFC 9110 section 4.2.3): there is one too many before the authority.
+                memmove(head.data + head.target + scheme - 1, target + scheme, end - scheme)
+                scheme -= 1
                 end -= 1
                 head.data[head.target + end] = c"/"
+            if host is NULL:
+                if head_add(head, b"Host", 4, b"", 0, 0) < 0:
+                    return INTERNAL_FAULT
+                host = &head.headers[head.count - 1]
+            # RFC 9112 section 3.2.2: the authority of the target replaces the Host that came.
+            host.value = head.target + scheme
+            host.value_length = end - scheme
             head.target += end
             head.target_length -= end
         return self.read_path(x)
+
+    cdef bint last_hop(self, Exchange x) noexcept:
+        """Counts down Max-Forwards (RFC 9110 section 7.6.2); True: the request is answered here."""
+        cdef Head* head = &x.request
+        cdef Header* line = head_find(head, b"max-forwards", 12)
+        cdef char[16] text
+        cdef int64_t at
+        cdef unsigned int left = 0
+        cdef uint32_t i
+        if line is NULL or not 0 < line.value_length < 10:
+            return False
+        for i in range(line.value_length):
+            if not c"0" <= head.data[line.value + i] <= c"9":
+                return False
+            left = left * 10 + <unsigned int>(head.data[line.value + i] - c"0")
+        if left == 0:
+            if is_method(x, b"OPTIONS", 7):
+                OPTIONS_ANSWER.start(x)
+            else:
+                self.answer_fault(x, NO_SUCH_METHOD, b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+            return True
+        i = <uint32_t>snprintf(text, sizeof(text), b"%u", left - 1)
+        at = head_append(head, text, i)
+        if at < 0:
+            self.fail(x, INTERNAL_FAULT)
+            return True
+        line.value = <uint32_t>at
+        line.value_length = i
+        return False
 
     cdef Fault read_path(self, Exchange x) noexcept:
         cdef Head* head = &x.request
@@ -257,7 +316,7 @@ cdef class Pipeline(Stages):
             if self.path_scratch is NULL:
                 return INTERNAL_FAULT
         code = normalise(head.data + head.target, n, self.path_scratch, &normal_n)
-        if code < 0:
+        if code < 0 or memchr(head.data + head.target + n, c"#", head.target_length - n) is not NULL:
             return BAD_TARGET
         if code > 0:
             at = head_append(head, self.path_scratch, normal_n)

@@ -1,7 +1,10 @@
 from libc.errno cimport EINPROGRESS, errno
 from posix.unistd cimport close
 
+from libc.stdint cimport uint32_t
+
 from tetrapylon._core.address cimport Address
+from tetrapylon._core.buffer cimport UPGRADE, Head, Header, head_known
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.lifetime cimport Lifetime, spent
@@ -12,6 +15,9 @@ from tetrapylon._core.reactor cimport Reactor, arm, clock, disarm
 from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream
 from tetrapylon._core.tls cimport TLS_ALERT, TLS_CERTIFICATE, TLS_PROTOCOL, Tls, tls_stream
 from tetrapylon._core.wire cimport FIXED, PRESERVE, Additions, Via, put_chunk, put_last_chunk, put_request
+
+cdef extern from "<strings.h>" nogil:
+    int strncasecmp(const char* a, const char* b, size_t n)
 
 cdef extern from "<sys/socket.h>" nogil:
     cdef enum:
@@ -351,7 +357,7 @@ cdef class UpstreamConnection(Connection):
     cdef void switch_protocols(self, Exchange x, const char* early, size_t n) noexcept:
         """RFC 9110 section 7.8: only what the client offered can be switched to."""
         cdef Stream stream = self.stream
-        if not x.request.upgrade:
+        if not x.request.upgrade or not x.request_complete or not offered(&x.request, &x.response):
             self.lose(RESPONSE_MALFORMED)
             return
         disarm(self)
@@ -504,6 +510,26 @@ cdef class UpstreamConnection(Connection):
 
 cdef inline bint is_upload(Exchange x) noexcept:
     return x.request.has_body and not x.request_complete
+
+
+cdef bint offered(const Head* request, const Head* response) noexcept:
+    """Is the protocol that the upstream switches to among those that the client named?"""
+    cdef const Header* theirs = head_known(response, UPGRADE)
+    cdef const Header* line
+    cdef uint32_t i, j, n
+    if theirs is NULL or not response.upgrade:
+        return False
+    n = theirs.value_length
+    for i in range(request.count):
+        line = &request.headers[i]
+        if line.known != UPGRADE:
+            continue
+        for j in range(line.value_length - n + 1 if line.value_length >= n else 0):
+            if ((j == 0 or request.data[line.value + j - 1] in (c" ", c"\t", c","))
+                    and (j + n == line.value_length or request.data[line.value + j + n] in (c" ", c"\t", c","))
+                    and strncasecmp(request.data + line.value + j, response.data + theirs.value, n) == 0):
+                return True
+    return False
 
 
 cdef bint replayable(Exchange x) noexcept:

@@ -1,5 +1,5 @@
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memchr, memcmp, strlen
+from libc.string cimport memchr, memcmp, memcpy, strlen
 from libc.time cimport time, time_t
 
 from tetrapylon._core.buffer cimport (
@@ -226,6 +226,7 @@ cdef size_t put_response(Exchange x, Stream stream, Framing framing, bint keep_a
     cdef uint32_t i
     # RFC 9110 section 8.6: neither length nor coding where the status excludes a body.
     cdef bint lengthy = framing in (LENGTH, NO_BODY) and head.status != 204 and head.status >= 200
+    cdef bint has_date = False
     if start is NULL:
         return 0
     at = put_status_line(at, head)
@@ -236,7 +237,14 @@ cdef size_t put_response(Exchange x, Stream stream, Framing framing, bint keep_a
                 continue
         elif line.known == CONTENT_LENGTH and not lengthy:
             continue
+        elif line.known == DATE:
+            has_date = True
         at = put_line(at, head, line)
+    if not has_date and head.status >= 200:
+        # RFC 9110 section 6.6.1: whoever passes on a response without one adds it.
+        at = put(at, b"Date: ", 6)
+        at += put_http_date(at)
+        at = put(at, b"\r\n", 2)
     if framing == CHUNKED or (framing == NO_BODY and head.chunked and lengthy and head.status != 304
                               and x.request.minor):
         at = put(at, b"Transfer-Encoding: chunked\r\n", 28)
@@ -261,7 +269,8 @@ cdef size_t put_interim(Exchange x, Stream stream) noexcept:
         return 0
     at = put_status_line(at, head)
     for i in range(head.count):
-        if not head.headers[i].mark & (DROPPED | HOP):
+        # RFC 9110 section 8.6: no length, for there is no content.
+        if not head.headers[i].mark & (DROPPED | HOP) and head.headers[i].known != CONTENT_LENGTH:
             at = put_line(at, head, &head.headers[i])
     at = put(at, b"\r\n", 2)
     stream.commit(at)
@@ -305,20 +314,29 @@ cdef size_t put_last_chunk(Stream stream, const Head* trailers) noexcept:
         for i in range(trailers.count):
             # Framing, routing and identity belong to the head (RFC 9110 section 6.5.1).
             line = &trailers.headers[i]
-            if not line.mark & DROPPED and known_name(
-                    trailers.data + line.name, line.name_length) in (NAMED, DATE):
+            if (not line.mark & (DROPPED | HOP)
+                    and known_name(trailers.data + line.name, line.name_length) in (NAMED, DATE)):
                 at = put_line(at, trailers, line)
     at = put(at, b"\r\n", 2)
     stream.commit(at)
     return at - start
 
 
+cdef time_t date_of = -1        # the second that `date` spells
+cdef char[32] date
+
+
 cdef size_t put_http_date(char* at) noexcept:
     """IMF-fixdate (RFC 9110 section 5.6.7), 29 bytes."""
+    global date_of
     cdef time_t now = time(NULL)
     cdef tm parts
-    gmtime_r(&now, &parts)
-    return strftime(at, 32, b"%a, %d %b %Y %H:%M:%S GMT", &parts)
+    if now != date_of:
+        gmtime_r(&now, &parts)
+        strftime(date, sizeof(date), b"%a, %d %b %Y %H:%M:%S GMT", &parts)
+        date_of = now
+    memcpy(at, date, 29)
+    return 29
 
 
 cdef const char* phrase(uint32_t status) noexcept:
