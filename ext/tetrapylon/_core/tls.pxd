@@ -30,13 +30,13 @@ cdef class Tls:
 
 
 cdef class TlsStream(SocketStream):
-    # A socket that speaks TLS: an ssl.SSLObject between two memory BIOs, and the flow control of SocketStream,
-    # whose queue holds records here.
+    # A socket that speaks TLS: an ssl.SSLObject between two memory BIOs, and the flow control of
+    # SocketStream, whose queue holds records here.
     cdef Tls tls
     cdef object ssl
     cdef object incoming
     cdef object outgoing
-    cdef readonly bytes subject         # of the peer's verified certificate (RFC 4514); None: it has shown none
+    cdef readonly bytes subject         # of the peer's verified certificate (RFC 4514); None: none was shown
     cdef bint begun                     # the peer has said something
     cdef bint shaken                    # the handshake is complete
     cdef bint parted                    # our close_notify is out

@@ -1,4 +1,4 @@
-"""TLS on the reactor's own sockets. OpenSSL comes by way of Python's ssl module, whose security fixes it shares."""
+"""TLS on the reactor's own sockets, by Python's ssl module, so that OpenSSL is always the interpreter's."""
 
 from cpython.buffer cimport PyBUF_ND
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -238,8 +238,8 @@ cdef class TlsStream(SocketStream):
             self.reactor.modify(self, self.interest | EPOLLOUT)
 
     cdef void input_over(self) noexcept:
-        """The connection's input is over. A client's requests have their own framing, so that it may just hang
-        up; an upstream's answer may have none but its end, and who ends it then must be known."""
+        """The connection's input is over. A client's requests have their own framing, so that it may just
+        hang up; an upstream's answer may have none but its end, and who ends it then must be known."""
         if not self.shaken:
             self.vanish(TLS_PROTOCOL)
         elif not self.tls.server_side and not self.notified:

@@ -12,8 +12,6 @@ from tetrapylon._core.stream import SocketStream
 class Window:
     """A stretch of memory, lent to the ssl module for the length of a call."""
 
-    def __buffer__(self, flags: int, /) -> memoryview: ...
-
 @disjoint_base
 class Tls:
     """What the TLS connections of one listener, or to one target, have in common.
