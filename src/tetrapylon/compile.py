@@ -111,6 +111,7 @@ def _plan(
         slab,
         index,
         body_limit=_first(route.limits.body, server.limits.body),
+        body=_first(route.timeouts.body, server.timeouts.body),
         body_idle=_first(route.timeouts.body_idle, server.timeouts.body_idle),
         response=_first(route.timeouts.response, timeouts.response),
         idle=_first(route.timeouts.idle, timeouts.idle),

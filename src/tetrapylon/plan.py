@@ -16,6 +16,8 @@ from tetrapylon.events import line
 from tetrapylon.process import EXIT_FAILED, Context, Timing, describe_end, spawn
 
 Main = Callable[[Context], int]
+# Listeners, logs, pipes, the loop's own.
+SPARE_DESCRIPTORS = 64
 
 
 class Plan(NamedTuple):
@@ -31,6 +33,8 @@ class Plan(NamedTuple):
     control: Main | None
     """None when there is nothing for it to do."""
     timing: Timing = Timing()
+    descriptors: int = 0
+    """How many a worker may come to need."""
 
 
 class ConfigRefused(TetrapylonError):
@@ -68,6 +72,9 @@ def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
         drain=server.timeouts.drain,
         worker=partial(worker.main, encoded),
         control=partial(control.main, encoded) if config.admin is not None else None,
+        descriptors=server.limits.connections
+        + sum(upstream.pool.max_connections for upstream in config.upstreams.values())
+        + SPARE_DESCRIPTORS,
     )
 
 

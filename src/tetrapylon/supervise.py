@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
+import resource
 import select
 import signal
 import time
@@ -83,6 +84,7 @@ class Supervisor:
     def run(self) -> int:
         """Serves until stopped. Returns the exit status."""
         faulthandler.enable()
+        _raise_descriptor_limit(self._plan.descriptors)
         _handle_signals(self._wakeup.write)
         self._slab.claim(os.getpid())
         self._slab.state = State.SERVING
@@ -288,6 +290,18 @@ class _Pipe:
     def close(self) -> None:
         os.close(self.read)
         os.close(self.write)
+
+
+def _raise_descriptor_limit(needed: int) -> None:
+    """To the hard limit: the soft one is kept low for programs that use select(2)."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if most != resource.RLIM_INFINITY and most < needed:
+        say(
+            "warning",
+            f"a worker may need {needed} descriptors and is allowed {most}: more clients have to wait;"
+            " raise the limit (ulimit -Hn, LimitNOFILE=) or lower server.limits.connections",
+        )
 
 
 def _handle_signals(wakeup: int) -> None:

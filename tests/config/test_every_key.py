@@ -40,6 +40,7 @@ FULL: dict[str, Any] = {
         "timeouts": {
             "header": "5s",
             "body_idle": "20s",
+            "body": "1h",
             "keepalive": "60s",
             "drain": "10s",
             "connection_age": "1h",
@@ -76,7 +77,14 @@ FULL: dict[str, Any] = {
             "upstream": "users",
             "rewrite": "/v2/{id}",
             "limits": {"body": "2MiB"},
-            "timeouts": {"body_idle": "1s", "response": "2s", "idle": "3s", "total": "4s", "tunnel": "5s"},
+            "timeouts": {
+                "body_idle": "1s",
+                "body": "9s",
+                "response": "2s",
+                "idle": "3s",
+                "total": "4s",
+                "tunnel": "5s",
+            },
             "policies": [{"use": "plain"}],
             "name": "user",
         },

@@ -4,7 +4,10 @@ import contextlib
 import resource
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -214,6 +217,26 @@ class TestDescriptors:
                 assert asked(gateway, "/livez").status == 200
             eventually(lambda: asks_well(gateway), "clients are served again")
             assert worker in gateway.workers
+
+    def test_the_limit_is_raised_as_far_as_it_goes(self) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+        try:
+            with Upstream(answers.ok) as upstream, Gateway(proxy(upstream.url)) as gateway:
+                allowed = [resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in gateway.workers]
+                assert allowed == [(hard, hard)]
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    def test_a_limit_too_low_for_the_config_is_told(self, tmp_path: Path) -> None:
+        config = tmp_path / "gateway.yaml"
+        config.write_text("server: {listen: ['127.0.0.1:0']}\nroutes: [{path: /, respond: {}}]\n")
+        command = f"ulimit -n 300; exec {Path(sys.executable).with_name('tetrapylon')} run {config}"
+        with subprocess.Popen(["sh", "-c", command], stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            said = process.stderr.readline()
+            process.terminate()
+        assert "may need 10064 descriptors and is allowed 300" in said
 
 
 def asks_well(gateway: Gateway) -> bool:

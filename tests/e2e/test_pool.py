@@ -142,3 +142,66 @@ def test_the_most_recently_used_connection_comes_first(tmp_path: Path) -> None:
         for _ in range(5):
             assert clients[0].send(request("GET", "/again")).response().status == 200
         assert sorted(len(conversation.requests) for conversation in pool.upstream.conversations) == [1, 1, 6]
+
+
+class TestUploads:
+    """Requests that are still coming from their clients take three connections of four at most."""
+
+    def test_slow_ones_leave_room_for_others(self) -> None:
+        with (
+            Upstream(answers.ok) as upstream,
+            Gateway(proxy(upstream.url, upstream={"pool": {"max_connections": 4}})) as gateway,
+            ExitStack() as stack,
+        ):
+            slow = [stack.enter_context(gateway.client()) for _ in range(8)]
+            for client in slow:
+                client.send(request("POST", "/slow", headers=[("Content-Length", "4")]), b"a")
+            eventually(lambda: len(upstream.conversations) == 3, "three have a connection")
+            with gateway.client() as other:
+                assert [other.ask().status for _ in range(5)] == [200] * 5
+                assert other.ask("POST", "/whole", body=b"").status == 200
+            assert len(upstream.conversations) == 4
+            for client in slow:
+                client.send(b"aaa")
+                assert client.response("POST").status == 200
+
+    def test_the_next_follows_as_soon_as_one_is_whole(self) -> None:
+        """Though its response is still awaited."""
+        gate = threading.Event()
+
+        def script(peer: Conversation) -> None:
+            peer.request()
+            peer.wait(gate)
+            peer.send(answers.response(b"ok"))
+
+        with (
+            Upstream(script) as upstream,
+            Gateway(proxy(upstream.url, upstream={"pool": {"max_connections": 4}})) as gateway,
+            ExitStack() as stack,
+        ):
+            stack.callback(gate.set)
+            clients = [stack.enter_context(gateway.client()) for _ in range(4)]
+            for client in clients:
+                client.send(request("POST", "/", headers=[("Content-Length", "4")]), b"a")
+            eventually(lambda: len(upstream.conversations) == 3, "three have a connection")
+            clients[0].send(b"aaa")
+            eventually(lambda: len(upstream.conversations) == 4, "the fourth has one")
+            gate.set()
+            for client in clients[1:]:
+                client.send(b"aaa")
+            assert [client.response("POST").status for client in clients] == [200] * 4
+
+    def test_one_that_goes_makes_room(self) -> None:
+        with (
+            Upstream(answers.ok) as upstream,
+            Gateway(proxy(upstream.url, upstream={"pool": {"max_connections": 1}})) as gateway,
+            gateway.client() as first,
+            gateway.client() as second,
+        ):
+            upload = request("POST", "/", headers=[("Content-Length", "4")]) + b"a"
+            first.send(upload)
+            eventually(lambda: len(upstream.conversations) == 1, "one has the connection")
+            second.send(upload)
+            assert second.is_idle()
+            first.reset()
+            eventually(lambda: len(upstream.conversations) == 2, "the other has one")

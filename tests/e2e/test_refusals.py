@@ -271,6 +271,17 @@ class TestTimes:
                     break
             assert client.is_closed()
 
+    def test_a_steady_trickle_has_its_end_too(self) -> None:
+        with through(answers.ok, server={"timeouts": {"body": "300ms"}}) as (client, upstream, gateway):
+            client.send(request("POST", headers=[("Content-Length", "1000")]))
+            while client.is_idle(0.05):
+                client.send(b"a")
+            assert_problem(client.response(), 408)
+            assert client.is_closed()
+            assert upstream.requests == []
+            with gateway.client() as another:
+                assert another.ask("POST", body=b"at once").status == 200
+
     def test_a_body_that_stalls(self) -> None:
         with through(answers.ok, server={"timeouts": {"body_idle": "200ms"}}) as (client, upstream, _):
             client.send(request("POST", headers=[("Content-Length", "10")]), b"half")

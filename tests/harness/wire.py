@@ -13,7 +13,7 @@ STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-5][0-9][0-9]) ([\t\x20-\x7e\x80-\x
 REQUEST_LINE = re.compile(rf"({TOKEN}) (\S+) HTTP/1\.([01])\Z")
 VISIBLE = r"[\x21-\x7e\x80-\xff]"
 FIELD = re.compile(rf"({TOKEN}):[ \t]*((?:{VISIBLE}(?:[\t\x20-\x7e\x80-\xff]*{VISIBLE})?)?)[ \t]*\Z")
-CHUNK = re.compile(r"([0-9A-Fa-f]{1,16})(;[\t\x20-\x7e\x80-\xff]*)?\Z")
+CHUNK = re.compile(r"(0*[0-9A-Fa-f]{1,16})(;[\t\x20-\x7e\x80-\xff]*)?\Z")
 
 MAX_HEAD = 256 * 1024
 

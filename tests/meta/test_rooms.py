@@ -20,6 +20,7 @@ GROUND = {
     "log",
     "address",
     "lifetime",
+    "line",
 }
 FLOORS: list[list[set[str]]] = [
     [{name} for name in sorted(GROUND)],

@@ -230,6 +230,9 @@ cdef class DownstreamConnection(Connection):
         elif x.plan.body_limit >= 0 and <int64_t>x.body_in > x.plan.body_limit:
             self.keep = False
             self.gateway.fail(x, BODY_TOO_LARGE)
+        elif x.plan.body_time and self.gateway.reactor.now - x.began > x.plan.body_time:
+            self.keep = False
+            self.gateway.fail(x, REQUEST_TIMEOUT)
         elif x.destination is not None:
             x.destination.body(x, self.parser.body, self.parser.body_length)
 

@@ -97,6 +97,7 @@ cdef class Plan:
     cdef RouteCounters* counters
     cdef object slab                    # keeps `counters` alive
     cdef int64_t body_limit             # -1: none
+    cdef uint64_t body_time             # ns for a whole request to arrive; 0: no limit
     cdef DeadlineQueue* body_idle       # NULL: no such timeout
     cdef DeadlineQueue* response
     cdef DeadlineQueue* idle

@@ -144,7 +144,7 @@ cdef class Parser:
         if self.request:
             head.has_body = head.chunked or head.content_length > 0
             return 0
-        if head.status < 100 or not is_text(head.data + head.reason, head.reason_length):
+        if not 100 <= head.status <= 599 or not is_text(head.data + head.reason, head.reason_length):
             return self.refuse(b"malformed status line")
         if self.no_body or head.status < 200 or head.status == 204 or head.status == 304:
             head.has_body = False

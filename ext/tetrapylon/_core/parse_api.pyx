@@ -24,6 +24,7 @@ cdef class ApiParser(Parser):
     cdef object piece
     cdef uint64_t left              # of a body with a length
     cdef bint head_done
+    cdef bint priming               # what is fed is a head of our own making
     cdef bytes first_line
 
     cdef void start(self, bint request) noexcept:
@@ -39,13 +40,14 @@ cdef class ApiParser(Parser):
         cdef size_t slice_n
         cdef const char* newline
         cdef Event event
+        cdef size_t fed = 0             # where the line begins that the events come from
         self.consumed = 0
         if not self.in_message and not self.events and n and (self.blank or data[0] in (c"\r", c"\n")):
             if self.skip_blank(data, n) != MORE:
                 return MALFORMED
         while True:
             if self.events:
-                return self.emit(data)
+                return self.emit(data + fed)
             if self.consumed == n:
                 return self.over_limits() if self.in_message and not self.in_body else MORE
             slice_n = n - self.consumed
@@ -62,6 +64,7 @@ cdef class ApiParser(Parser):
             if not self.head_done and not self.start_line:
                 self.first_line += data[self.consumed:self.consumed + slice_n]
             event = self.feed(data + self.consumed, slice_n)
+            fed = self.consumed
             self.consumed += slice_n
             if event == MORE and self.in_body and self.head.chunked:
                 event = self.spend(slice_n, 0)
@@ -83,7 +86,8 @@ cdef class ApiParser(Parser):
         try:
             self.parser.feed_data(self.piece)
         except httptools.HttpParserUpgrade:
-            pass                    # raised at the head's last byte; what follows is not fed
+            if self.head_done and self.head.has_body:
+                self.go_on_with_body()
         except httptools.HttpParserError as error:
             if self.problem is NULL:
                 self.name = str(error).encode()
@@ -95,6 +99,18 @@ cdef class ApiParser(Parser):
         if self.has_trailers:
             return self.over_limits()
         return MORE
+
+    cdef void go_on_with_body(self) noexcept:
+        """httptools takes the offer of another protocol for the message's end: a parser that knows of none reads on."""
+        cdef Head* head = self.head
+        self.events.pop()           # END
+        self.renew()
+        self.priming = True
+        self.parser.feed_data(
+            b"POST / HTTP/1.1\r\n"
+            + (b"Transfer-Encoding: chunked" if head.chunked else b"Content-Length: %d" % head.content_length)
+            + b"\r\n\r\n")
+        self.priming = False
 
     cdef Event emit(self, const char* data) noexcept:
         cdef object event = self.events.pop(0)
@@ -119,8 +135,9 @@ cdef class ApiParser(Parser):
             self.head_done = False
             self.message_over()
             return END
-        self.name = event           # kept alive until the next call
-        self.body = PyBytes_AS_STRING(event)
+        # A piece of a body stands at the beginning of what was fed: it is referred to where the caller has it,
+        # who may send it later than the next event comes.
+        self.body = data
         self.body_length = PyBytes_GET_SIZE(event)
         if self.head.chunked:
             self.overhead -= min(self.overhead, 3 * self.body_length + CHUNK_OVERHEAD)
@@ -131,11 +148,15 @@ cdef class ApiParser(Parser):
     # httptools' callbacks; an exception here comes out of feed_data as HttpParserCallbackError.
 
     def on_message_begin(self):
+        if self.priming:
+            return
         self.begin()
         self.head_done = False
         self.first_line = self.first_line.lstrip(b"\r\n")
 
     def on_url(self, bytes url):
+        if self.priming:
+            return
         if not self.head.target_length:
             self.head.target = self.head.length
         self.keep(url)
@@ -156,6 +177,8 @@ cdef class ApiParser(Parser):
         return &self.trailers if self.head_done else self.head
 
     def on_header(self, bytes name, bytes value):
+        if self.priming:
+            return
         cdef Head* head = self.trailers_or_head()
         cdef Header* line
         if self.head_done and not self.has_trailers:
@@ -174,6 +197,8 @@ cdef class ApiParser(Parser):
         self.keep(value or b"")
 
     def on_headers_complete(self):
+        if self.priming:
+            return
         cdef Head* head = self.head
         version = self.parser.get_http_version()
         if version not in ("1.0", "1.1"):

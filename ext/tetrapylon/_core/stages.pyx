@@ -44,8 +44,9 @@ cdef class Snapshot:
 
 
 def make_plan(Reactor reactor not None, str name not None, Destination destination not None,
-              Slab slab not None, Py_ssize_t index, *, body_limit=None, body_idle=None,
-              response=None, idle=None, total=None, tunnel=None, list rewrite=None, tuple policies=()):
+              Slab slab not None, Py_ssize_t index, *, body_limit=None, body=None,
+              body_idle=None, response=None, idle=None, total=None, tunnel=None, list rewrite=None,
+              tuple policies=()):
     """A route's record: where its requests go and under which limits. Times in seconds, None: no limit."""
     cdef Plan plan = Plan.__new__(Plan)
     plan.name = name
@@ -54,6 +55,7 @@ def make_plan(Reactor reactor not None, str name not None, Destination destinati
     plan.slab = slab
     plan.counters = slab.route(index)
     plan.body_limit = -1 if body_limit is None else body_limit
+    plan.body_time = 0 if body is None else <uint64_t>(<double>body * 1e9)
     plan.body_idle = NULL if body_idle is None else reactor.queue(body_idle)
     plan.response = NULL if response is None else reactor.queue(response)
     plan.idle = NULL if idle is None else reactor.queue(idle)

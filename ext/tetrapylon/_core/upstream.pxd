@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from tetrapylon._core.counters cimport WorkerCounters
 from tetrapylon._core.exchange cimport Destination, Exchange, Fault, Sink
 from tetrapylon._core.lifetime cimport Lifetime, Span
+from tetrapylon._core.line cimport Line
 from tetrapylon._core.message cimport Limits, Parser
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor
 from tetrapylon._core.stream cimport Connection
@@ -39,9 +40,10 @@ cdef class Upstream(Destination):
     cdef Py_ssize_t max_connections
     cdef Py_ssize_t max_pending
     cdef readonly Py_ssize_t connections
-    cdef readonly Py_ssize_t pending
-    cdef Exchange first_waiting
-    cdef Exchange last_waiting
+    cdef Py_ssize_t uploads             # connections whose request is still coming from its client
+    cdef Py_ssize_t max_uploads
+    cdef Line ready                     # exchanges that wait for a connection, their request complete,
+    cdef Line uploading                 # and others: slow clients must not take every place
     cdef DeadlineQueue* connect_timeout
     cdef DeadlineQueue* queue_timeout
     cdef DeadlineQueue* pool_idle       # NULL: idle connections are not kept
@@ -53,6 +55,8 @@ cdef class Upstream(Destination):
     cdef void connect(self, Exchange x, Target target) noexcept
     cdef void enqueue(self, Exchange x) noexcept
     cdef void dequeue(self, Exchange x) noexcept
+    cdef Exchange next_waiting(self)
+    cdef bint has_room(self) noexcept
     cdef void serve_waiting(self) noexcept
     cdef void connect_failed(self, Exchange x, Fault fault) noexcept
 
@@ -72,8 +76,11 @@ cdef class UpstreamConnection(Connection):
     cdef bint reused
     cdef bint heard                     # the response has begun
     cdef bint alive
+    cdef bint uploading                 # its exchange's request is not complete
 
     cdef void assign(self, Exchange x) noexcept
+    cdef void claim(self, Exchange x) noexcept
+    cdef void uploaded(self) noexcept
     cdef void complete(self, bint keep) noexcept
     cdef void pool(self) noexcept
     cdef void unpool(self) noexcept

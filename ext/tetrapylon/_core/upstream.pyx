@@ -8,6 +8,7 @@ from tetrapylon._core.buffer cimport UPGRADE, Head, Header, head_known
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.lifetime cimport Lifetime, spent
+from tetrapylon._core.line cimport Line
 from tetrapylon._core.message cimport *
 from tetrapylon._core.parse cimport response_parser
 from tetrapylon._core.reactor cimport Reactor, arm, clock, disarm
@@ -69,6 +70,9 @@ cdef class Upstream(Destination):
         self.lifetime = lifetime or Lifetime()
         self.max_connections = max_connections
         self.max_pending = max_pending
+        self.max_uploads = max_connections - max_connections // 4
+        self.ready = Line()
+        self.uploading = Line()
         self.connect_timeout = reactor.queue(connect)
         self.queue_timeout = reactor.queue(wait)
         self.pool_idle = reactor.queue(idle) if idle > 0 else NULL
@@ -124,6 +128,9 @@ cdef class Upstream(Destination):
         if target is None or not target.addresses:
             x.stages.fail(x, DNS_FAILED)
             return
+        if self.uploads >= self.max_uploads and is_upload(x):
+            self.enqueue(x)
+            return
         connection = self.take_idle(target) if not x.replayed else None
         if connection is not None:
             self.counters.upstream_reuses += 1
@@ -170,6 +177,7 @@ cdef class Upstream(Destination):
         connection.port.connection = connection
         connection.parser = response_parser(self.limits)
         connection.connecting = connection.alive = True
+        connection.claim(x)
         connection.exchange = x
         x.attempt = connection
         stream = SocketStream.__new__(SocketStream)
@@ -201,47 +209,51 @@ cdef class Upstream(Destination):
     # The queue of exchanges that wait for a connection
 
     cdef void enqueue(self, Exchange x) noexcept:
-        if self.pending >= self.max_pending:
+        cdef Line line = self.uploading if is_upload(x) else self.ready
+        if line.length >= self.max_pending:
             x.stages.fail(x, QUEUE_FULL)
             return
-        self.pending += 1
+        line.add(x)
         x.waiting = True
-        x.next_waiting = None
-        if self.last_waiting is None:
-            self.first_waiting = x
-        else:
-            self.last_waiting.next_waiting = x
-        self.last_waiting = x
         if x.plan.total is NULL or self.queue_timeout.length < x.plan.total.length:
             arm(self.reactor, x, self.queue_timeout)
 
     cdef void dequeue(self, Exchange x) noexcept:
-        cdef Exchange before = None
-        cdef Exchange at = self.first_waiting
-        while at is not None and at is not x:
-            before = at
-            at = at.next_waiting
-        if at is None:
+        if not self.ready.take(x) and not self.uploading.take(x):
             return
-        if before is None:
-            self.first_waiting = x.next_waiting
-        else:
-            before.next_waiting = x.next_waiting
-        if self.last_waiting is x:
-            self.last_waiting = before
-        x.next_waiting = None
         x.waiting = False
-        self.pending -= 1
         disarm(x)
         if x.plan.total is not NULL and not x.over:
             arm(self.reactor, x, x.plan.total)
 
-    cdef void serve_waiting(self) noexcept:
-        """A connection was freed or closed: it is the turn of the one that has waited longest."""
-        cdef Exchange x = self.first_waiting
+    cdef Exchange next_waiting(self):
+        """The one that has waited longest of those that may have a connection; it waits no more."""
+        cdef Exchange x = self.ready.first
+        cdef Exchange other = self.uploading.first
+        if other is not None and self.uploads < self.max_uploads and (x is None or other.began < x.began):
+            x = other
         if x is not None:
             self.dequeue(x)
+        return x
+
+    cdef bint has_room(self) noexcept:
+        """Is there a connection for one more, open or yet to be opened?"""
+        if self.connections < self.max_connections:
+            return True
+        for target in self.targets:
+            if (<Target>target).idle is not None:
+                return True
+        return False
+
+    cdef void serve_waiting(self) noexcept:
+        """A connection was freed or closed."""
+        cdef Exchange x = self.next_waiting()
+        if x is not None:
             self.dispatch(x)
+
+    @property
+    def pending(self):
+        return self.ready.length + self.uploading.length
 
     def close(self):
         """Drop the idle connections; those in use end with their exchange."""
@@ -263,10 +275,21 @@ cdef class UpstreamConnection(Connection):
         else:
             self.assign(x)
 
+    cdef void claim(self, Exchange x) noexcept:
+        if not self.uploading and is_upload(x):
+            self.uploading = True
+            self.upstream.uploads += 1
+
+    cdef void uploaded(self) noexcept:
+        if self.uploading:
+            self.uploading = False
+            self.upstream.uploads -= 1
+
     cdef void assign(self, Exchange x) noexcept:
         """Send the request's head; its body follows through the port."""
         cdef Upstream upstream = self.upstream
         cdef bytes host = upstream.host if upstream.host is not None else self.target.host
+        self.claim(x)
         self.exchange = x
         self.heard = False
         x.attempt = self
@@ -348,6 +371,7 @@ cdef class UpstreamConnection(Connection):
         cdef Exchange x = self.exchange
         cdef Stages stages = x.stages
         disarm(self)
+        self.uploaded()
         self.exchange = None
         x.attempt = None
         x.destination = None
@@ -362,9 +386,8 @@ cdef class UpstreamConnection(Connection):
 
     cdef void pool(self) noexcept:
         cdef Upstream upstream = self.upstream
-        if upstream.first_waiting is not None:
-            x = upstream.first_waiting
-            upstream.dequeue(x)
+        x = upstream.next_waiting()
+        if x is not None:
             upstream.counters.upstream_reuses += 1
             self.reused = True
             self.assign(x)
@@ -398,6 +421,7 @@ cdef class UpstreamConnection(Connection):
     cdef void leave(self) noexcept:
         """Out of the upstream's books."""
         self.unpool()
+        self.uploaded()
         if self.alive:
             self.alive = False
             self.upstream.connections -= 1
@@ -476,6 +500,10 @@ cdef class UpstreamConnection(Connection):
             x.source.resume(x)
 
 
+cdef inline bint is_upload(Exchange x) noexcept:
+    return x.request.has_body and not x.request_complete
+
+
 cdef bint offered(const Head* request, const Head* response) noexcept:
     """Is the protocol that the upstream switches to among those that the client named?"""
     cdef const Header* theirs = head_known(response, UPGRADE)
@@ -522,12 +550,15 @@ cdef class Requester(Sink):
         cdef UpstreamConnection connection = self.connection
         if connection is None:
             return
+        connection.uploaded()
         if x.request.chunked:
             put_last_chunk(connection.stream, x.trailers)
             x.trailers = NULL
         if not connection.heard:
             x.sent = clock()
             arm(connection.upstream.reactor, connection, x.plan.response)
+        if connection.upstream.uploading.first is not None and connection.upstream.has_room():
+            connection.upstream.serve_waiting()
 
     cdef void abort(self, Exchange x) noexcept:
         if self.connection is not None:

@@ -51,6 +51,7 @@ def make_plan(
     index: int,
     *,
     body_limit: int | None = None,
+    body: float | None = None,
     body_idle: float | None = None,
     response: float | None = None,
     idle: float | None = None,

@@ -38,7 +38,6 @@ class Upstream(Destination):
     name: Final[str]
     targets: Final[list[Target]]
     connections: Final[int]
-    pending: Final[int]
 
     def __init__(
         self,
@@ -58,6 +57,10 @@ class Upstream(Destination):
         additions: Additions | None = None,
         lifetime: Lifetime | None = None,
     ) -> None: ...
+    @property
+    def pending(self) -> int:
+        """Exchanges that wait for a connection."""
+
     def close(self) -> None:
         """Drops the idle connections; those in use end with their exchange."""
 

@@ -92,6 +92,10 @@ class ServerTimeouts(Section, frozen=True, kw_only=True):
 
     header: Annotated[Timeout, doc("From a request's first byte to the end of its head; longer: 408.")] = 10.0
     body_idle: Annotated[Timeout, doc("Between two pieces of a request's body; longer: 408.")] = 30.0
+    body: Annotated[
+        Timeout | None,
+        doc("From a request's first byte to its last, however steadily they come; longer: 408."),
+    ] = None
     keepalive: Annotated[Duration, doc("An idle connection is kept for the next request.")] = 75.0
     connection_age: Annotated[
         Timeout | None,
@@ -173,7 +177,14 @@ class UpstreamTimeouts(Section, frozen=True, kw_only=True):
 class Pool(Section, frozen=True, kw_only=True):
     """Connections to an upstream's targets, kept for further requests. The numbers hold for each worker."""
 
-    max_connections: Annotated[int, doc("Connections open at once.", ge=1, le=1_000_000)] = 256
+    max_connections: Annotated[
+        int,
+        doc(
+            "Connections open at once; requests whose bodies are still coming take three of four at most.",
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 256
     max_pending: Annotated[
         int, doc("Requests waiting for a connection; more: 503 at once.", ge=0, le=1_000_000)
     ] = 1024
@@ -270,6 +281,10 @@ class RouteTimeouts(Section, frozen=True, kw_only=True):
 
     body_idle: Annotated[
         Timeout | UnsetType, doc("Between two pieces of the request's body; longer: 408.")
+    ] = UNSET
+    body: Annotated[
+        Timeout | UnsetType | None,
+        doc("From a request's first byte to its last, however steadily they come; longer: 408."),
     ] = UNSET
     response: Annotated[
         Timeout | UnsetType | None, doc("From the request's end to the response's head; longer: 504.")
