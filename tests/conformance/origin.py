@@ -27,8 +27,9 @@ def send(sock: socket.socket, data: bytes, split: bool) -> None:
 class Trial:
     """One run of a case, as the upstream takes part in it."""
 
-    def __init__(self, case: Case, *, split: bool) -> None:
+    def __init__(self, case: Case, *, split: bool, patience: float) -> None:
         self.case = case
+        self.patience = patience  # s, for whatever has to happen
         self.split = split
         self.seen = Seen()
         self.gate = threading.Event()  # the client has its answers

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conformance.case import Case
-from tests.conformance.cases import CASES
+from tests.conformance.cases import CASES, MAY
 from tests.conformance.origin import Origin
 from tests.conformance.run import judge, perform
 from tests.harness import Gateway, proxy
@@ -38,3 +38,7 @@ def test_split_at_every_byte(case: Case, ends: tuple[Origin, str]) -> None:
 
 def test_the_table_has_no_two_cases_of_a_name() -> None:
     assert len({case.name for case in CASES}) == len(CASES) >= 150
+
+
+def test_what_others_may_do_is_about_cases_that_exist() -> None:
+    assert {case.name for case in CASES} >= MAY.keys()
