@@ -35,6 +35,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="processes (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop each process after that long")
     parser.add_argument("--replay", type=Path, nargs="+", help="run these files' cases at once, nothing else")
+    parser.add_argument("--quick", action="store_true", help="tell of findings as they are, none made smaller")
     parser.add_argument("--share", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -81,7 +82,10 @@ def one_share(given: argparse.Namespace) -> int:
         given.seconds,
     )
     outcome = uvloop.run(work(share, Place(FOLDER / f"at-{given.share}")))
-    if outcome.findings:
+    if given.quick:
+        for finding, suspects in outcome.findings:
+            show(finding, suspects[0] if len(suspects) == 1 else None)
+    elif outcome.findings:
         uvloop.run(report(outcome))
     print(
         json.dumps({"seen": outcome.seen, "seconds": outcome.seconds, "findings": [f.kind for f, _ in outcome.findings]})
