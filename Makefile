@@ -7,6 +7,7 @@ PORT   ?= 8080
 ADMIN_PORT ?= 9901
 ONCE   ?=
 ARGS   ?=
+PEER   ?=
 PIP    := -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore
 
 PYX     := $(shell find ext -name '*.pyx')
@@ -14,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-micro budgets annotate debug wheel clean help
+.PHONY: build demo test check bench bench-micro budgets conformance annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -54,6 +55,10 @@ bench: build  ## side by side with Flask, Go, nginx, HAProxy, Envoy, Traefik, Ca
 
 bench-micro: build  ## pytest-benchmark suites of single parts
 	$(PY) -m pytest benchmarks/micro $(ARGS)
+
+conformance: build  ## HTTP cases against tetrapylon, nginx and HAProxy; writes docs/conformance.md; PEER= runs one
+	$(PY) -m pytest -q tests/conformance/planted.py
+	$(PY) -m tests.conformance $(PEER)
 
 budgets: build  ## instructions per request against benchmarks/budgets.toml
 	$(PY) -m benchmarks.budgets $(ARGS)

@@ -17,6 +17,7 @@ VERBS = {
     "build",
     "check",
     "clean",
+    "conformance",
     "debug",
     "demo",
     "help",

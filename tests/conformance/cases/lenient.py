@@ -100,7 +100,7 @@ ALLOWED: dict[str, dict[str, Check]] = {
         ],
         taken,
     ),
-    "RFC 9112 6.3: the coding may be believed, if the length goes and the connection is closed": dict.fromkeys(
+    "RFC 9112 6.3: the coding may be believed, if the connection is closed": dict.fromkeys(
         [
             "length, then chunked",
             "chunked, then length",
