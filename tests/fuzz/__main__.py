@@ -24,18 +24,24 @@ from tests.fuzz.shrink import replay, shrink
 from tetrapylon._core import parse
 
 FOLDER = Path("build/fuzz")
-SPACING = 1 << 40       # between the case numbers of two processes
+SPACING = 1 << 40  # between the case numbers of two processes
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__.split("\n\n")[0])
     parser.add_argument("--requests", type=int, default=80_000, help="mutated requests (default %(default)s)")
-    parser.add_argument("--responses", type=int, default=20_000, help="mutated responses (default %(default)s)")
+    parser.add_argument(
+        "--responses", type=int, default=20_000, help="mutated responses (default %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="processes (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop each process after that long")
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="stop each process after that long"
+    )
     parser.add_argument("--replay", type=Path, nargs="+", help="run these files' cases at once, nothing else")
-    parser.add_argument("--quick", action="store_true", help="tell of findings as they are, none made smaller")
+    parser.add_argument(
+        "--quick", action="store_true", help="tell of findings as they are, none made smaller"
+    )
     parser.add_argument("--share", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -43,7 +49,9 @@ def arguments() -> argparse.Namespace:
 def show(finding: Finding, case: Case | None) -> None:
     print(f"FOUND {finding.kind}: {finding.detail[:2000]}")
     if case is None:
-        print(f"  not by one case alone; seen while {len(finding.cases)} ran: {', '.join(finding.cases[:30])}")
+        print(
+            f"  not by one case alone; seen while {len(finding.cases)} ran: {', '.join(finding.cases[:30])}"
+        )
         return
     for said in case.parts if isinstance(case, RequestCase) else [one.said for one in case.asked]:
         print(f"  {said!r}")
@@ -88,7 +96,13 @@ def one_share(given: argparse.Namespace) -> int:
     elif outcome.findings:
         uvloop.run(report(outcome))
     print(
-        json.dumps({"seen": outcome.seen, "seconds": outcome.seconds, "findings": [f.kind for f, _ in outcome.findings]})
+        json.dumps(
+            {
+                "seen": outcome.seen,
+                "seconds": outcome.seconds,
+                "findings": [f.kind for f, _ in outcome.findings],
+            }
+        )
     )
     return 1 if outcome.findings else 0
 
@@ -102,7 +116,9 @@ def after_crash(given: argparse.Namespace, share: int, status: int) -> None:
         save(case, path)
         command = [sys.executable, "-m", "tests.fuzz", "--replay", str(path)]
         parser = {"TETRAPYLON_PARSER": backend(first)}
-        alone = subprocess.run(["env", *(f"{k}={v}" for k, v in parser.items()), *command], capture_output=True)
+        alone = subprocess.run(
+            ["env", *(f"{k}={v}" for k, v in parser.items()), *command], capture_output=True
+        )
         if alone.returncode < 0:
             print(f"  TETRAPYLON_PARSER={backend(first)} python -m tests.fuzz --replay {path}")
             return
@@ -113,7 +129,8 @@ def after_crash(given: argparse.Namespace, share: int, status: int) -> None:
 def all_shares(given: argparse.Namespace) -> int:
     command = [sys.executable, "-X", "faulthandler", "-m", "tests.fuzz", *sys.argv[1:], "--share"]
     children = [
-        subprocess.Popen([*command, str(share)], stdout=subprocess.PIPE, text=True) for share in range(given.jobs)
+        subprocess.Popen([*command, str(share)], stdout=subprocess.PIPE, text=True)
+        for share in range(given.jobs)
     ]
     seen: Counter[str] = Counter()
     findings: Counter[str] = Counter()

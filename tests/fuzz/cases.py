@@ -1,4 +1,4 @@
-"""One client connection's worth of fuzz: what is said, what must come of it. Made from a seed and a number."""
+"""One client connection's worth of fuzz: what is said, what must come of it. Made of a seed and a number."""
 
 import json
 import random
@@ -48,7 +48,8 @@ class ResponseCase:
     def stream(self) -> bytes:
         out = []
         for index, one in enumerate(self.asked):
-            head = f"{one.method} /k/{self.name}.{index} HTTP/1.{one.minor}\r\nHost: a.test\r\nX-Key: {self.name}.{index}\r\n"
+            head = f"{one.method} /k/{self.name}.{index} HTTP/1.{one.minor}\r\n"
+            head += f"Host: a.test\r\nX-Key: {self.name}.{index}\r\n"
             head += "Connection: Upgrade\r\nUpgrade: fuzz\r\n" if one.upgrade else ""
             head += "Content-Length: 2\r\n\r\nok" if one.method == "POST" else "\r\n"
             out.append(head.encode())

@@ -1,11 +1,12 @@
 """Messages in parts, to be bent before they become bytes, and the random choices that all mutations share."""
 
+import itertools
 import random
 from dataclasses import dataclass, field
 
 TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 VISIBLE = bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))
-ODD = b"\x00\x01\x08\t\n\x0b\x0c\r\x1f \"(),/:;<=>?@[\\]{}\x7f\x80\xa0\xff0aZ%"
+ODD = b'\x00\x01\x08\t\n\x0b\x0c\r\x1f "(),/:;<=>?@[\\]{}\x7f\x80\xa0\xff0aZ%'
 EMBEDDED = (
     b"GET /smuggled HTTP/1.1\r\nHost: evil.test\r\nX-Key: smuggled\r\n\r\n",
     b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: evil.test\r\n\r\n",
@@ -13,7 +14,19 @@ EMBEDDED = (
     b"\r\n\r\n",
     b"0\r\n\r\n",
 )
-NAMES = (b"Accept", b"Cookie", b"X-Y", b"x_y", b"X.Y", b"A", b"Range", b"Content-Type", b"~^`|", b"Trailer", b"Via")
+NAMES = (
+    b"Accept",
+    b"Cookie",
+    b"X-Y",
+    b"x_y",
+    b"X.Y",
+    b"A",
+    b"Range",
+    b"Content-Type",
+    b"~^`|",
+    b"Trailer",
+    b"Via",
+)
 
 
 @dataclass
@@ -130,7 +143,7 @@ def cuts(rng: random.Random, n: int) -> list[int]:
 
 def pieces(stream: bytes, at: list[int]) -> list[bytes]:
     edges = [0, *(cut for cut in at if 0 < cut < len(stream)), len(stream)]
-    return [stream[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    return [stream[a:b] for a, b in itertools.pairwise(edges) if a < b]
 
 
 def scar(rng: random.Random, stream: bytes) -> bytes:
@@ -166,7 +179,9 @@ def bend_lines(rng: random.Random, draft: Draft) -> None:
         case 1:
             line.eol = rng.choice((b"\r\n ", b"\r\n\t", b"\n ", b"\r ")) + some(rng, VISIBLE, 0, 6) + b"\r\n"
         case 2:
-            line.colon = rng.choice((b" : ", b"\t: ", b" ", b"", b":\n", b":\r", b":\r\n ", b":\x00", b"\x0b: "))
+            line.colon = rng.choice(
+                (b" : ", b"\t: ", b" ", b"", b":\n", b":\r", b":\r\n ", b":\x00", b"\x0b: ")
+            )
         case 3:
             line.value += bytes([rng.choice(b"\x00\x01\x08\x0b\x0c\x1f\x7f")]) + some(rng, VISIBLE, 0, 3)
         case 4:
@@ -180,13 +195,17 @@ def bend_lines(rng: random.Random, draft: Draft) -> None:
 
 
 CODINGS = (
-    b"chunked", b"Chunked", b"gzip, chunked", b"chunked, chunked", b"identity", b"chunked;q=1", b"chunked, identity",
-    b"xchunked", b"chunkedx", b"\x0bchunked", b"chunked\x0c", b"chunked,", b",chunked", b"", b'"chunked"', b"x, chunked",
+    b"chunked", b"Chunked", b"gzip, chunked", b"chunked, chunked", b"identity", b"chunked;q=1",
+    b"chunked, identity",
+    b"xchunked", b"chunkedx", b"\x0bchunked", b"chunked\x0c", b"chunked,", b",chunked", b"", b'"chunked"',
+    b"x, chunked",
     b"chunked\x00", b"chun\tked", b"cow", b"deflate\r\n\tchunked", b"chunked ", b"\tchunked",
 )  # fmt: skip
 LENGTHS = (
-    b"+%d", b"-%d", b"0x%x", b"%d, %d", b"%d,%d", b"%d ,", b"1%d", b"0%d", b"%d 0", b"0 %d", b"%d.0", b"%de0", b"",
-    b"18446744073709551616", b"9223372036854775807", b"99999999999999999999%d", b"%d\x00", b"%d;", b"%d\t", b"\x0b%d",
+    b"+%d", b"-%d", b"0x%x", b"%d, %d", b"%d,%d", b"%d ,", b"1%d", b"0%d", b"%d 0", b"0 %d", b"%d.0", b"%de0",
+    b"",
+    b"18446744073709551616", b"9223372036854775807", b"99999999999999999999%d", b"%d\x00", b"%d;", b"%d\t",
+    b"\x0b%d",
 )  # fmt: skip
 
 
@@ -204,7 +223,9 @@ def bend_framing(rng: random.Random, draft: Draft) -> None:
         case 3:
             text = rng.choice(LENGTHS)
             draft.drop(b"Content-Length")
-            draft.insert(rng, Line(b"Content-Length", text % ((n,) * text.count(b"%")) if b"%" in text else text))
+            draft.insert(
+                rng, Line(b"Content-Length", text % ((n,) * text.count(b"%")) if b"%" in text else text)
+            )
         case 4:
             name = rng.choice((b"Content-Length", b"Transfer-Encoding"))
             line = draft.find(name) or Line(name, b"chunked" if name[0] == 84 else b"%d" % n)
@@ -224,8 +245,10 @@ def bend_framing(rng: random.Random, draft: Draft) -> None:
 
 
 SIZES = (
-    b"-%x", b"+%x", b"0x%x", b"%x ", b" %x", b"%xg", b"%x\t", b"1%x", b"00000000000000000%x", b"ffffffffffffffff",
-    b"10000000000000000", b"1000000000000000%x", b"100000000%x", b"", b"%x\x00", b"%x,", b"\n%x", b"%x.", b"%x_",
+    b"-%x", b"+%x", b"0x%x", b"%x ", b" %x", b"%xg", b"%x\t", b"1%x", b"00000000000000000%x",
+    b"ffffffffffffffff",
+    b"10000000000000000", b"1000000000000000%x", b"100000000%x", b"", b"%x\x00", b"%x,", b"\n%x", b"%x.",
+    b"%x_",
     b"f0000000000000%x",
 )  # fmt: skip
 
@@ -249,11 +272,14 @@ def bend_chunks(rng: random.Random, draft: Draft) -> None:
             chunk.eol = rng.choice((b"\n", b"\r", b"", b"\r\r\n", b" \r\n", b"\x00\r\n"))
         case 4:
             chunk.extension = rng.choice((
-                b";\n", b";a\n", b";a=\"\r\n\"", b";a\rb", b";\x00", b" ;a", b";a=b\nGET / HTTP/1.1", b";a=\"b\n\"",
+                b";\n", b";a\n", b";a=\"\r\n\"", b";a\rb", b";\x00", b" ;a", b";a=b\nGET / HTTP/1.1",
+                b";a=\"b\n\"",
                 b";" + b"x" * rng.choice((10, 9000, 70000)), b" a", b",a",
             ))  # fmt: skip
         case 5:
-            draft.last = rng.choice((b"", b"0\n", b"0", b"00", b"0;\n", b"0\r\r\n", b"0 \r\n", b"-0\r\n", b"0x0\r\n"))
+            draft.last = rng.choice(
+                (b"", b"0\n", b"0", b"00", b"0;\n", b"0\r\r\n", b"0 \r\n", b"-0\r\n", b"0x0\r\n")
+            )
         case 6:
             line = Line(rng.choice(NAMES), value(rng))
             line.eol = rng.choice((b"\n", b"\r", b"\r\n ", b"\r\n"))

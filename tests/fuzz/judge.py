@@ -60,7 +60,7 @@ def requests(case: RequestCase, said: bytes, seen: Counter[str]) -> Wrong:
                 return "unanswered", f"{key} got neither answer nor refusal"
             return None
         if closed and case.meant[index - 1].head.method == "HEAD":
-            return None             # refused before its method was known: the connection ends behind it
+            return None  # refused before its method was known: the connection ends behind it
         if closed:
             return "surplus", f"{reader.buffered()!r} came after the last answer"
         try:
@@ -69,7 +69,7 @@ def requests(case: RequestCase, said: bytes, seen: Counter[str]) -> Wrong:
             if not meant.whole and meant.head.method != "HEAD":
                 return None
             if isinstance(error, Cut) and own(error.answer) and meant.head.method.startswith("HEAD"):
-                return None         # a method that only begins like HEAD was refused as far as it was read
+                return None  # a method that only begins like HEAD was refused as far as it was read
             return "garbage", f"{key} was answered with what no client can read: {error!r} {said!r}"
         closed = "close" in options(answer.headers) or (
             not meant.head.minor and "keep-alive" not in options(answer.headers)
@@ -138,11 +138,11 @@ def second_opinions(raw: bytes, head: RequestHead, body: bytes) -> None:
     try:
         parser.feed_data(raw)
     except httptools.HttpParserUpgrade:
-        body = b""              # another protocol was offered: httptools reads the head alone
+        body = b""  # another protocol was offered: httptools reads the head alone
     except httptools.HttpParserError as error:
         raise WireError(f"httptools says {error}") from error
     if told.ended != 1 or told.url != start[1] or parser.get_method() != start[0] or bytes(told.body) != body:
-        raise WireError(f"httptools reads {parser.get_method()} {told.url} {bytes(told.body)!r}")
+        raise WireError(f"httptools reads {parser.get_method()!r} {told.url!r} {bytes(told.body)!r}")
     if told.fields[: len(fields)] != fields:
         raise WireError(f"httptools reads the fields {told.fields}")
 
@@ -206,7 +206,11 @@ def responses(case: ResponseCase, said: bytes, seen: Counter[str]) -> Wrong:
             break
     if reader.left:
         return "surplus", f"{reader.buffered()!r} came after the last answer"
-    if not cut and index + 1 < len(case.asked) and not ("close" in options(answer.headers) or not asked.minor):
+    if (
+        not cut
+        and index + 1 < len(case.asked)
+        and not ("close" in options(answer.headers) or not asked.minor)
+    ):
         return "unanswered", f"{case.name}.{index + 1} got no answer"
     return None
 
@@ -216,7 +220,10 @@ def compare(key: str, minor: int, answer: Response, told: Told, cut: bool) -> Wr
     if want is None:
         return "crossed", f"{key} got {answer} from an upstream that said none"
     if answer.status != want.status or (want.head.reason and answer.head.reason != want.head.reason):
-        return "crossed", f"{key} got {answer.status} {answer.head.reason}, not {want.status} {want.head.reason}"
+        return (
+            "crossed",
+            f"{key} got {answer.status} {answer.head.reason}, not {want.status} {want.head.reason}",
+        )
     fields = [end_to_end(one.headers, "content-length", "via", "date") for one in (answer, want)]
     if fields[0] != fields[1]:
         return "crossed", f"{key} got the fields {fields[0]}, not {fields[1]}"

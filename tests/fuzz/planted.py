@@ -15,7 +15,17 @@ from pathlib import Path
 from tests.fuzz.plants import PLANTS, Plant
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDED = ("ext", "src", "tests", "build/cython", "build/temp*", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+NEEDED = (
+    "ext",
+    "src",
+    "tests",
+    "build/cython",
+    "build/temp*",
+    "setup.py",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
 BUDGET = ("--requests", "30000", "--responses", "12000", "--quick")
 
 
@@ -43,7 +53,10 @@ def plant(tree: Path, bug: Plant) -> str:
 
 def build(tree: Path) -> None:
     subprocess.run(
-        [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"], cwd=tree, check=True, capture_output=True
+        [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"],
+        cwd=tree,
+        check=True,
+        capture_output=True,
     )
 
 

@@ -1,7 +1,7 @@
 """Ten parser bugs, each a change of one place in the sources, that a run of the fuzzer has to find.
 
-They are put into a copy of the tree and built there: `python -m tests.fuzz.planted`. Nothing of them is in the
-gateway. Each is one that some proxy or parser really had.
+They are put into a copy of the tree and built there: `python -m tests.fuzz.planted`. Nothing of them is in
+the gateway. Each is one that some proxy or parser really had.
 """
 
 from typing import NamedTuple
@@ -52,8 +52,10 @@ PLANTS = (
     Plant(
         "a name in two reads is counted once",
         CORE + "parse_llhttp.pyx",
-        "line.name_length += <uint16_t>n\n        self.span_end = at + n\n        return 0\n\n    cdef int on_value(",
-        "line.name_length = <uint16_t>n\n        self.span_end = at + n\n        return 0\n\n    cdef int on_value(",
+        "line.name_length += <uint16_t>n\n        self.span_end = at + n\n        return 0\n\n"
+        "    cdef int on_value(",
+        "line.name_length = <uint16_t>n\n        self.span_end = at + n\n        return 0\n\n"
+        "    cdef int on_value(",
     ),
     Plant(
         "a chunk of sixteen bytes has a wrong size",
@@ -76,7 +78,7 @@ PLANTS = (
     Plant(
         "an answer to HEAD is taken to have a body",
         CORE + "upstream.pyx",
-        "self.parser.no_body = is_method(x, b\"HEAD\", 4)",
+        'self.parser.no_body = is_method(x, b"HEAD", 4)',
         "self.parser.no_body = False",
     ),
 )

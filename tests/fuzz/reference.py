@@ -138,7 +138,7 @@ def forwarded(head: RequestHead) -> Forwarded | None:
         path = normalise_path(path.encode("latin-1"))
     except BadPath:
         return None
-    gone = OWN if head.minor else OWN | {"expect"}      # RFC 9110, 10.1.1
+    gone = OWN if head.minor else OWN | {"expect"}  # RFC 9110, 10.1.1
     return Forwarded(head.method, path + mark + query, host, end_to_end(head.headers, "host", *gone))
 
 
@@ -187,7 +187,7 @@ def read_requests(said: bytes) -> tuple[list[Meant], Rest, bytes]:
 class Told(NamedTuple):
     """What an upstream said to one request: `answer` None when not even a head of it holds.
 
-    `whole`: the body has ended as announced. `to_eof`: it ends with the connection. `surplus`: bytes behind it.
+    `whole`: the body has ended as announced. `to_eof`: it ends with the connection. `surplus`: what follows.
     """
 
     answer: Response | None
@@ -213,7 +213,9 @@ def read_response(said: bytes, method: str) -> Told:
         return Told(None, False, False, 0)
     answer = Response(head, b"", Headers(), interim)
     bodiless = method == "HEAD" or head.status < 200 or head.status in (204, 304)
-    to_eof = not bodiless and not head.headers.has("Transfer-Encoding") and not head.headers.has("Content-Length")
+    to_eof = (
+        not bodiless and not head.headers.has("Transfer-Encoding") and not head.headers.has("Content-Length")
+    )
     try:
         body = bytearray()
         for piece in reader.response_body(head, method):

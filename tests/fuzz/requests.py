@@ -4,11 +4,23 @@ import random
 from collections.abc import Callable
 
 from tests.fuzz import drafts
-from tests.fuzz.drafts import NAMES, VISIBLE, Draft, Line, bend_chunks, bend_framing, bend_lines, scar, some, value
+from tests.fuzz.drafts import (
+    NAMES,
+    VISIBLE,
+    Draft,
+    Line,
+    bend_chunks,
+    bend_framing,
+    bend_lines,
+    scar,
+    some,
+    value,
+)
 
 METHODS = (b"GET", b"GET", b"GET", b"POST", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH")
 PATHS = (
-    b"/", b"//a", b"/a/../b", b"/%61/%2e%2e/c", b"/a%2Fb", b"/;p=1/x", b"/%7Eu/", b"/a/./b//c", b"/!$&'()*+,;=:@",
+    b"/", b"//a", b"/a/../b", b"/%61/%2e%2e/c", b"/a%2Fb", b"/;p=1/x", b"/%7Eu/", b"/a/./b//c",
+    b"/!$&'()*+,;=:@",
     b"/a%00b", b"/..;/x",
 )  # fmt: skip
 QUERIES = (b"", b"?", b"?a=b", b"?x=/../y", b"?%00", b"?a?b", b"?http://h/", b"?[]{}|^`<>")
@@ -18,7 +30,8 @@ def draft(rng: random.Random, key: str) -> Draft:
     """A plain request that carries its key in target and field."""
     method = rng.choice(METHODS)
     one = Draft(
-        b"%s /k/%s HTTP/1.1\r\n" % (method, key.encode()), [Line(b"Host", b"a.test"), Line(b"X-Key", key.encode())]
+        b"%s /k/%s HTTP/1.1\r\n" % (method, key.encode()),
+        [Line(b"Host", b"a.test"), Line(b"X-Key", key.encode())],
     )
     if method in (b"POST", b"PUT", b"PATCH") or rng.random() < 0.1:
         one.body = drafts.body(rng)
@@ -40,7 +53,7 @@ def other_case(rng: random.Random, one: Draft) -> None:
 def spaces(rng: random.Random, one: Draft) -> None:
     for line in one.lines:
         line.colon = b":" + some(rng, b" \t", 0, 3)
-        if line.name.lower() != b"transfer-encoding":       # llhttp takes no tab behind it
+        if line.name.lower() != b"transfer-encoding":  # llhttp takes no tab behind it
             line.tail = some(rng, b" \t", 0, 3)
 
 
@@ -63,7 +76,9 @@ def other_target(rng: random.Random, one: Draft) -> None:
     one.must &= path not in PATHS[-2:]
     target = target + path + rng.choice(QUERIES)
     if rng.random() < 0.3:
-        target = rng.choice((b"http://", b"HTTP://", b"https://")) + rng.choice((b"b.test", b"[::1]:80")) + target
+        target = (
+            rng.choice((b"http://", b"HTTP://", b"https://")) + rng.choice((b"b.test", b"[::1]:80")) + target
+        )
     one.start = b" ".join((method, target, version))
 
 
@@ -99,12 +114,14 @@ def http_10(rng: random.Random, one: Draft) -> None:
 def connection(rng: random.Random, one: Draft) -> None:
     said = rng.choice((
         [Line(b"Connection", b"close")], [Line(b"Connection", b"keep-alive")], [Line(b"TE", b"trailers")],
-        [Line(b"Connection", b"X-Hop, keep-alive"), Line(b"X-Hop", b"1")], [Line(b"Connection", b", ,Content-Length")],
-        [Line(b"Connection", b"Upgrade"), Line(b"Upgrade", b"websocket")], [Line(b"Connection", b"host, x-y, te")],
+        [Line(b"Connection", b"X-Hop, keep-alive"), Line(b"X-Hop", b"1")], [Line(b"Connection",
+        b", ,Content-Length")],
+        [Line(b"Connection", b"Upgrade"), Line(b"Upgrade", b"websocket")], [Line(b"Connection",
+        b"host, x-y, te")],
         [Line(b"Keep-Alive", b"timeout=5")], [Line(b"Connection", b"~^`|"), Line(b"~^`|", b"1")],
         [Line(b"Proxy-Connection", b"close")], [Line(b"Connection", b"A"), Line(b"connection", b"\tClOsE ,")],
     ))  # fmt: skip
-    one.must &= said[0].name != b"Proxy-Connection"     # llhttp takes it for Connection
+    one.must &= said[0].name != b"Proxy-Connection"  # llhttp takes it for Connection
     one.insert(rng, *(Line(line.name, line.value) for line in said))
 
 
@@ -142,12 +159,17 @@ def start_line(rng: random.Random, one: Draft) -> None:
     method, target, version = one.start[:-2].split(b" ")
     space = rng.choice((b"  ", b"\t", b" \t", b"", b"\x0b", b"\x00", b" \r\n ", b" "))
     version = rng.choice((
-        version, b"HTTP/1.2", b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.10", b"http/1.1", b"HTTP/1.1 ", b"", b"HTTP/ 1.1",
+        version, b"HTTP/1.2", b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.10", b"http/1.1", b"HTTP/1.1 ", b"",
+        b"HTTP/ 1.1",
         b"HTTP/01.1", b"ICE/1.0", b"RTSP/1.0",
     ))  # fmt: skip
-    method = rng.choice((method, method.lower(), b"CONNECT", b"PRI", b"G(T", b"", b"\x00GET", b"FOO", b" GET"))
+    method = rng.choice(
+        (method, method.lower(), b"CONNECT", b"PRI", b"G(T", b"", b"\x00GET", b"FOO", b" GET")
+    )
     eol = rng.choice((b"\r\n", b"\r\n", b"\n", b"\r", b" \r\n", b"\r\n ", b"\r\r\n"))
-    one.start = method + rng.choice((b" ", b" ", space)) + target + rng.choice((b" ", b" ", space)) + version + eol
+    one.start = (
+        method + rng.choice((b" ", b" ", space)) + target + rng.choice((b" ", b" ", space)) + version + eol
+    )
 
 
 def target(rng: random.Random, one: Draft) -> None:
@@ -155,7 +177,8 @@ def target(rng: random.Random, one: Draft) -> None:
     bent = rng.choice((
         b"*", b"a.test:80", b"", b"/\x00", b"/\x80\xff", b"/#f", b"/\\..\\", b"http://", b"http:///", b"ftp://h/",
         b"http://u@h/", b"/%", b"/%zz", b"/..;/", b"?q", b"/a\tb", b"/\x7f", b"/\x0b", b"/\xa0", b"/\x85",
-        b"/" + b"a" * rng.choice((8000, 9000, 50000)), b"http://a b/", b"//h/../", b"/\x01", b"http://b.test?x", b"/?\x00",
+        b"/" + b"a" * rng.choice((8000, 9000, 50000)), b"http://a b/", b"//h/../", b"/\x01",
+        b"http://b.test?x", b"/?\x00",
     ))  # fmt: skip
     one.start = b" ".join((method, bent if rng.random() < 0.6 else scar(rng, was), version))
 
@@ -165,7 +188,8 @@ def host(rng: random.Random, one: Draft) -> None:
         one.drop(b"Host")
     if rng.random() < 0.8:
         one.insert(rng, Line(b"Host", rng.choice((
-            b"a.test", b"b.test", b"", b"a b", b"a,b", b"a/b", b"u@a", b"a:80:90", b"[::1", b"a\x00", b"a\xff", b"a:x", b"%zz",
+            b"a.test", b"b.test", b"", b"a b", b"a,b", b"a/b", b"u@a", b"a:80:90", b"[::1", b"a\x00",
+            b"a\xff", b"a:x", b"%zz",
         ))))  # fmt: skip
 
 
@@ -195,7 +219,8 @@ def bad_bytes(rng: random.Random, one: Draft) -> None:
 
 Mutation = Callable[[random.Random, Draft], None]
 MILD: tuple[Mutation, ...] = (
-    other_case, spaces, more_fields, one_long_field, many_fields, other_target, blank_lines, other_chunks, trailers,
+    other_case, spaces, more_fields, one_long_field, many_fields, other_target, blank_lines, other_chunks,
+    trailers,
     http_10, connection, connection, smuggled_body, no_body, expect, forged,
 )  # fmt: skip
 HARSH: tuple[Mutation, ...] = (
@@ -206,7 +231,7 @@ LAST: tuple[Mutation, ...] = (cut_short, bad_bytes, bad_bytes)
 
 def sequence(rng: random.Random, prefix: str) -> list[Draft]:
     """One connection's requests, each changed at least once."""
-    drafts_ = []
+    drafts_: list[Draft] = []
     for i in range(rng.choice((1, 2, 2, 3, 4))):
         one = draft(rng, f"{prefix}.{i}")
         for mutation in rng.choices(MILD, k=rng.choice((1, 1, 2, 3))):
@@ -223,7 +248,7 @@ def sequence(rng: random.Random, prefix: str) -> list[Draft]:
                 try:
                     mutation(rng, one)
                 except ValueError:
-                    continue            # a request line that an earlier one left without three parts
+                    continue  # a request line that an earlier one left without three parts
                 one.mutations.append(mutation.__name__)
             one.must = False
         drafts_.append(one)

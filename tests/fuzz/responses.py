@@ -47,7 +47,8 @@ def draft(rng: random.Random, key: str) -> Draft:
 
 def other_status(rng: random.Random, one: Draft) -> None:
     one.start = rng.choice((
-        b"HTTP/1.1 201 Created\r\n", b"HTTP/1.1 404 \r\n", b"HTTP/1.1 500 caf\xe9\r\n", b"HTTP/1.1 599 a b\r\n",
+        b"HTTP/1.1 201 Created\r\n", b"HTTP/1.1 404 \r\n", b"HTTP/1.1 500 caf\xe9\r\n",
+        b"HTTP/1.1 599 a b\r\n",
         b"HTTP/1.1 200 \r\n",
     ))  # fmt: skip
 
@@ -75,10 +76,14 @@ def http_10(rng: random.Random, one: Draft) -> None:
 
 def start_line(rng: random.Random, one: Draft) -> None:
     one.start = rng.choice((
-        b"HTTP/1.1 200 OK\n", b"HTTP/1.1 200\r\n", b"HTTP/1.1 20 OK\r\n", b"HTTP/1.1 2000 OK\r\n", b"HTTP/2.0 200 OK\r\n",
-        b"HTTP/1.1 600 X\r\n", b"HTTP/1.1 000 X\r\n", b"HTTP/1.1 099 X\r\n", b"HTTP/1.1 101 Switching Protocols\r\n",
-        b"HTTP/1.1  200 OK\r\n", b"HTTP/1.1 200 O\x00K\r\n", b"HTTP/1.1 200 O\rK\r\n", b"http/1.1 200 OK\r\n", b"200 OK\r\n",
-        b"HTTP/1.1 100 Continue\r\n", b"HTTP/1.1 +20 OK\r\n", b"HTTP/1.2 200 OK\r\n", b"ICY 200 OK\r\n", b"HTTP/1.1 199 X\r\n",
+        b"HTTP/1.1 200 OK\n", b"HTTP/1.1 200\r\n", b"HTTP/1.1 20 OK\r\n", b"HTTP/1.1 2000 OK\r\n",
+        b"HTTP/2.0 200 OK\r\n",
+        b"HTTP/1.1 600 X\r\n", b"HTTP/1.1 000 X\r\n", b"HTTP/1.1 099 X\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n",
+        b"HTTP/1.1  200 OK\r\n", b"HTTP/1.1 200 O\x00K\r\n", b"HTTP/1.1 200 O\rK\r\n", b"http/1.1 200 OK\r\n",
+        b"200 OK\r\n",
+        b"HTTP/1.1 100 Continue\r\n", b"HTTP/1.1 +20 OK\r\n", b"HTTP/1.2 200 OK\r\n", b"ICY 200 OK\r\n",
+        b"HTTP/1.1 199 X\r\n",
         b"HTTP/1.1 204 X\r\n", b"HTTP/1.1 304 X\r\n", b"HTTP/1.1 205 X\r\n", b"\r\nHTTP/1.1 200 OK\r\n",
     ))  # fmt: skip
 
@@ -94,7 +99,8 @@ def wrong_upgrade(rng: random.Random, one: Draft) -> None:
 
 
 MILD: tuple[Mutation, ...] = (
-    other_case, spaces, more_fields, one_long_field, many_fields, other_chunks, trailers, other_status, interim, closing,
+    other_case, spaces, more_fields, one_long_field, many_fields, other_chunks, trailers, other_status,
+    interim, closing,
     http_10, bodiless,
 )  # fmt: skip
 HARSH: tuple[Mutation, ...] = (

@@ -135,8 +135,10 @@ class Rig:
         finally:
             client.close()
         said = bytes(client.said)
-        wrong = judge.requests(case, said, self.seen) if isinstance(case, RequestCase) else judge.responses(
-            case, said, self.seen
+        wrong = (
+            judge.requests(case, said, self.seen)
+            if isinstance(case, RequestCase)
+            else judge.responses(case, said, self.seen)
         )
         self.seen["requests" if request else "responses"] += len(
             case.parts if isinstance(case, RequestCase) else case.asked
@@ -204,7 +206,7 @@ class Backend(asyncio.Protocol):
         self.meant: Meant | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)     # uvloop's don't inherit from it
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's don't inherit from it
         self.rig.backends.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -244,8 +246,8 @@ class Backend(asyncio.Protocol):
         assert self.seat is not None
         if not meant.whole or body != meant.body or reader.trailers != meant.trailers:
             raise WireError(
-                f"another body or other trailers than meant: {meant.whole} {body!r} {reader.trailers}, not {meant.body!r} "
-                f"{meant.trailers}"
+                f"another body or other trailers than meant: {meant.whole} {body!r} {reader.trailers}, "
+                f"not {meant.body!r} {meant.trailers}"
             )
         judge.second_opinions(raw, head, body)
         self.rig.seen["reached"] += 1
@@ -282,7 +284,7 @@ class Backend(asyncio.Protocol):
             raise WireError(f"nobody asked for {key}")
         case, index = self.rig.answers[key]
         told, said = case.told[index], case.asked[index].said
-        # What is too much comes along with what was asked for; later, it would be a response before its request.
+        # What is too much comes with what was asked for; later, it would be a response before its request.
         end = len(said) - told.surplus
         cuts = [cut for cut in case.cuts[index] if cut < end]
         close = told.answer is None or not told.whole or told.to_eof

@@ -72,7 +72,10 @@ async def work(share: Share, place: Place | None = None) -> Outcome:
     before = parse.backend()
     try:
         async with Rig(asyncio.get_running_loop()) as rig:
-            for direction, what, enough in ((0, "requests", share.requests), (1, "responses", share.responses)):
+            for direction, what, enough in (
+                (0, "requests", share.requests),
+                (1, "responses", share.responses),
+            ):
                 first, warm = share.first, 0
                 while rig.seen[what] < enough and time.monotonic() - began < share.seconds:
                     if place is not None:

@@ -51,7 +51,10 @@ class TestReference:
             assert (len(meant), end) == (count, rest)
 
     def test_what_has_two_readings_has_none(self) -> None:
-        for line in (b"Content-Length: 0\r\nTransfer-Encoding: chunked", b"Content-Length: 0\r\nContent-Length: 0"):
+        for line in (
+            b"Content-Length: 0\r\nTransfer-Encoding: chunked",
+            b"Content-Length: 0\r\nContent-Length: 0",
+        ):
             assert read_requests(GET.replace(b"Host", line + b"\r\nHost"))[:2] == ([], "malformed")
 
     def test_what_an_upstream_says_too_much_is_counted(self) -> None:
@@ -64,7 +67,9 @@ class TestJudge:
     """The judge has to see what is wrong: here it is told that wrong things are right."""
 
     def test_a_right_request_that_is_refused(self) -> None:
-        case = RequestCase("q0", [GET, b"GET /\\ HTTP/1.1\r\nHost: a\r\n\r\n"], [True, True], mutations=[[], []])
+        case = RequestCase(
+            "q0", [GET, b"GET /\\ HTTP/1.1\r\nHost: a\r\n\r\n"], [True, True], mutations=[[], []]
+        )
         case.meant[1].forwarded = case.meant[0].forwarded
         assert [finding.kind for finding in uvloop.run(replay([case]))] == ["refused"]
 

@@ -63,7 +63,8 @@ cdef class Parser:
     cdef Event over_limits(self) noexcept
     cdef int refuse(self, const char* why) noexcept
     cdef int read_length(self, const char* value, uint32_t n) noexcept
-    cdef void read_connection(self, Header* line, Head* named, bint* close, bint* keep, bint* upgrade) noexcept
+    cdef void read_connection(self, Header* line, Head* named, bint* close, bint* keep,
+                              bint* upgrade) noexcept
 
 
 cdef class Backend:

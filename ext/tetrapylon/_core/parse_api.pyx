@@ -101,7 +101,7 @@ cdef class ApiParser(Parser):
         return MORE
 
     cdef void go_on_with_body(self) noexcept:
-        """httptools takes the offer of another protocol for the message's end: a parser that knows of none reads on."""
+        """httptools takes the offer of another protocol for the message's end: a parser that knows none reads on."""
         cdef Head* head = self.head
         self.events.pop()           # END
         self.renew()
@@ -135,7 +135,7 @@ cdef class ApiParser(Parser):
             self.head_done = False
             self.message_over()
             return END
-        # A piece of a body stands at the beginning of what was fed: it is referred to where the caller has it,
+        # A piece of a body stands at the start of what was fed: it is referred to where the caller has it,
         # who may send it later than the next event comes.
         self.body = data
         self.body_length = PyBytes_GET_SIZE(event)

@@ -80,7 +80,7 @@ cdef bint find_header(void* context, const char* name, Py_ssize_t n, const char*
 
 
 cdef bint host_is_valid(const char* host, size_t n) noexcept:
-    """RFC 9110 section 7.2: a name or an address (RFC 3986 section 3.2.2), perhaps a port; without userinfo."""
+    """RFC 9110 section 7.2: a name or address (RFC 3986 section 3.2.2), perhaps a port; without userinfo."""
     cdef size_t i = 0
     cdef char c
     if n and host[0] == c"[":

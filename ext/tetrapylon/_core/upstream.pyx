@@ -526,7 +526,8 @@ cdef bint offered(const Head* request, const Head* response) noexcept:
             continue
         for j in range(line.value_length - n + 1 if line.value_length >= n else 0):
             if ((j == 0 or request.data[line.value + j - 1] in (c" ", c"\t", c","))
-                    and (j + n == line.value_length or request.data[line.value + j + n] in (c" ", c"\t", c","))
+                    and (j + n == line.value_length
+                         or request.data[line.value + j + n] in (c" ", c"\t", c","))
                     and strncasecmp(request.data + line.value + j, response.data + theirs.value, n) == 0):
                 return True
     return False
