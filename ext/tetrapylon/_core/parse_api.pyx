@@ -17,22 +17,30 @@ import httptools
 
 cdef class ApiParser(Parser):
     cdef object parser
+    cdef Callbacks callbacks
     cdef list events
-    cdef object name
-    cdef object value
-    cdef object piece
+    cdef Event failed               # told once the events before it have been
+    cdef bytes body_piece
+    cdef bytes why
     cdef uint64_t left              # of a body with a length
     cdef bint head_done
     cdef bytes first_line
+
+    def __dealloc__(self):
+        if self.callbacks is not None:
+            self.callbacks.parser = NULL
 
     cdef void start(self, bint request) noexcept:
         self.request = request
         self.events = []
         self.first_line = b""
+        self.callbacks = Callbacks.__new__(Callbacks)
+        self.callbacks.parser = <void*>self
         self.renew()
 
     cdef void renew(self) noexcept:
-        self.parser = (httptools.HttpRequestParser if self.request else httptools.HttpResponseParser)(self)
+        kind = httptools.HttpRequestParser if self.request else httptools.HttpResponseParser
+        self.parser = kind(self.callbacks)
 
     cdef Event next(self, const char* data, size_t n) noexcept:
         cdef size_t slice_n
@@ -40,8 +48,10 @@ cdef class ApiParser(Parser):
         cdef Event event
         self.consumed = 0
         while True:
-            if self.events:
-                return self.emit(data)
+            if self.events and not (self.in_chunks() and self.consumed < n):
+                return self.emit()
+            if self.failed != MORE:
+                return self.failed
             if self.consumed == n:
                 return self.over_limits() if self.in_message and not self.in_body else MORE
             slice_n = n - self.consumed
@@ -52,11 +62,11 @@ cdef class ApiParser(Parser):
                 if newline is not NULL:
                     slice_n = newline + 1 - (data + self.consumed)
             if not self.head_done:
+                if not self.start_line:
+                    self.first_line += data[self.consumed:self.consumed + slice_n]
                 self.head_seen += <uint32_t>slice_n
-                if self.head_seen > self.limits.head + self.limits.target + REQUEST_LINE:
-                    return self.over_limits() or HEAD_TOO_LARGE
-            if not self.head_done and not self.start_line:
-                self.first_line += data[self.consumed:self.consumed + slice_n]
+            elif self.head.chunked:
+                self.head_seen += <uint32_t>slice_n     # of framing and trailers; any data starts it anew
             event = self.feed(data + self.consumed, slice_n)
             self.consumed += slice_n
             if self.in_message and not self.start_line and self.first_line.endswith(b"\n"):
@@ -64,20 +74,32 @@ cdef class ApiParser(Parser):
                 if self.request and self.first_line.count(b" ") != 2:
                     self.refuse(b"more than one space in the request line")
                     return MALFORMED
+            if event == MORE and self.head_seen > self.limits.head + self.most_before_fields():
+                event = self.over_limits() or HEAD_TOO_LARGE
             if event != MORE:
-                return event
+                if not self.in_chunks():
+                    return event
+                self.failed = event     # behind a piece of the body
+                return self.emit()
+
+    cdef bint in_chunks(self) noexcept:
+        """Whether a piece of a chunked body waits to be told, and what follows may belong to it."""
+        cdef Py_ssize_t count = len(self.events)
+        return self.in_body and self.head.chunked and count and type(self.events[count - 1]) is bytes
+
+    cdef uint32_t most_before_fields(self) noexcept:
+        return 0 if self.head_done else self.limits.target + REQUEST_LINE
 
     cdef Event feed(self, const char* data, size_t n) noexcept:
         cdef uint32_t seen = self.head_seen
-        self.piece = data[:n]
         try:
-            self.parser.feed_data(self.piece)
+            self.parser.feed_data(data[:n])
         except httptools.HttpParserUpgrade:
             pass                    # raised at the head's last byte; what follows is not fed
         except httptools.HttpParserError as error:
             if self.problem is NULL:
-                self.name = str(error).encode()
-                self.problem = PyBytes_AS_STRING(self.name)
+                self.why = str(error).encode()
+                self.problem = PyBytes_AS_STRING(self.why)
             return self.over_limits() or MALFORMED
         if self.in_message and not self.head_done:
             self.head_seen = max(seen, self.head_seen)
@@ -86,12 +108,16 @@ cdef class ApiParser(Parser):
             return self.over_limits()
         return MORE
 
-    cdef Event emit(self, const char* data) noexcept:
-        cdef object event = self.events.pop(0)
+    cdef Event emit(self) noexcept:
+        cdef object event = self.events[0]
+        if type(event) is bytes:
+            return self.emit_body()
+        self.events.pop(0)
         if event == HEAD:
             if self.over_limits() != MORE:
                 return self.over_limits()
             self.first_line = b""
+            self.head_seen = 0
             if not self.head.has_body:
                 self.ended = True
                 self.events.clear()
@@ -103,35 +129,44 @@ cdef class ApiParser(Parser):
                 self.in_body = True
                 self.left = max(0, self.head.content_length)
             return HEAD
-        if event == END:
-            self.head_done = False
-            self.message_over()
-            return END
-        self.name = event           # kept alive until the next call
-        self.body = PyBytes_AS_STRING(event)
-        self.body_length = PyBytes_GET_SIZE(event)
+        self.head_done = False
+        self.message_over()
+        return END
+
+    cdef Event emit_body(self) noexcept:
+        """Neighbouring pieces as one: lines are no borders of a body."""
+        cdef Py_ssize_t count = 1
+        while count < len(self.events) and type(self.events[count]) is bytes:
+            count += 1
+        self.body_piece = self.events[0] if count == 1 else b"".join(self.events[:count])
+        del self.events[:count]
+        self.body = PyBytes_AS_STRING(self.body_piece)      # kept alive until the next piece
+        self.body_length = PyBytes_GET_SIZE(self.body_piece)
         if not self.head.chunked and self.head.content_length >= 0:
             self.left -= self.body_length
         return BODY
 
-    # httptools' callbacks; an exception here comes out of feed_data as HttpParserCallbackError.
+    # What the callbacks bring; an exception here comes out of feed_data as HttpParserCallbackError.
 
-    def on_message_begin(self):
+    cdef int on_begin(self) except -1:
         self.begin()
         self.head_done = False
         self.first_line = self.first_line.lstrip(b"\r\n")
+        return 0
 
-    def on_url(self, bytes url):
+    cdef int on_url(self, bytes url) except -1:
         if not self.head.target_length:
             self.head.target = self.head.length
         self.keep(url)
         self.head.target_length += <uint32_t>len(url)
+        return 0
 
-    def on_status(self, bytes reason):
+    cdef int on_status(self, bytes reason) except -1:
         if not self.head.reason_length:
             self.head.reason = self.head.length
         self.keep(reason)
         self.head.reason_length += <uint32_t>len(reason)
+        return 0
 
     cdef int keep(self, bytes data) except -1:
         if head_append(self.trailers_or_head(), PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)) < 0:
@@ -141,7 +176,7 @@ cdef class ApiParser(Parser):
     cdef Head* trailers_or_head(self) noexcept:
         return &self.trailers if self.head_done else self.head
 
-    def on_header(self, bytes name, bytes value):
+    cdef int on_header(self, bytes name, bytes value) except -1:
         cdef Head* head = self.trailers_or_head()
         cdef Header* line
         if self.head_done and not self.has_trailers:
@@ -158,8 +193,9 @@ cdef class ApiParser(Parser):
         line.value = head.length
         line.value_length = <uint32_t>len(value or b"")
         self.keep(value or b"")
+        return 0
 
-    def on_headers_complete(self):
+    cdef int on_headers_complete(self) except -1:
         cdef Head* head = self.head
         version = self.parser.get_http_version()
         if version not in ("1.0", "1.1"):
@@ -177,12 +213,42 @@ cdef class ApiParser(Parser):
             raise ValueError("framing")
         self.head_done = True
         self.events.append(HEAD)
+        return 0
+
+    cdef int on_body(self, bytes body) except -1:
+        self.head_seen = 0
+        self.events.append(body)
+        return 0
+
+    cdef int on_message_complete(self) except -1:
+        self.events.append(END)
+        return 0
+
+
+cdef class Callbacks:
+    # Between httptools' parser and ours, which owns it: so that they are no ring for the garbage collector.
+    cdef void* parser               # NULL: the owner is gone
+
+    def on_message_begin(self):
+        (<ApiParser>self.parser).on_begin()
+
+    def on_url(self, bytes url):
+        (<ApiParser>self.parser).on_url(url)
+
+    def on_status(self, bytes reason):
+        (<ApiParser>self.parser).on_status(reason)
+
+    def on_header(self, bytes name, bytes value):
+        (<ApiParser>self.parser).on_header(name, value)
+
+    def on_headers_complete(self):
+        (<ApiParser>self.parser).on_headers_complete()
 
     def on_body(self, bytes body):
-        self.events.append(body)
+        (<ApiParser>self.parser).on_body(body)
 
     def on_message_complete(self):
-        self.events.append(END)
+        (<ApiParser>self.parser).on_message_complete()
 
 
 cdef class ApiBackend(Backend):
