@@ -47,7 +47,7 @@ def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
     pid = spawn(partial(_read_config, source, listen, workers, reader, writer))
     os.close(writer)
     # What the children share, imported while the config is read.
-    from tetrapylon import compile, control, worker  # noqa: F401
+    from tetrapylon import compile, control, misfit, worker  # noqa: F401
     from tetrapylon.config import decode
 
     with open(reader, "rb") as pipe:
@@ -58,6 +58,7 @@ def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
         raise ConfigRefused(EXIT_FAILED)
     if status:
         raise ConfigRefused(os.waitstatus_to_exitcode(status))
+    misfit.tell()
     config = decode(encoded)
     server = config.server
     return Plan(

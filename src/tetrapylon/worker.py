@@ -158,12 +158,14 @@ def _tell_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 
 
 def _run_alone(source: str) -> int:
+    from tetrapylon import misfit
     from tetrapylon.config import encode, load
     from tetrapylon.sockets import open_listeners
 
     config = load(source)
     listeners = open_listeners([each.address for each in config.server.listen], 1, "server.listen")
     slabs = Slabs(1, len(config.routes))
+    misfit.tell()
     line(f"tetrapylon worker listening on {', '.join(listener.url for listener in listeners)}")
     try:
         sockets = [listener.socket(0) for listener in listeners]

@@ -51,8 +51,12 @@ def pair(bench: Bench) -> Iterator[Callable[..., Pair]]:
         made.append(Pair(bench, on_ready))
         return made[-1]
 
+    def close() -> None:
+        for each in made:
+            each.close()
+
     yield make
-    work(bench.reactor, lambda: [each.close() for each in made])
+    work(bench.reactor, close)
     assert bench.reactor.handles == 0
 
 
@@ -251,7 +255,8 @@ class TestTurns:
         bench.run_until(lambda: len(turns) >= 20)
         assert max(turns) == BATCH * ROUNDS
         assert min(calls.values()) > 0
-        work(bench.reactor, lambda: [probe.close() for probe in probes])
+        for probe in probes:
+            work(bench.reactor, probe.close)
 
     def test_the_loop_sees_one_descriptor(self, bench: Bench, pair: Make) -> None:
         """The ones registered are in a set of their own, which says what they wait for."""
@@ -282,7 +287,6 @@ class TestDeadlines:
         alarm = Alarm(bench.reactor, lambda _: due.append(bench.loop.time()))
         armed = bench.loop.time()
         alarm.arm(0.03)
-        assert alarm.armed
         bench.run_until(lambda: bool(due))
         assert not alarm.armed
         # A loop may round its clock to milliseconds.
@@ -304,7 +308,8 @@ class TestDeadlines:
         late.arm(600)
         early.arm(0.01)
         bench.run_until(lambda: bool(due))
-        assert (due, late.armed) == (["early"], True)
+        assert due == ["early"]
+        assert late.armed
 
     def test_a_longer_one_comes_after_a_shorter_one_has(self, bench: Bench) -> None:
         due: list[str] = []
