@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
@@ -18,6 +19,7 @@ from tetrapylon import catalog
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.downstream import Gateway
 from tetrapylon._core.exchange import Plan
+from tetrapylon._core.lifetime import Lifetime
 from tetrapylon._core.log import AccessLog
 from tetrapylon._core.message import Limits
 from tetrapylon._core.reactor import Reactor
@@ -25,7 +27,7 @@ from tetrapylon._core.respond import Answer
 from tetrapylon._core.route import Router
 from tetrapylon._core.stages import Snapshot, make_plan
 from tetrapylon._core.upstream import Target, Upstream
-from tetrapylon._core.wire import Via
+from tetrapylon._core.wire import Additions, Via
 from tetrapylon.config import model
 from tetrapylon.config.net import UnixPath, target_address
 from tetrapylon.config.template import split
@@ -83,6 +85,8 @@ def _snapshot(
         body_idle=server.timeouts.body_idle,
         keepalive=server.timeouts.keepalive,
         max_connections=server.limits.connections,
+        max_connections_per_client=server.limits.connections_per_client or 0,
+        lifetime=Lifetime(age=server.timeouts.connection_age, messages=server.limits.requests_per_connection),
         trusts=_trusts(server.trusted_proxies),
     )
 
@@ -111,6 +115,7 @@ def _plan(
         response=_first(route.timeouts.response, timeouts.response),
         idle=_first(route.timeouts.idle, timeouts.idle),
         total=_first(route.timeouts.total, timeouts.total),
+        tunnel=_first(route.timeouts.tunnel, timeouts.tunnel),
         rewrite=None if route.rewrite is None else _template(route.rewrite, parameters),
         policies=tuple(_policy(use) for use in (*config.policies, *route.policies)),
     )
@@ -150,7 +155,20 @@ def _upstream(
         idle=upstream.pool.idle,
         max_connections=upstream.pool.max_connections,
         max_pending=upstream.pool.max_pending,
+        additions=_additions(upstream),
+        lifetime=Lifetime(age=upstream.pool.max_age, messages=upstream.pool.max_requests),
     )
+
+
+def _additions(upstream: model.Upstream) -> Additions | None:
+    headers = [(name.encode(), value.encode()) for name, value in upstream.headers.items()]
+    shown = upstream.credentials
+    if shown is not None and shown.bearer is not None:
+        headers.append((b"Authorization", b"Bearer " + shown.bearer.encode()))
+    elif shown is not None:
+        pair = f"{shown.user}:{shown.password}".encode()
+        headers.append((b"Authorization", b"Basic " + b64encode(pair)))
+    return Additions(headers) if headers else None
 
 
 def _policy(use: model.PolicyUse) -> object:

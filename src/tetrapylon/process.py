@@ -54,6 +54,8 @@ class Context(NamedTuple):
     worker: int
     """The worker's index; -1 for the control process."""
     sockets: list[socket.socket]
+    entries: list[int]
+    """Which of the config's listeners each socket belongs to."""
     slabs: Slabs
     slab: Slab
     """The worker's own; the supervisor's for the control process, to read."""

@@ -27,11 +27,15 @@ class ListenError(TetrapylonError):
 class Listener:
     """One address and its sockets: one a worker, or one that all share.
 
-    `address` is where it is bound, in the config's spelling and with the port that the system chose.
+    `address` is where it is bound, in the config's spelling and with the port that the system chose;
+    `entry` tells which of the addresses asked for it serves.
     """
 
-    def __init__(self, address: str, sockets: list[socket.socket], path: str | None = None) -> None:
+    def __init__(
+        self, address: str, sockets: list[socket.socket], path: str | None = None, entry: int = 0
+    ) -> None:
         self.address = address
+        self.entry = entry
         self.url = address if path is not None else f"http://{address}"
         self._sockets = sockets
         self._path = path
@@ -65,11 +69,14 @@ def open_listeners(addresses: Iterable[str], workers: int, setting: str) -> list
     """
     opened: list[Listener] = []
     try:
-        for address in addresses:
+        for entry, address in enumerate(addresses):
+            before = len(opened)
             if address.startswith("unix:"):
                 opened.append(_open_unix(address, setting))
             else:
                 _open_tcp(address, workers, setting, opened)
+            for listener in opened[before:]:
+                listener.entry = entry
     except BaseException:
         for listener in opened:
             listener.close()

@@ -132,6 +132,7 @@ class Supervisor:
                 Context(
                     worker=index,
                     sockets=[listener.socket(index) for listener in mine],
+                    entries=[listener.entry for listener in mine],
                     slabs=self._slabs,
                     slab=self._slabs.slab(index) if index >= 0 else self._slab,
                     lifeline=self._lifeline.read,

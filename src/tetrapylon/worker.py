@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import uvloop
@@ -25,6 +25,8 @@ from tetrapylon.process import EXIT_USAGE, Context, Timing
 if TYPE_CHECKING:
     import socket
 
+    from tetrapylon.config.model import Listener
+
 DRAIN_POLL = 0.02
 
 
@@ -35,7 +37,7 @@ class Gateway(Protocol):
     def active(self) -> int:
         """Client connections open and exchanges in flight; 0 when nothing would be cut."""
 
-    def listen(self, sock: socket.socket) -> None:
+    def listen(self, sock: socket.socket, *, proxy_protocol: bool = False) -> None:
         """Accepts on a listening, non-blocking socket, beginning in this turn of the loop."""
 
     def drain(self) -> None:
@@ -49,6 +51,7 @@ class Gateway(Protocol):
 
 
 Build = Callable[[asyncio.AbstractEventLoop, Slab], Gateway]
+Entries = Sequence["Listener"]
 
 
 def main(config: bytes, context: Context) -> int:
@@ -61,12 +64,18 @@ def main(config: bytes, context: Context) -> int:
 
     settings = decode(config)
     return serve(
-        context, lambda loop, slab: compile.build(settings, loop, slab), settings.server.timeouts.drain
+        context,
+        lambda loop, slab: compile.build(settings, loop, slab),
+        settings.server.listen,
+        settings.server.timeouts.drain,
     )
 
 
-def serve(context: Context, build: Build, drain: float) -> int:
-    """Serves until told to stop; what is in flight is then given `drain` seconds. Returns the exit status."""
+def serve(context: Context, build: Build, entries: Entries, drain: float) -> int:
+    """Serves the listeners of `entries` until told to stop; what is in flight is then given `drain` seconds.
+
+    Returns the exit status.
+    """
     context.slab.claim(os.getpid())
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -75,7 +84,7 @@ def serve(context: Context, build: Build, drain: float) -> int:
     gc.collect()
     gc.freeze()
     try:
-        loop.run_until_complete(_Worker(context, loop, gateway, drain).run())
+        loop.run_until_complete(_Worker(context, loop, gateway, entries, drain).run())
         return 0
     finally:
         gateway.close()
@@ -86,13 +95,19 @@ def serve(context: Context, build: Build, drain: float) -> int:
 
 class _Worker:
     def __init__(
-        self, context: Context, loop: asyncio.AbstractEventLoop, gateway: Gateway, drain: float
+        self,
+        context: Context,
+        loop: asyncio.AbstractEventLoop,
+        gateway: Gateway,
+        entries: Entries,
+        drain: float,
     ) -> None:
         self._name = f"worker {context.worker} (pid {os.getpid()})"
         self._context = context
         self._slab = context.slab
         self._loop = loop
         self._gateway = gateway
+        self._entries = entries
         self._drain = drain
         self._next_beat = 0.0
         self._draining = False
@@ -107,8 +122,9 @@ class _Worker:
             self._loop.add_reader(self._context.lifeline, self._orphaned)
         else:
             self._loop.add_signal_handler(signal.SIGINT, self._stop)
-        for sock in self._context.sockets:
-            self._gateway.listen(sock)
+        for sock, index in zip(self._context.sockets, self._context.entries, strict=True):
+            entry = self._entries[index]
+            self._gateway.listen(sock, proxy_protocol=entry.proxy_protocol)
         self._next_beat = time.monotonic()
         self._beat()
         self._slab.state = State.SERVING
@@ -169,7 +185,8 @@ def _run_alone(source: str) -> int:
     line(f"tetrapylon worker listening on {', '.join(listener.url for listener in listeners)}")
     try:
         sockets = [listener.socket(0) for listener in listeners]
-        return main(encode(config), Context(0, sockets, slabs, slabs.slab(0), -1, -1, Timing()))
+        entries = [listener.entry for listener in listeners]
+        return main(encode(config), Context(0, sockets, entries, slabs, slabs.slab(0), -1, -1, Timing()))
     finally:
         for listener in listeners:
             listener.close()

@@ -25,7 +25,7 @@ NUMBER = 987654321
 
 FULL: dict[str, Any] = {
     "server": {
-        "listen": [{"address": "127.0.0.1:8080"}],
+        "listen": [{"address": "127.0.0.1:8080", "proxy_protocol": True}],
         "workers": 2,
         "trusted_proxies": ["10.0.0.0/8"],
         "limits": {
@@ -34,8 +34,16 @@ FULL: dict[str, Any] = {
             "target_bytes": "4KiB",
             "body": "1MiB",
             "connections": 5000,
+            "connections_per_client": 50,
+            "requests_per_connection": 100,
         },
-        "timeouts": {"header": "5s", "body_idle": "20s", "keepalive": "60s", "drain": "10s"},
+        "timeouts": {
+            "header": "5s",
+            "body_idle": "20s",
+            "keepalive": "60s",
+            "drain": "10s",
+            "connection_age": "1h",
+        },
     },
     "admin": {"listen": "127.0.0.1:9902"},
     "log": {"access": {"format": "json", "path": "access.log", "sample": "50%"}},
@@ -43,10 +51,20 @@ FULL: dict[str, Any] = {
         "users": {
             "targets": [{"url": "http://10.0.0.5:9001", "weight": 2}],
             "balance": "round_robin",
-            "timeouts": {"connect": "1s", "response": "10s", "idle": "11s", "total": "12s"},
-            "pool": {"max_connections": 10, "max_pending": 20, "max_wait": "3s", "idle": "40s"},
+            "timeouts": {"connect": "1s", "response": "10s", "idle": "11s", "total": "12s", "tunnel": "1h"},
+            "pool": {
+                "max_connections": 10,
+                "max_pending": 20,
+                "max_wait": "3s",
+                "idle": "40s",
+                "max_age": "1h",
+                "max_requests": 9,
+            },
+            "headers": {"X-Tenant": "acme"},
+            "credentials": {"user": "u", "password": "p"},
             "host": "target",
-        }
+        },
+        "orders": {"targets": ["http://10.0.0.6:9001"], "credentials": {"bearer": "token"}},
     },
     "policies": [{"use": "probe", "key": "client", "rate": "5/s", "window": "2s", "burst": 7, "dry": True}],
     "routes": [
@@ -58,7 +76,7 @@ FULL: dict[str, Any] = {
             "upstream": "users",
             "rewrite": "/v2/{id}",
             "limits": {"body": "2MiB"},
-            "timeouts": {"body_idle": "1s", "response": "2s", "idle": "3s", "total": "4s"},
+            "timeouts": {"body_idle": "1s", "response": "2s", "idle": "3s", "total": "4s", "tunnel": "5s"},
             "policies": [{"use": "plain"}],
             "name": "user",
         },

@@ -21,7 +21,7 @@ from typing import Any
 import tetrapylon
 from tetrapylon import control, worker
 from tetrapylon._core.counters import Slab
-from tetrapylon.config.model import Config
+from tetrapylon.config.model import Config, Listener
 from tetrapylon.errors import TetrapylonError
 from tetrapylon.plan import Plan
 from tetrapylon.process import Context, Timing
@@ -40,7 +40,7 @@ class StandIn:
         self._directory = directory
         self._listening: list[socket.socket] = []
 
-    def listen(self, sock: socket.socket) -> None:
+    def listen(self, sock: socket.socket, *, proxy_protocol: bool = False) -> None:
         self._listening.append(sock)
         self._loop.add_reader(sock, self._accept, sock)
 
@@ -109,7 +109,8 @@ def work(options: dict[str, Any], context: Context) -> int:
 
     if options.get("fail") == "refuse":
         raise TetrapylonError("this config cannot be compiled")
-    return worker.serve(context, build, options.get("drain", 5.0))
+    entries = [Listener(address=address) for address in options["listen"]]
+    return worker.serve(context, build, entries, options.get("drain", 5.0))
 
 
 def main(options: dict[str, Any]) -> int:

@@ -199,6 +199,13 @@ class TestSizes:
                 assert_problem(response, status)
                 assert upstream.requests == []
 
+    def test_blank_lines_before_a_request_are_few(self) -> None:  # RFC 9112, 2.2
+        with through(answers.ok, **LIMITS) as (client, upstream, _):
+            assert client.send(b"\r\n" * 4 + request()).response().status == 200
+            assert_problem(client.send(b"\r\n" * 40, request()).response(), 400)
+            assert client.is_closed()
+            assert len(upstream.requests) == 1
+
     def test_a_head_that_never_ends_is_not_collected(self) -> None:
         with through(answers.ok, **LIMITS) as (client, _, _):
             client.send(b"GET / HTTP/1.1\r\nX-A: " + b"a" * 4096)
@@ -255,6 +262,14 @@ class TestTimes:
             _,
         ):
             assert client.until_eof() == b""
+
+    def test_blank_lines_do_not_buy_time(self) -> None:
+        with through(answers.ok, server={"timeouts": {"header": "300ms"}}) as (client, _, _):
+            for _ in range(20):
+                client.send(b"\r\n")
+                if not client.is_idle(0.05):
+                    break
+            assert client.is_closed()
 
     def test_a_body_that_stalls(self) -> None:
         with through(answers.ok, server={"timeouts": {"body_idle": "200ms"}}) as (client, upstream, _):

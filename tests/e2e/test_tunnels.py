@@ -1,9 +1,12 @@
 """Upgrade tunnels: WebSocket with a real client and server, and any other protocol (RFC 9110, 7.8)."""
 
+import contextlib
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
@@ -11,7 +14,17 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from tests.harness import Conversation, Gateway, answers, eventually, proxy, request, through
+from tests.harness import (
+    Client,
+    Conversation,
+    Gateway,
+    Upstream,
+    answers,
+    eventually,
+    proxy,
+    request,
+    through,
+)
 
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "raw/1")]
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw/1\r\n\r\n"
@@ -191,3 +204,75 @@ class TestRaw:
     def test_101_without_being_asked_is_a_bad_answer(self) -> None:
         with through(answers.once(SWITCH)) as (client, _, _):
             assert client.ask().status == 502
+
+
+class TestManyAndLong:
+    def test_silence_ends_a_tunnel_and_words_keep_it(self) -> None:
+        with tunnel({"upstream": {"timeouts": {"tunnel": "300ms", "idle": "100ms"}}}) as (client, peer, _):
+            for _ in range(10):
+                client.send(b"ping")
+                assert client.reader.exactly(4) == b"ping"
+                assert client.is_idle(0.1)
+            assert client.is_closed()
+            eventually(peer.ended.is_set, "the upstream's side is closed too")
+
+    def test_a_routes_own_patience(self) -> None:
+        routes = [{"path": "/", "upstream": "backend", "timeouts": {"tunnel": "100ms"}}]
+        with tunnel({"routes": routes}) as (client, _, _):
+            assert client.is_closed()
+
+    @pytest.mark.sockets("an embedding program has no admin address")
+    def test_tunnels_are_counted(self) -> None:
+        with tunnel({"admin": {"listen": "127.0.0.1:0"}}) as (client, _, gateway):
+            assert gauge(gateway) == 1
+            client.close()
+            eventually(lambda: gauge(gateway) == 0, "it is gone")
+
+    def test_a_draining_gateway_lets_tunnels_go_on_for_a_while(self) -> None:
+        with tunnel({"server": {"timeouts": {"drain": "500ms"}}}) as (client, peer, gateway):
+            gateway.signal(signal.SIGTERM)
+            client.send(b"last")
+            assert client.reader.exactly(4) == b"last"
+            assert client.is_closed()
+            eventually(peer.ended.is_set, "the upstream's side is closed too")
+            assert gateway.stop() == 0
+
+    def test_one_thousand_at_once(self) -> None:
+        with Upstream(talk) as upstream, Gateway(proxy(upstream.url, upstream=MANY)) as gateway:
+            with contextlib.ExitStack() as stack:
+                clients = [stack.enter_context(gateway.client()) for _ in range(1000)]
+                for client in clients:
+                    client.send(request("GET", "/", UPGRADE))
+                for client in clients:
+                    assert client.head().status == 101
+                for number, client in enumerate(clients):
+                    client.send(b"%04d" % number)
+                assert [client.reader.exactly(4) for client in clients] == [b"%04d" % n for n in range(1000)]
+            eventually(lambda: gateway.established() == 0, "all are gone", within=10)
+
+
+MANY = {"pool": {"max_connections": 1000}}
+
+
+def talk(peer: Conversation) -> None:
+    """Switches, then says again what it hears."""
+    peer.head()
+    peer.send(SWITCH)
+    while said := peer.reader.some():
+        peer.send(said)
+
+
+@contextmanager
+def tunnel(config: dict[str, Any]) -> Iterator[tuple[Client, Conversation, Gateway]]:
+    with through(talk, **config) as (client, upstream, gateway):
+        client.send(request("GET", "/", UPGRADE))
+        assert client.head().status == 101
+        yield client, upstream.conversations[0], gateway
+
+
+def gauge(gateway: Gateway) -> int:
+    assert gateway.admin is not None
+    with Client(gateway.admin) as client:
+        text = client.send(request("GET", "/metrics", host="localhost")).response().body.decode()
+    line = next(line for line in text.splitlines() if line.startswith("tetrapylon_tunnels"))
+    return int(float(line.rpartition(" ")[2]))

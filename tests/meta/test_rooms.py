@@ -8,10 +8,22 @@ from tests.meta.source import files, imports, module, name
 
 # The compiled plane, floor by floor, lowest first. A room is a module or, for a large one, several.
 # Rooms of one floor do not see each other, but for those on the ground floor.
-GROUND = {"reactor", "stream", "exchange", "buffer", "counters", "path", "trie", "units", "log", "address"}
+GROUND = {
+    "reactor",
+    "stream",
+    "exchange",
+    "buffer",
+    "counters",
+    "path",
+    "trie",
+    "units",
+    "log",
+    "address",
+    "lifetime",
+}
 FLOORS: list[list[set[str]]] = [
     [{name} for name in sorted(GROUND)],
-    [{"message", "parse", "parse_llhttp", "parse_api"}, {"wire"}],
+    [{"message", "parse", "parse_llhttp", "parse_api"}, {"wire"}, {"forwarded"}],
     [{"route", "pattern", "pack", "explain"}, {"policy"}, {"upstream"}, {"relay"}, {"respond"}, {"log"}],
     [{"stages"}, {"proxy_protocol"}],
     [{"accept"}],

@@ -11,3 +11,4 @@ cdef class Address:
 
 
 cdef size_t spell(const void* raw, char* text) noexcept
+cdef bint is_ip(const char* text) noexcept

@@ -114,3 +114,8 @@ cdef size_t spell(const void* raw, char* text) noexcept:
     else:
         written = inet_ntop(AF_INET6, &v6.sin6_addr, text, SPELLED)
     return strlen(text) if written is not NULL else 0
+
+
+cdef bint is_ip(const char* text) noexcept:
+    cdef char[16] raw
+    return inet_pton(AF_INET, text, raw) == 1 or inet_pton(AF_INET6, text, raw) == 1

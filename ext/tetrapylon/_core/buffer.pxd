@@ -25,6 +25,7 @@ cdef enum Known:
     X_FORWARDED_HOST
     X_FORWARDED_PROTO
     X_REQUEST_ID
+    FORGED          # one of these to whoever takes `_` for `-`, as CGI and WSGI do
 
 
 cdef enum Mark:

@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memmove
+from libc.string cimport memchr, memcpy, memmove
 
 cdef enum:
     HEAD_BYTES = 1024           # what a fresh head can hold before it grows
@@ -8,6 +8,7 @@ cdef enum:
     HEAD_KEEP = 8192            # a head in the free list keeps at most this much
     LINES_KEEP = 128
     BUFFER_BYTES = 4096
+    LONGEST_KNOWN = 17
 
 
 cdef void head_free(Head* head) noexcept nogil:
@@ -183,7 +184,18 @@ cdef uint8_t known_name(const char* s, size_t n) noexcept nogil:
             return TRANSFER_ENCODING
         if same_name(s, b"x-forwarded-proto", 17):
             return X_FORWARDED_PROTO
+    if 10 <= n <= LONGEST_KNOWN and memchr(s, c"_", n) is not NULL:
+        return forged_name(s, n)
     return NAMED
+
+
+cdef uint8_t forged_name(const char* s, size_t n) noexcept nogil:
+    """As a variable (RFC 3875 section 4.1.18) a field has underscores for dashes: two names, one meaning."""
+    cdef char[LONGEST_KNOWN] dashed
+    cdef size_t i
+    for i in range(n):
+        dashed[i] = c"-" if s[i] == c"_" else s[i]
+    return NAMED if known_name(dashed, n) == NAMED else FORGED
 
 
 cdef class Buffer:

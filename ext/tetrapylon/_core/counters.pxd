@@ -84,6 +84,7 @@ cdef struct Gauges:
     uint64_t exchanges              # requests in flight
     uint64_t upstream_connections   # open, idle ones included
     uint64_t upstream_idle
+    uint64_t tunnels                # open ones; each is an exchange in flight too
 
 
 cdef struct WorkerCounters:

@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from tetrapylon._core.accept cimport Acceptor
 from tetrapylon._core.buffer cimport Buffer
 from tetrapylon._core.exchange cimport Exchange, Fault, Peer, Sink
+from tetrapylon._core.lifetime cimport Span
 from tetrapylon._core.message cimport Parser
 from tetrapylon._core.reactor cimport DeadlineQueue
 from tetrapylon._core.stream cimport Connection, Stream
@@ -26,6 +27,7 @@ cdef class DownstreamConnection(Connection):
     cdef Buffer leftover                # bytes read that cannot be parsed yet
     cdef DownstreamConnection newer
     cdef DownstreamConnection older
+    cdef Span span
     cdef bint counted
     cdef bint consuming
     cdef bint paused                    # the exchange takes no body now
@@ -34,6 +36,7 @@ cdef class DownstreamConnection(Connection):
     cdef bint lingering                 # only reading until the client has seen our end
     cdef bint discarding                # the answer is out; the rest of the body is read and dropped
     cdef uint32_t discarded
+    cdef uint32_t blank                 # bytes of blank lines before the next request
 
     cdef size_t consume(self, const char* data, size_t n) noexcept
     cdef void consume_leftover(self) noexcept

@@ -5,6 +5,7 @@ from libc.string cimport memcpy
 from tetrapylon._core.accept cimport Acceptor, Listener
 from tetrapylon._core.buffer cimport Buffer
 from tetrapylon._core.exchange cimport *
+from tetrapylon._core.lifetime cimport spent
 from tetrapylon._core.message cimport *
 from tetrapylon._core.parse cimport request_parser
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, arm, disarm
@@ -17,6 +18,7 @@ from tetrapylon._core.wire cimport (
 from tetrapylon._core.stream import StreamProtocol
 
 cdef enum:
+    BLANK_MAX = 64              # bytes of blank lines before a request
     LEFTOVER_MAX = 65536        # pipelined bytes kept before the client is made to wait
     DISCARD_MAX = 262144        # body bytes read and dropped to keep a connection
     LINGER_MAX = 1048576        # and to close one without a reset
@@ -109,6 +111,7 @@ cdef class DownstreamConnection(Connection):
             self.cut()
             return
         self.counted = True
+        gateway.snapshot.lifetime.begin(&self.span, gateway.reactor.now)
         self.older = gateway.newest
         if self.older is not None:
             self.older.newer = self
@@ -184,7 +187,8 @@ cdef class DownstreamConnection(Connection):
                 self.exchange = x
                 self.parser.head = &x.request
                 self.parser.limits = gateway.snapshot.limits
-                arm(gateway.reactor, self, gateway.snapshot.header)
+                if not self.blank:
+                    arm(gateway.reactor, self, gateway.snapshot.header)
             event = self.parser.next(data + used, n - used)
             used += self.parser.consumed
             x.bytes_in += self.parser.consumed
@@ -192,12 +196,17 @@ cdef class DownstreamConnection(Connection):
                 if x.routed:
                     arm(gateway.reactor, self, self.body_deadline(x))
                 elif not self.parser.in_message:
-                    # Blank lines before a request (RFC 9112 section 2.2) are none yet.
+                    # Blank lines before a request (RFC 9112 section 2.2) are none yet, nor do they buy time.
+                    self.blank += <uint32_t>self.parser.consumed
+                    if self.blank > BLANK_MAX:
+                        self.refuse(x, BAD_REQUEST)
+                        break
                     self.exchange = None
                     release(x)
                 break
             if event == HEAD:
                 disarm(self)
+                self.blank = 0
                 if self.parser.ended:
                     x.request_complete = True
                 gateway.start(x)
@@ -407,7 +416,8 @@ cdef class ClientSide(Sink):
         bodiless = (
             x.response.status in (101, 204, 304) or is_method(x, b"HEAD", 4)
         )
-        if not x.request.keep_alive or connection.gateway.draining or x.fault in (
+        if spent(&connection.span, connection.gateway.reactor.now) or not x.request.keep_alive or (
+                connection.gateway.draining) or x.fault in (
                 BAD_REQUEST, BAD_TARGET, BAD_HOST):
             connection.keep = False
         elif connection.half_closed and connection.leftover is None:

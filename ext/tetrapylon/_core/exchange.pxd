@@ -86,7 +86,7 @@ cdef class Peer:
     cdef bint tls
     cdef bint trusted           # its X-Forwarded-* are believed
     cdef bint crowded           # counted among the connections of its address
-    cdef readonly bytes subject # of its client certificate, as RFC 4514 has it; None: it has shown none
+    cdef readonly bytes subject         # of its client certificate, as RFC 4514 has it; None: none was shown
 
 
 cdef class Plan:
@@ -101,6 +101,7 @@ cdef class Plan:
     cdef DeadlineQueue* response
     cdef DeadlineQueue* idle
     cdef DeadlineQueue* total
+    cdef DeadlineQueue* tunnel
     cdef list rewrite                   # bytes and parameter indices in turn; None: as it came
     cdef tuple policies
 
@@ -117,6 +118,8 @@ cdef class Exchange(Timed):
     cdef Sink destination               # None: nobody takes the body yet
     cdef Plan plan
     cdef Peer peer
+    cdef char[64] client                # whose request the peer passes on, as trusted proxies say
+    cdef size_t client_n                # 0: the peer's own
     cdef Head request
     cdef Head response
     cdef Head* trailers                 # of the message that is about to end; NULL: none

@@ -120,6 +120,7 @@ cdef Exchange acquire(Stages stages, Source source, Sink sink, Peer peer):
     x.asked = x.asked_length = x.path_length = 0
     x.routed = x.request_complete = x.response_started = x.over = x.waiting = x.replayed = False
     x.connects = 0
+    x.client_n = 0
     x.entered = 0
     x.ticket = 0
     x.fault = NO_FAULT

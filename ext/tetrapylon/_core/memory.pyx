@@ -1,4 +1,4 @@
-"""Exchanges without connections: requests, destinations and policies that live in memory and follow a script."""
+"""Exchanges without connections: requests, destinations and policies in memory that follow a script."""
 
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
@@ -32,7 +32,8 @@ cdef void fill(Head* head, pairs) except *:
 
 
 cdef class MemoryExchange(Sink):
-    def __init__(self, Pipeline pipeline not None, bytes method not None, bytes target not None, headers=(), *,
+    def __init__(self, Pipeline pipeline not None, bytes method not None, bytes target not None,
+                 headers=(), *,
                  body=None, trailers=(), bint complete=True):
         self.pipeline = pipeline
         self.peer = Peer.__new__(Peer)

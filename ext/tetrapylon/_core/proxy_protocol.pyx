@@ -109,7 +109,8 @@ cdef int read_line(const char* data, size_t n, Peer peer) noexcept:
         peer.address_n = spell(&v4, peer.address)
     elif words[1] == b"TCP6":
         v6.sin6_family = AF_INET6
-        if inet_pton(AF_INET6, words[3], &v6.sin6_addr) != 1 or inet_pton(AF_INET6, words[2], &v6.sin6_addr) != 1:
+        if (inet_pton(AF_INET6, words[3], &v6.sin6_addr) != 1
+                or inet_pton(AF_INET6, words[2], &v6.sin6_addr) != 1):
             return NO_PROXY_HEADER
         peer.address_n = spell(&v6, peer.address)
     else:

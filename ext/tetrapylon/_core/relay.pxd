@@ -1,3 +1,4 @@
+from tetrapylon._core.counters cimport WorkerCounters
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor
 from tetrapylon._core.stream cimport Connection, Stream
@@ -11,6 +12,7 @@ cdef class Tunnel:
     cdef Reactor reactor
     cdef DeadlineQueue* idle
     cdef bint over
+    cdef WorkerCounters* counters
 
     cdef void touch(self) noexcept
     cdef void finish(self) noexcept
@@ -24,4 +26,5 @@ cdef class TunnelEnd(Connection):
     cdef void part(self, Stream stream, Reactor reactor, DeadlineQueue* patience) noexcept
 
 
-cdef Tunnel join(Exchange x, Reactor reactor, Stream downstream, Stream upstream, DeadlineQueue* idle)
+cdef Tunnel join(Exchange x, Reactor reactor, Stream downstream, Stream upstream, DeadlineQueue* idle,
+                 WorkerCounters* counters)

@@ -1,15 +1,19 @@
 """Tunnels: what an exchange becomes once both sides have switched protocols (RFC 9110 section 7.8)."""
 
+from tetrapylon._core.counters cimport WorkerCounters
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, arm, disarm
 from tetrapylon._core.stream cimport NOWHERE, Connection, Stream
 
 
-cdef Tunnel join(Exchange x, Reactor reactor, Stream downstream, Stream upstream, DeadlineQueue* idle):
+cdef Tunnel join(Exchange x, Reactor reactor, Stream downstream, Stream upstream, DeadlineQueue* idle,
+                 WorkerCounters* counters):
     cdef Tunnel tunnel = Tunnel.__new__(Tunnel)
     tunnel.exchange = x
     tunnel.reactor = reactor
     tunnel.idle = idle
+    tunnel.counters = counters
+    counters.now.tunnels += 1
     tunnel.downstream = TunnelEnd.__new__(TunnelEnd)
     tunnel.upstream = TunnelEnd.__new__(TunnelEnd)
     tunnel.downstream.stream = downstream
@@ -37,6 +41,7 @@ cdef class Tunnel:
         if self.over:
             return
         self.over = True
+        self.counters.now.tunnels -= 1
         disarm(self.downstream)
         self.downstream.other = self.upstream.other = None
         self.downstream.part(downstream, self.reactor, self.idle)

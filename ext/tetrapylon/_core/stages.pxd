@@ -2,6 +2,7 @@ from libc.stdint cimport uint64_t
 
 from tetrapylon._core.counters cimport Slab, WorkerCounters
 from tetrapylon._core.exchange cimport Exchange, Fault, Stages
+from tetrapylon._core.lifetime cimport Lifetime
 from tetrapylon._core.log cimport AccessLog
 from tetrapylon._core.message cimport Limits
 from tetrapylon._core.policy cimport Ticket
@@ -20,6 +21,7 @@ cdef class Snapshot:
     cdef DeadlineQueue* keepalive       # NULL: connections are not kept
     cdef readonly Py_ssize_t max_connections
     cdef readonly Py_ssize_t max_connections_per_client     # 0: as many as in all
+    cdef Lifetime lifetime              # of client connections
     cdef readonly object trusts         # (address text) -> bool, or None: no proxy is trusted
 
 

@@ -10,6 +10,8 @@ from tetrapylon._core.buffer cimport (
 )
 from tetrapylon._core.counters cimport RouteCounters, Slab, count_exchange
 from tetrapylon._core.exchange cimport *
+from tetrapylon._core.forwarded cimport find_client
+from tetrapylon._core.lifetime cimport Lifetime
 from tetrapylon._core.log cimport AccessLog, AccessRecord, Text
 from tetrapylon._core.message cimport Limits
 from tetrapylon._core.path cimport PATH_GROWTH, normalise, path_length
@@ -25,7 +27,8 @@ from tetrapylon._core.wire cimport Via
 cdef class Snapshot:
     def __init__(self, Reactor reactor not None, Router router not None, *, Limits limits=None, Via via=None,
                  double header=10.0, double body_idle=30.0, double keepalive=75.0,
-                 Py_ssize_t max_connections=10000, Py_ssize_t max_connections_per_client=0, trusts=None):
+                 Py_ssize_t max_connections=10000, Py_ssize_t max_connections_per_client=0,
+                 Lifetime lifetime=None, trusts=None):
         """Times in seconds; `keepalive` 0 closes after each answer. `router` is frozen and leads to Plans."""
         self.router = router
         self.limits = limits or Limits()
@@ -35,12 +38,13 @@ cdef class Snapshot:
         self.keepalive = reactor.queue(keepalive) if keepalive > 0 else NULL
         self.max_connections = max_connections
         self.max_connections_per_client = max_connections_per_client
+        self.lifetime = lifetime or Lifetime()
         self.trusts = trusts
 
 
 def make_plan(Reactor reactor not None, str name not None, Destination destination not None,
               Slab slab not None, Py_ssize_t index, *, body_limit=None, body_idle=None,
-              response=None, idle=None, total=None, list rewrite=None, tuple policies=()):
+              response=None, idle=None, total=None, tunnel=None, list rewrite=None, tuple policies=()):
     """A route's record: where its requests go and under which limits. Times in seconds, None: no limit."""
     cdef Plan plan = Plan.__new__(Plan)
     plan.name = name
@@ -53,6 +57,7 @@ def make_plan(Reactor reactor not None, str name not None, Destination destinati
     plan.response = NULL if response is None else reactor.queue(response)
     plan.idle = NULL if idle is None else reactor.queue(idle)
     plan.total = NULL if total is None else reactor.queue(total)
+    plan.tunnel = NULL if tunnel is None else reactor.queue(tunnel)
     plan.rewrite = rewrite
     plan.policies = policies
     return plan
@@ -124,6 +129,8 @@ cdef class Pipeline(Stages):
         cdef int outcome
         self.counters.now.exchanges += 1
         x.routed = True
+        if x.peer.trusted:
+            find_client(x, snapshot.trusts)
         fault = self.read_target(x)
         if fault == NO_FAULT and snapshot.via.seen_in(head):
             fault = LOOPED
@@ -320,7 +327,7 @@ cdef class Pipeline(Stages):
         cdef Buffer said
         self.head(x)
         downstream = x.sink.detach(x)
-        x.tunnel = join(x, self.reactor, downstream, upstream, x.plan.idle)
+        x.tunnel = join(x, self.reactor, downstream, upstream, x.plan.tunnel, self.counters)
         downstream.write(early, n)
         if x.attempt is not None:
             said = <Buffer>x.attempt
@@ -406,8 +413,8 @@ cdef class Pipeline(Stages):
         record.bytes_in = x.bytes_in
         record.bytes_out = x.bytes_out
         record.status = x.status
-        record.client.data = x.peer.address
-        record.client.length = x.peer.address_n
+        record.client.data = &x.client[0] if x.client_n else &x.peer.address[0]
+        record.client.length = x.client_n or x.peer.address_n
         record.method.data = head.data + head.method
         record.method.length = head.method_length
         if x.asked_length:

@@ -2,10 +2,11 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tetrapylon._core.counters cimport WorkerCounters
 from tetrapylon._core.exchange cimport Destination, Exchange, Fault, Sink
+from tetrapylon._core.lifetime cimport Lifetime, Span
 from tetrapylon._core.message cimport Limits, Parser
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor
 from tetrapylon._core.stream cimport Connection
-from tetrapylon._core.wire cimport HostKind, Via
+from tetrapylon._core.wire cimport Additions, HostKind, Via
 
 
 cdef class Target:
@@ -30,6 +31,8 @@ cdef class Upstream(Destination):
     cdef HostKind host_kind
     cdef bytes host
     cdef Via via
+    cdef Additions additions            # or None
+    cdef Lifetime lifetime              # of its connections
     cdef Limits limits
     cdef WorkerCounters* counters
     cdef object slab
@@ -63,6 +66,7 @@ cdef class UpstreamConnection(Connection):
     cdef Parser parser
     cdef UpstreamConnection newer       # neighbours in the target's idle list
     cdef UpstreamConnection older
+    cdef Span span
     cdef bint connecting
     cdef bint pooled
     cdef bint reused

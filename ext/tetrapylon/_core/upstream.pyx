@@ -4,11 +4,12 @@ from posix.unistd cimport close
 from tetrapylon._core.address cimport Address
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport *
+from tetrapylon._core.lifetime cimport Lifetime, spent
 from tetrapylon._core.message cimport *
 from tetrapylon._core.parse cimport response_parser
 from tetrapylon._core.reactor cimport Reactor, arm, clock, disarm
 from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream
-from tetrapylon._core.wire cimport FIXED, PRESERVE, Via, put_chunk, put_last_chunk, put_request
+from tetrapylon._core.wire cimport FIXED, PRESERVE, Additions, Via, put_chunk, put_last_chunk, put_request
 
 cdef extern from "<sys/socket.h>" nogil:
     cdef enum:
@@ -49,7 +50,7 @@ cdef class Upstream(Destination):
     def __init__(self, Reactor reactor not None, str name not None, list targets not None,
                  Via via not None, *, Slab slab not None, host=None, double connect=2.0, double wait=5.0,
                  double idle=55.0, Py_ssize_t max_connections=256, Py_ssize_t max_pending=1024,
-                 Limits limits=None):
+                 Limits limits=None, Additions additions=None, Lifetime lifetime=None):
         """`host` None sends the client's Host on, b"" the target's own, other bytes themselves."""
         self.reactor = reactor
         self.name = name
@@ -58,6 +59,8 @@ cdef class Upstream(Destination):
         self.host_kind = PRESERVE if host is None else FIXED
         self.host = host or None
         self.limits = limits or Limits()
+        self.additions = additions
+        self.lifetime = lifetime or Lifetime()
         self.max_connections = max_connections
         self.max_pending = max_pending
         self.connect_timeout = reactor.queue(connect)
@@ -246,6 +249,7 @@ cdef class UpstreamConnection(Connection):
     cdef void connected(self) noexcept:
         cdef Exchange x = self.exchange
         self.connecting = False
+        self.upstream.lifetime.begin(&self.span, self.upstream.reactor.now)
         disarm(self)
         self.upstream.counters.upstream_connects += 1
         if x is None:
@@ -266,7 +270,7 @@ cdef class UpstreamConnection(Connection):
         x.sent = clock()
         self.parser.head = &x.response
         self.parser.no_body = is_method(x, b"HEAD", 4)
-        put_request(x, self.stream, upstream.host_kind, host, upstream.via)
+        put_request(x, self.stream, upstream.host_kind, host, upstream.via, upstream.additions)
         if not x.request.has_body or x.request_complete:
             arm(upstream.reactor, self, x.plan.response)
         else:
@@ -341,7 +345,8 @@ cdef class UpstreamConnection(Connection):
         self.exchange = None
         x.attempt = None
         x.destination = None
-        if (keep and x.request_complete and x.response.keep_alive and self.stream.queued() == 0
+        if (not spent(&self.span, self.upstream.reactor.now) and keep and x.request_complete
+                and x.response.keep_alive and self.stream.queued() == 0
                 and not self.stream.broken and not self.upstream.closing):
             self.stream.resume_reading()        # a client that was slow to the end left it paused
             self.pool()

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from tetrapylon._core.buffer cimport Head
+from tetrapylon._core.buffer cimport Head, Header
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.stream cimport Stream
 
@@ -26,7 +26,16 @@ cdef class Via:
     cdef bint seen_in(self, const Head* head) noexcept
 
 
-cdef size_t put_request(Exchange x, Stream stream, HostKind kind, bytes host, Via via) noexcept
+cdef class Additions:
+    # Fields that requests to an upstream carry whatever the client sent; its own of these names are left out.
+    cdef bytes lines
+    cdef tuple names            # in lower case
+
+    cdef bint replaces(self, const Head* head, const Header* line) noexcept
+
+
+cdef size_t put_request(Exchange x, Stream stream, HostKind kind, bytes host, Via via,
+                        Additions additions) noexcept
 cdef size_t put_response(Exchange x, Stream stream, Framing framing, bint keep_alive) noexcept
 cdef size_t put_interim(Exchange x, Stream stream) noexcept
 cdef size_t put_chunk(Stream stream, const char* data, size_t n) noexcept

@@ -1,12 +1,12 @@
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memcmp, strlen
+from libc.string cimport memchr, memcmp, strlen
 from libc.time cimport time, time_t
 
 from tetrapylon._core.buffer cimport (
-    CONTENT_LENGTH, DROPPED, FORWARDED, HOP, HOST, TE, UPGRADE, VIA, X_FORWARDED_FOR, X_FORWARDED_HOST,
-    X_FORWARDED_PROTO, Head, Header, head_known, put, same_name,
+    CONTENT_LENGTH, DATE, DROPPED, FORGED, FORWARDED, HOP, HOST, NAMED, TE, UPGRADE, VIA, X_FORWARDED_FOR,
+    X_FORWARDED_HOST, X_FORWARDED_PROTO, Head, Header, head_known, known_name, put, same_name,
 )
-from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.exchange cimport Exchange, Peer
 from tetrapylon._core.stream cimport Stream
 
 cdef extern from "<time.h>" nogil:
@@ -44,6 +44,29 @@ cdef class Via:
         return False
 
 
+cdef class Additions:
+    def __init__(self, headers):
+        """`headers`: pairs of name and value, in bytes."""
+        self.lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+        self.names = tuple(name.lower() for name, _ in headers)
+
+    cdef bint replaces(self, const Head* head, const Header* line) noexcept:
+        # `_` for `-` is the same name to CGI and WSGI (RFC 3875 section 4.1.18).
+        cdef const char* theirs = head.data + line.name
+        cdef const char* ours
+        cdef uint32_t i, n = line.name_length
+        for name in self.names:
+            if len(<bytes>name) != n:
+                continue
+            ours = <bytes>name
+            i = 0
+            while i < n and ((theirs[i] | 0x20) == ours[i] or (theirs[i] == c"_" and ours[i] == c"-")):
+                i += 1
+            if i == n:
+                return True
+        return False
+
+
 cdef inline char* put_line(char* at, const Head* head, const Header* line) noexcept:
     at = put(at, head.data + line.name, line.name_length)
     at = put(at, b": ", 2)
@@ -63,20 +86,38 @@ cdef bint names_trailers(const Head* head, const Header* line) noexcept:
     return False
 
 
-cdef size_t put_request(Exchange x, Stream stream, HostKind kind, bytes host, Via via) noexcept:
+cdef char* put_forwarded(char* at, Peer peer) noexcept:
+    """What this hop adds to a Forwarded that it believes (RFC 7239 sections 4 and 6)."""
+    cdef bint v6 = memchr(peer.address, c":", peer.address_n) is not NULL
+    at = put(at, b"Forwarded: for=", 15)
+    if v6 and peer.address[0] == c"u":
+        at = put(at, b"_unix", 5)
+    elif v6:
+        at = put(at, b'"[', 2)
+        at = put(at, peer.address, peer.address_n)
+        at = put(at, b']"', 2)
+    else:
+        at = put(at, peer.address, peer.address_n)
+    return put(at, b";proto=https\r\n", 14) if peer.tls else put(at, b";proto=http\r\n", 13)
+
+
+cdef size_t put_request(Exchange x, Stream stream, HostKind kind, bytes host, Via via,
+                        Additions additions) noexcept:
     """The request's head, towards an upstream: HTTP/1.1, re-framed, without what is for one hop alone.
 
     RFC 9110 section 7.6; the X-Forwarded-* of a peer that is not trusted are replaced.
     """
     cdef Head* head = &x.request
     cdef char* start = stream.reserve(
-        2 * <size_t>head.length + 4 * head.count + ROOM + len(host) + len(via.pseudonym))
+        2 * <size_t>head.length + 4 * head.count + ROOM + len(host) + len(via.pseudonym)
+        + (len(additions.lines) if additions is not None else 0))
     cdef char* at = start
     cdef Header* line
     cdef Header* upgrade = NULL
     cdef uint32_t i
     cdef bint trusted = x.peer.trusted
-    cdef bint has_host = False, has_proto = False, has_forwarded_host = False, te_trailers = False
+    cdef bint has_host = False, has_proto = False, has_forwarded_host = False, has_forwarded = False
+    cdef bint te_trailers = False
     if start is NULL:
         return 0
     at = put(at, head.data + head.method, head.method_length)
@@ -107,9 +148,15 @@ cdef size_t put_request(Exchange x, Stream stream, HostKind kind, bytes host, Vi
                 if not trusted:
                     continue
                 has_forwarded_host = True
-            elif line.known == FORWARDED and not trusted:
+            elif line.known == FORWARDED:
+                if not trusted:
+                    continue
+                has_forwarded = True
+            elif line.known == FORGED:
                 continue
         if line.mark & (DROPPED | HOP):
+            continue
+        if additions is not None and additions.replaces(head, line):
             continue
         at = put_line(at, head, line)
     if not has_host:
@@ -136,6 +183,10 @@ cdef size_t put_request(Exchange x, Stream stream, HostKind kind, bytes host, Vi
             at = put(at, b"X-Forwarded-Host: ", 18)
             at = put(at, head.data + line.value, line.value_length)
             at = put(at, b"\r\n", 2)
+    if has_forwarded:
+        at = put_forwarded(at, x.peer)
+    if additions is not None:
+        at = put_bytes(at, additions.lines)
     at = put(at, b"Via: 1.1 ", 9) if head.minor else put(at, b"Via: 1.0 ", 9)
     at = put_bytes(at, via.pseudonym)
     at = put(at, b"\r\n", 2)
@@ -240,6 +291,7 @@ cdef size_t put_chunk(Stream stream, const char* data, size_t n) noexcept:
 
 cdef size_t put_last_chunk(Stream stream, const Head* trailers) noexcept:
     cdef size_t room = 8
+    cdef const Header* line
     cdef char* start
     cdef char* at
     cdef uint32_t i
@@ -251,7 +303,10 @@ cdef size_t put_last_chunk(Stream stream, const Head* trailers) noexcept:
     at = put(at, b"0\r\n", 3)
     if trailers is not NULL:
         for i in range(trailers.count):
-            at = put_line(at, trailers, &trailers.headers[i])
+            # Framing, routing and identity belong to the head (RFC 9110 section 6.5.1).
+            line = &trailers.headers[i]
+            if known_name(trailers.data + line.name, line.name_length) in (NAMED, DATE):
+                at = put_line(at, trailers, line)
     at = put(at, b"\r\n", 2)
     stream.commit(at)
     return at - start

@@ -71,6 +71,7 @@ class GaugeCounts(TypedDict):
     exchanges: int
     upstream_connections: int
     upstream_idle: int
+    tunnels: int
 
 @type_check_only
 class WorkerCounts(TypedDict):

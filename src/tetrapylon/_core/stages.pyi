@@ -7,6 +7,7 @@ from typing_extensions import disjoint_base
 
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Destination, Plan, Stages
+from tetrapylon._core.lifetime import Lifetime
 from tetrapylon._core.log import AccessLog
 from tetrapylon._core.message import Limits
 from tetrapylon._core.reactor import Reactor, Timed
@@ -38,6 +39,7 @@ class Snapshot:
         keepalive: float = 75.0,
         max_connections: int = 10000,
         max_connections_per_client: int = 0,
+        lifetime: Lifetime | None = None,
         trusts: Callable[[str], bool] | None = None,
     ) -> None: ...
 
@@ -53,6 +55,7 @@ def make_plan(
     response: float | None = None,
     idle: float | None = None,
     total: float | None = None,
+    tunnel: float | None = None,
     rewrite: list[bytes | int] | None = None,
     policies: tuple[Any, ...] = (),
 ) -> Plan:

@@ -7,10 +7,11 @@ from typing_extensions import disjoint_base
 from tetrapylon._core.address import Address
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Destination, Sink
+from tetrapylon._core.lifetime import Lifetime
 from tetrapylon._core.message import Limits
 from tetrapylon._core.reactor import Reactor
 from tetrapylon._core.stream import Connection
-from tetrapylon._core.wire import Via
+from tetrapylon._core.wire import Additions, Via
 
 @disjoint_base
 class Target:
@@ -54,6 +55,8 @@ class Upstream(Destination):
         max_connections: int = 256,
         max_pending: int = 1024,
         limits: Limits | None = None,
+        additions: Additions | None = None,
+        lifetime: Lifetime | None = None,
     ) -> None: ...
     def close(self) -> None:
         """Drops the idle connections; those in use end with their exchange."""

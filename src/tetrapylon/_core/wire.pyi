@@ -1,6 +1,15 @@
 """Messages as HTTP/1 puts them on the wire (RFC 9112)."""
 
+from collections.abc import Iterable
+
 from typing_extensions import disjoint_base
+
+@disjoint_base
+class Additions:
+    """Fields that requests to an upstream carry, whatever the client sent under their names."""
+
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """`headers`: names and values."""
 
 @disjoint_base
 class Via:

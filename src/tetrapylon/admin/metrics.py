@@ -48,6 +48,7 @@ WORKER_COUNTERS = (
 WORKER_GAUGES = (
     ("connections", "tetrapylon_connections", "Client connections open now."),
     ("exchanges", "http_server_active_requests", "Requests in flight now."),
+    ("tunnels", "tetrapylon_tunnels", "WebSockets and other upgraded connections open now."),
     (
         "upstream_connections",
         "tetrapylon_upstream_connections",

@@ -44,6 +44,7 @@ def check(config: Config, report: Report) -> None:
     """Looks at a config as a whole."""
     _addresses(config, report)
     _targets(config, report)
+    _upstream_headers(config, report)
     _routes(config, report)
     _table(config, report)
 
@@ -91,6 +92,29 @@ def _targets(config: Config, report: Report) -> None:
                 path = ("upstreams", name, "targets", index)
                 report.add(path, f"{target.url} is listed twice", "give it a weight instead")
             seen.add(target.url)
+
+
+def _upstream_headers(config: Config, report: Report) -> None:
+    for name, upstream in config.upstreams.items():
+        if upstream is FAILED:
+            continue
+        path: Path = ("upstreams", name)
+        for header in upstream.headers or ():
+            if header.lower() in OWN_FIELDS or header.lower() == "host":
+                hint = "use `host`" if header.lower() == "host" else "remove it"
+                report.add((*path, "headers", header), "the gateway sets this field itself", hint)
+        shown = upstream.credentials
+        if shown is None or shown is FAILED:
+            continue
+        path = (*path, "credentials")
+        if (shown.bearer is None) == (shown.user is None and shown.password is None):
+            report.add(path, "these are no credentials", "give `user` and `password`, or `bearer` alone")
+        elif shown.bearer is None and (shown.user is None or shown.password is None):
+            report.add(path, "half of the credentials is missing", "give both `user` and `password`")
+        elif shown.user is not None and ":" in shown.user:
+            report.add((*path, "user"), "a user's name has no colon (RFC 7617 section 2)", "choose another")
+        if any(each.lower() == "authorization" for each in upstream.headers or ()):
+            report.add(path, "`headers` sets Authorization too", "keep one of the two")
 
 
 def _routes(config: Config, report: Report) -> None:

@@ -24,6 +24,8 @@ from tetrapylon.config.units import Duration, Share, Size
 
 Text = Annotated[str, Meta(min_length=1)]
 Timeout = Annotated[Duration, Meta(ge=0.001)]
+Token = Annotated[HeaderValue, Meta(min_length=1)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 
 
 def doc(text: str, **limits: Any) -> Meta:
@@ -56,6 +58,10 @@ class Listener(Section, frozen=True, kw_only=True):
     address: Annotated[
         Address, doc("`host:port`, `[IPv6]:port` or `unix:/path`; port 0 lets the system choose one.")
     ]
+    proxy_protocol: Annotated[
+        bool,
+        doc("Each connection begins with a PROXY header, version 1 or 2; one without is closed."),
+    ] = False
 
 
 class ServerLimits(Section, frozen=True, kw_only=True):
@@ -70,8 +76,15 @@ class ServerLimits(Section, frozen=True, kw_only=True):
     ] = 8 * 1024
     body: Annotated[Size | None, doc("The request's body, `none` for no limit; larger: 413.")] = None
     connections: Annotated[
-        int, doc("Client connections open at once in each worker; further ones wait.", ge=1, le=10_000_000)
+        int,
+        doc("Client connections open at once in each worker; further ones are closed.", ge=1, le=10_000_000),
     ] = 10_000
+    connections_per_client: Annotated[
+        Count | None, doc("Of these, from one address that is no trusted proxy; more are closed.")
+    ] = None
+    requests_per_connection: Annotated[
+        Count | None, doc("A connection is closed after so many, a tenth more or less.")
+    ] = None
 
 
 class ServerTimeouts(Section, frozen=True, kw_only=True):
@@ -80,6 +93,10 @@ class ServerTimeouts(Section, frozen=True, kw_only=True):
     header: Annotated[Timeout, doc("From a request's first byte to the end of its head; longer: 408.")] = 10.0
     body_idle: Annotated[Timeout, doc("Between two pieces of a request's body; longer: 408.")] = 30.0
     keepalive: Annotated[Duration, doc("An idle connection is kept for the next request.")] = 75.0
+    connection_age: Annotated[
+        Timeout | None,
+        doc("A connection this old, a tenth more or less, is closed after its next answer."),
+    ] = None
     drain: Annotated[Duration, doc("Requests in flight may finish after TERM; then they are cut.")] = 30.0
 
 
@@ -148,6 +165,9 @@ class UpstreamTimeouts(Section, frozen=True, kw_only=True):
         30.0
     )
     total: Annotated[Timeout | None, doc("The whole exchange; longer: 504, or cut once it has begun.")] = None
+    tunnel: Annotated[
+        Timeout | None, doc("A WebSocket, or another upgraded connection, on which nobody says a word.")
+    ] = 3600.0
 
 
 class Pool(Section, frozen=True, kw_only=True):
@@ -161,6 +181,20 @@ class Pool(Section, frozen=True, kw_only=True):
     idle: Annotated[
         Duration, doc("An idle connection is kept; set it below the upstream's own keep-alive timeout.")
     ] = 55.0
+    max_age: Annotated[
+        Timeout | None, doc("A connection this old, a tenth more or less, is used no more.")
+    ] = None
+    max_requests: Annotated[Count | None, doc("A connection is used for so many, a tenth more or less.")] = (
+        None
+    )
+
+
+class Credentials(Section, frozen=True, kw_only=True):
+    """What the gateway shows an upstream in `Authorization`: `user` with `password`, or `bearer`."""
+
+    user: Annotated[Text | None, doc("A user's name, for basic authentication (RFC 7617).")] = None
+    password: Annotated[str | None, doc("The user's password; `${NAME}` keeps it out of the file.")] = None
+    bearer: Annotated[Token | None, doc("A token (RFC 6750), in place of both.")] = None
 
 
 class Upstream(Section, frozen=True, kw_only=True):
@@ -180,6 +214,13 @@ class Upstream(Section, frozen=True, kw_only=True):
         UpstreamHost,
         doc("The `Host` it is sent: the client's (`preserve`), the target's own (`target`), or a name."),
     ] = "preserve"
+    headers: Annotated[
+        dict[HeaderName, HeaderValue],
+        doc("Header fields of every request to it; what clients send under these names is left out."),
+    ] = {}
+    credentials: Annotated[
+        Credentials | None, doc("What it is shown in `Authorization`, in place of the client's.")
+    ] = None
 
 
 class PolicyUse(Section, frozen=True, kw_only=True):
@@ -238,6 +279,10 @@ class RouteTimeouts(Section, frozen=True, kw_only=True):
     ] = UNSET
     total: Annotated[
         Timeout | UnsetType | None, doc("The whole exchange; longer: 504, or cut once it has begun.")
+    ] = UNSET
+    tunnel: Annotated[
+        Timeout | UnsetType | None,
+        doc("A WebSocket, or another upgraded connection, on which nobody says a word."),
     ] = UNSET
 
 

@@ -1,0 +1,1 @@
+"""Whose request it is, when proxies that are trusted have passed it on."""
