@@ -8,7 +8,8 @@ from tetrapylon._core.reactor cimport (
 
 
 cdef class Probe(Handle):
-    def __init__(self, Reactor reactor not None, int fd, on_ready not None, *, bint read=True, bint write=False):
+    def __init__(self, Reactor reactor not None, int fd, on_ready not None, *, bint read=True,
+                 bint write=False):
         self.on_ready = on_ready
         self.fd = fd
         reactor.register(self, interest(read, write))
