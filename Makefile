@@ -61,7 +61,11 @@ check: build  ## lint, format, types, stubs, Cython lint
 bench: build  ## side by side with Flask, Go, nginx, HAProxy, Envoy, Traefik, Caddy; writes docs/benchmarks.*
 	$(PY) -m benchmarks.e2e $(ARGS)
 
-bench-micro: build  ## pytest-benchmark suites of single parts
+$(VENV)/bench: $(VENV)/installed
+	TETRAPYLON_PATH_ONLY=1 $(PY) $(PIP) --no-build-isolation --editable ".[bench]"
+	@touch $@
+
+bench-micro: build $(VENV)/bench  ## pytest-benchmark suites of single parts
 	$(PY) -m pytest benchmarks/micro $(ARGS)
 
 budgets: build  ## instructions per request against benchmarks/budgets.toml
