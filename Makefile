@@ -39,7 +39,16 @@ $(VENV)/compiled: $(VENV)/installed $(COMPILE)
 demo: build  ## the gateway in front of a Flask shop, on 127.0.0.1:$(PORT); ONCE=1 stops after the first requests
 	@PORT=$(PORT) ADMIN_PORT=$(ADMIN_PORT) ONCE=$(ONCE) $(PY) examples/demo/demo.py
 
+# What client connections stand on, and what reads messages: the tests that ask most of each, with the other choice.
+e2e        = $(addprefix tests/e2e/test_,$(addsuffix .py,$(1)))
+TRANSPORTS := $(call e2e,messages streaming endings tunnels soak)
+HTTPTOOLS  := $(call e2e,messages refusals streaming headers soak)
+
 test: build  ## the whole test suite; ARGS="-k word" narrows it
+ifeq ($(strip $(ARGS)),)
+	$(PY) -m pytest -q -m "not large" --stream transport $(TRANSPORTS)
+	$(PY) -m pytest -q -m "not large" --parser httptools $(HTTPTOOLS)
+endif
 	$(PY) -m pytest $(ARGS)
 
 check: build  ## lint, format, types, stubs, Cython lint
@@ -53,7 +62,11 @@ check: build  ## lint, format, types, stubs, Cython lint
 bench: build  ## side by side with Flask, Go, nginx, HAProxy, Envoy, Traefik, Caddy; writes docs/benchmarks.*
 	$(PY) -m benchmarks.e2e $(ARGS)
 
-bench-micro: build  ## pytest-benchmark suites of single parts
+$(VENV)/bench: $(VENV)/installed
+	TETRAPYLON_PATH_ONLY=1 $(PY) $(PIP) --no-build-isolation --editable ".[bench]"
+	@touch $@
+
+bench-micro: build $(VENV)/bench  ## pytest-benchmark suites of single parts
 	$(PY) -m pytest benchmarks/micro $(ARGS)
 
 conformance: build  ## HTTP cases against tetrapylon, nginx and HAProxy; writes docs/conformance.md; PEER= runs one

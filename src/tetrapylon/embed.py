@@ -24,9 +24,11 @@ def embed(config: Config, loop: asyncio.AbstractEventLoop) -> Gateway:
 
     Raises ConfigError for a config that cannot be served.
     """
+    from tetrapylon import misfit
     from tetrapylon._core.counters import Slabs
     from tetrapylon.compile import build
     from tetrapylon.config import validate
 
     checked = validate(config)
+    misfit.tell()
     return build(checked, loop, Slabs(1, len(checked.routes)).slab(0))

@@ -52,8 +52,11 @@ def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
     reader, writer = os.pipe2(os.O_CLOEXEC)
     pid = spawn(partial(_read_config, source, listen, workers, reader, writer))
     os.close(writer)
-    # What the children share, imported while the config is read.
-    from tetrapylon import compile, control, worker
+    # What the children share, imported while the config is read; with what compiling it needs.
+    import ipaddress  # noqa: F401
+    import urllib.parse  # noqa: F401
+
+    from tetrapylon import catalog, compile, control, misfit, worker
     from tetrapylon.config import decode
 
     with open(reader, "rb") as pipe:
@@ -64,7 +67,11 @@ def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
         raise ConfigRefused(EXIT_FAILED)
     if status:
         raise ConfigRefused(os.waitstatus_to_exitcode(status))
+    misfit.tell()
     config = decode(encoded)
+    for policies in (config.policies, *(route.policies for route in config.routes)):
+        for each in policies:
+            catalog.policy(each.use)
     server = config.server
     # Made before the workers are, which so have the keys of session tickets in common.
     fronts = compile.fronts(config)

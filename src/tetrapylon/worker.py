@@ -172,7 +172,7 @@ def _tell_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 
 
 def _run_alone(source: str) -> int:
-    from tetrapylon import compile
+    from tetrapylon import compile, misfit
     from tetrapylon.config import encode, load
     from tetrapylon.sockets import open_listeners
 
@@ -181,6 +181,7 @@ def _run_alone(source: str) -> int:
     secure = [i for i, each in enumerate(config.server.listen) if each.tls is not None]
     listeners = open_listeners(addresses, 1, "server.listen", tls=secure)
     slabs = Slabs(1, len(config.routes))
+    misfit.tell()
     line(f"tetrapylon worker listening on {', '.join(listener.url for listener in listeners)}")
     try:
         sockets = [listener.socket(0) for listener in listeners]

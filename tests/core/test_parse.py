@@ -1,5 +1,6 @@
 """Bytes to events: what is a message, what is refused, and that neither the split nor the backend matters."""
 
+import gc
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -188,12 +189,36 @@ def test_request_lines_are_held_to_the_letter(backend: str, line: bytes) -> None
         (b"GET / HTTP/1.1\r\nA: " + b"a" * 1100 + b"\r\n\r\n", "head too large"),
         (b"GET / HTTP/1.1\r\nA: " + b"a" * 1100, "head too large"),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"A: b\r\n" * 12, "head too large"),
+        (b"GET /?" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n", "target too long"),
+        (
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nA: " + b"a" * 1100,
+            "head too large",
+        ),
     ],
 )
 def test_limits_hold_while_bytes_arrive(backend: str, said: bytes, event: str) -> None:
     limits = Limits(head=1000, headers=10, target=100)
     for pieces in ([said], [bytes([byte]) for byte in said]):
         assert parse.feed("request", pieces, limits=limits)[-1] == (event,)
+
+
+def test_the_lines_of_a_body_are_no_borders(backend: str) -> None:
+    said = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"
+    assert parse.feed("response", [said])[1:] == [("body", b"data: 1\n\n")]
+
+
+def test_a_piece_before_a_mistake_is_told_first(backend: str) -> None:
+    said = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nx\r\n"
+    assert parse.feed("response", [said])[1:] == [("body", b"abc"), ("malformed",)]
+
+
+def test_parsers_need_no_garbage_collector(backend: str) -> None:
+    gc.collect()
+    for said, _ in REQUESTS:
+        parse.feed("request", [said])
+    for said, _ in RESPONSES:
+        parse.feed("response", [said])
+    assert gc.collect() == 0
 
 
 def test_an_unknown_backend_is_refused() -> None:

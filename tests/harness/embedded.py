@@ -6,20 +6,40 @@ TETRAPYLON_TEST_STREAM=transport, so that the same tests hold both kinds of stre
 
 import asyncio
 import signal
+import socket
 import sys
 
 import uvloop
 
 import tetrapylon
+from tetrapylon._core.counters import Slabs
+from tetrapylon._core.downstream import Gateway
+from tetrapylon.admin.api import Api
+from tetrapylon.admin.server import serve_admin
+from tetrapylon.compile import build
 from tetrapylon.config import load
 from tetrapylon.config.net import UnixPath, listen_address
+from tetrapylon.control.process import route_labels
+
+
+async def with_admin(config: tetrapylon.Config, loop: asyncio.AbstractEventLoop) -> tuple[Gateway, str]:
+    """As `tetrapylon.embed`, whose counters nobody else sees; and where the admin endpoints listen."""
+    slabs = Slabs(1, len(config.routes))
+    sock = socket.create_server(("127.0.0.1", 0))
+    await serve_admin(loop, sock, Api(slabs, route_labels(config), silence=5).answer)
+    return build(config, loop, slabs.slab(0)), f"http://127.0.0.1:{sock.getsockname()[1]}"
 
 
 async def serve(config: tetrapylon.Config) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    gateway = tetrapylon.embed(config, loop)
+    admin = ""
+    if config.admin is None:
+        gateway = tetrapylon.embed(config, loop)
+    else:
+        gateway, url = await with_admin(config, loop)
+        admin = f", admin on {url}"
     servers, names = [], []
     for listener in config.server.listen:
         where = listen_address(listener.address)
@@ -31,7 +51,7 @@ async def serve(config: tetrapylon.Config) -> None:
             servers.append(server)
             host, port = server.sockets[0].getsockname()[:2]
             names.append(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-    print(f"tetrapylon embedded, listening on {', '.join(names)}", file=sys.stderr, flush=True)
+    print(f"tetrapylon embedded, listening on {', '.join(names)}{admin}", file=sys.stderr, flush=True)
     await stop.wait()
     for server in servers:
         server.close()

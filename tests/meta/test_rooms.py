@@ -28,7 +28,7 @@ FLOORS: list[list[set[str]]] = [
     [{"route", "pattern", "pack", "explain"}, {"policy"}, {"upstream"}, {"relay"}, {"respond"}, {"log"}],
     [{"stages"}, {"proxy_protocol"}],
     [{"accept"}],
-    [{"downstream"}, {"memory"}],
+    [{"downstream"}, {"memory"}, {"probe"}],
 ]
 POLICIES_SEE = {"policy", "exchange", "buffer", "units"}
 

@@ -9,8 +9,8 @@ from libc.string cimport memchr
 
 from tetrapylon._core.buffer cimport Head, Header, head_append, head_line, head_reset
 from tetrapylon._core.message cimport (
-    BODY, CHUNK_OVERHEAD, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, NAME_MAX, REQUEST_LINE, Backend, Event,
-    Limits, Parser,
+    BODY, CHUNK_OVERHEAD, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, NAME_MAX, REQUEST_LINE,
+    Backend, Event, Limits, Parser,
 )
 
 import httptools
@@ -18,90 +18,114 @@ import httptools
 
 cdef class ApiParser(Parser):
     cdef object parser
-    cdef list events
-    cdef object name
-    cdef object value
-    cdef object piece
+    cdef Callbacks callbacks
+    cdef list events                # HEAD and END, as httptools told them; between them is `piece`
+    cdef size_t piece               # bytes of the body, which no framing has interrupted yet
+    cdef Event failed               # told once the events before it have been
+    cdef bytes why
     cdef uint64_t left              # of a body with a length
     cdef bint head_done
+    cdef bint sized                 # a chunk has begun of which no data came yet: of the last one, none will
     cdef bint priming               # what is fed is a head of our own making
     cdef bytes first_line
+
+    def __dealloc__(self):
+        if self.callbacks is not None:
+            self.callbacks.parser = NULL
 
     cdef void start(self, bint request) noexcept:
         self.request = request
         self.events = []
         self.first_line = b""
+        self.callbacks = Callbacks.__new__(Callbacks)
+        self.callbacks.parser = <void*>self
         self.renew()
 
     cdef void renew(self) noexcept:
-        self.parser = (httptools.HttpRequestParser if self.request else httptools.HttpResponseParser)(self)
+        kind = httptools.HttpRequestParser if self.request else httptools.HttpResponseParser
+        self.parser = kind(self.callbacks)
 
     cdef Event next(self, const char* data, size_t n) noexcept:
         cdef size_t slice_n
-        cdef const char* newline
-        cdef Event event
-        cdef size_t fed = 0             # where the line begins that the events come from
+        cdef size_t piece_at = 0
         self.consumed = 0
         if not self.in_message and not self.events and n and (self.blank or data[0] in (c"\r", c"\n")):
             if self.skip_blank(data, n) != MORE:
                 return MALFORMED
         while True:
+            # Lines are no borders of a body: a piece grows while nothing but data follows.
+            if self.piece and (self.events or self.failed != MORE or self.consumed == n
+                               or piece_at + self.piece != self.consumed):
+                return self.emit_body(data + piece_at)
             if self.events:
-                return self.emit(data + fed)
+                return self.emit()
+            if self.failed != MORE:
+                return self.failed
             if self.consumed == n:
                 return self.over_limits() if self.in_message and not self.in_body else MORE
-            slice_n = n - self.consumed
-            if self.in_body and self.head.content_length >= 0 and not self.head.chunked:
-                slice_n = min(slice_n, <size_t>self.left)
-            elif not self.to_eof:
-                newline = <const char*>memchr(data + self.consumed, b'\n', slice_n)
-                if newline is not NULL:
-                    slice_n = newline + 1 - (data + self.consumed)
-            if not self.head_done:
-                self.head_seen += <uint32_t>slice_n
-                if self.head_seen > self.limits.head + self.limits.target + REQUEST_LINE:
-                    return self.over_limits() or HEAD_TOO_LARGE
-            if not self.head_done and not self.start_line:
-                self.first_line += data[self.consumed:self.consumed + slice_n]
-            event = self.feed(data + self.consumed, slice_n)
-            fed = self.consumed
+            if not self.piece:
+                piece_at = self.consumed
+            slice_n = self.slice(data + self.consumed, n - self.consumed)
             self.consumed += slice_n
-            if event == MORE and self.in_body and self.head.chunked:
-                event = self.spend(slice_n, 0)
-            if self.in_message and not self.start_line and self.first_line.endswith(b"\n"):
-                self.start_line = self.head_seen
-                if self.request and self.first_line.count(b" ") != 2:
-                    self.refuse(b"more than one space in the request line")
-                    return MALFORMED
-                if not (b" HTTP/1." in self.first_line if self.request
-                        else self.first_line.startswith(b"HTTP/1.")):
-                    self.refuse(b"not HTTP")
-                    return MALFORMED
-            if event != MORE:
-                return event
+            self.failed = self.feed(data + self.consumed - slice_n, slice_n)
+
+    cdef size_t slice(self, const char* data, size_t n) noexcept:
+        """How much may be fed without running past the message."""
+        cdef const char* newline
+        if self.in_body and self.head.content_length >= 0 and not self.head.chunked:
+            return min(n, <size_t>self.left)
+        if self.to_eof:
+            return n
+        newline = <const char*>memchr(data, b'\n', n)
+        return n if newline is NULL else newline + 1 - data
 
     cdef Event feed(self, const char* data, size_t n) noexcept:
-        cdef uint32_t seen = self.head_seen
-        self.piece = data[:n]
+        cdef Event event
+        cdef bint sized = self.sized
+        cdef uint32_t seen
+        if not self.head_done:
+            if not self.start_line:
+                self.first_line += data[:n]
+            self.head_seen += <uint32_t>n
+        seen = self.head_seen
         try:
-            self.parser.feed_data(self.piece)
+            self.parser.feed_data(data[:n])
         except httptools.HttpParserUpgrade:
             if self.head_done and self.head.has_body:
                 self.go_on_with_body()
         except httptools.HttpParserError as error:
             if self.problem is NULL:
-                self.name = str(error).encode()
-                self.problem = PyBytes_AS_STRING(self.name)
+                self.why = str(error).encode()
+                self.problem = PyBytes_AS_STRING(self.why)
             return self.over_limits() or MALFORMED
-        if self.in_message and not self.head_done:
+        if self.in_body:
+            if not self.head.chunked:
+                return MORE
+            event = self.spend(n, 0)
+            if event != MORE:
+                return HEAD_TOO_LARGE if sized and self.sized else event
+            return self.over_limits() if self.has_trailers else MORE
+        if not self.in_message:
+            return MORE
+        if not self.head_done:
             self.head_seen = max(seen, self.head_seen)
-            return self.over_limits()
-        if self.has_trailers:
-            return self.over_limits()
-        return MORE
+        if not self.start_line and self.first_line.endswith(b"\n"):
+            self.start_line = self.head_seen
+            if self.request and self.first_line.count(b" ") != 2:
+                self.refuse(b"more than one space in the request line")
+                return MALFORMED
+            if not (b" HTTP/1." in self.first_line if self.request
+                    else self.first_line.startswith(b"HTTP/1.")):
+                self.refuse(b"not HTTP")
+                return MALFORMED
+        if self.head_done:
+            return MORE             # the limits hold when it is told
+        if self.head_seen > self.limits.head + self.limits.target + REQUEST_LINE:
+            return self.over_limits() or HEAD_TOO_LARGE
+        return self.over_limits()
 
     cdef void go_on_with_body(self) noexcept:
-        """httptools takes the offer of another protocol for the message's end: a parser that knows none reads on."""
+        """httptools takes the offer of another protocol for the message's end: another parser reads on."""
         cdef Head* head = self.head
         self.events.pop()           # END
         self.renew()
@@ -112,9 +136,8 @@ cdef class ApiParser(Parser):
             + b"\r\n\r\n")
         self.priming = False
 
-    cdef Event emit(self, const char* data) noexcept:
-        cdef object event = self.events.pop(0)
-        if event == HEAD:
+    cdef Event emit(self) noexcept:
+        if self.events.pop(0) == HEAD:
             if self.over_limits() != MORE:
                 return self.over_limits()
             self.first_line = b""
@@ -129,44 +152,46 @@ cdef class ApiParser(Parser):
                 self.in_body = True
                 self.left = max(0, self.head.content_length)
             return HEAD
-        if event == END:
-            if self.has_trailers:
-                self.settle_trailers()
-            self.head_done = False
-            self.message_over()
-            return END
-        # A piece of a body stands at the start of what was fed: it is referred to where the caller has it,
-        # who may send it later than the next event comes.
+        if self.has_trailers:
+            self.settle_trailers()
+        self.head_done = False
+        self.message_over()
+        return END
+
+    cdef Event emit_body(self, const char* data) noexcept:
+        # Referred to where the caller has it, who may send it later than the next event comes.
         self.body = data
-        self.body_length = PyBytes_GET_SIZE(event)
-        if self.head.chunked:
-            self.overhead -= min(self.overhead, 3 * self.body_length + CHUNK_OVERHEAD)
-        elif self.head.content_length >= 0:
+        self.body_length = self.piece
+        self.piece = 0
+        if not self.head.chunked and self.head.content_length >= 0:
             self.left -= self.body_length
         return BODY
 
-    # httptools' callbacks; an exception here comes out of feed_data as HttpParserCallbackError.
+    # What the callbacks bring; an exception here comes out of feed_data as HttpParserCallbackError.
 
-    def on_message_begin(self):
+    cdef int on_begin(self) except -1:
         if self.priming:
-            return
+            return 0
         self.begin()
         self.head_done = False
         self.first_line = self.first_line.lstrip(b"\r\n")
+        return 0
 
-    def on_url(self, bytes url):
+    cdef int on_url(self, bytes url) except -1:
         if self.priming:
-            return
+            return 0
         if not self.head.target_length:
             self.head.target = self.head.length
         self.keep(url)
         self.head.target_length += <uint32_t>len(url)
+        return 0
 
-    def on_status(self, bytes reason):
+    cdef int on_status(self, bytes reason) except -1:
         if not self.head.reason_length:
             self.head.reason = self.head.length
         self.keep(reason)
         self.head.reason_length += <uint32_t>len(reason)
+        return 0
 
     cdef int keep(self, bytes data) except -1:
         if head_append(self.trailers_or_head(), PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)) < 0:
@@ -176,9 +201,9 @@ cdef class ApiParser(Parser):
     cdef Head* trailers_or_head(self) noexcept:
         return &self.trailers if self.head_done else self.head
 
-    def on_header(self, bytes name, bytes value):
+    cdef int on_header(self, bytes name, bytes value) except -1:
         if self.priming:
-            return
+            return 0
         cdef Head* head = self.trailers_or_head()
         cdef Header* line
         if self.head_done and not self.has_trailers:
@@ -195,10 +220,11 @@ cdef class ApiParser(Parser):
         line.value = head.length
         line.value_length = <uint32_t>len(value or b"")
         self.keep(value or b"")
+        return 0
 
-    def on_headers_complete(self):
+    cdef int on_headers_complete(self) except -1:
         if self.priming:
-            return
+            return 0
         cdef Head* head = self.head
         version = self.parser.get_http_version()
         if version not in ("1.0", "1.1"):
@@ -216,12 +242,53 @@ cdef class ApiParser(Parser):
             raise ValueError("framing")
         self.head_done = True
         self.events.append(HEAD)
+        return 0
+
+    cdef int on_chunk_header(self) except -1:
+        self.sized = True
+        return 0
+
+    cdef int on_body(self, bytes body) except -1:
+        cdef size_t n = PyBytes_GET_SIZE(body)
+        self.sized = False
+        self.piece += n
+        if self.head.chunked:
+            self.overhead -= min(self.overhead, 3 * n + CHUNK_OVERHEAD)
+        return 0
+
+    cdef int on_message_complete(self) except -1:
+        self.sized = False
+        self.events.append(END)
+        return 0
+
+
+cdef class Callbacks:
+    # Between httptools' parser and ours, which owns it: so that they are no ring for the garbage collector.
+    cdef void* parser               # NULL: the owner is gone
+
+    def on_message_begin(self):
+        (<ApiParser>self.parser).on_begin()
+
+    def on_url(self, bytes url):
+        (<ApiParser>self.parser).on_url(url)
+
+    def on_status(self, bytes reason):
+        (<ApiParser>self.parser).on_status(reason)
+
+    def on_header(self, bytes name, bytes value):
+        (<ApiParser>self.parser).on_header(name, value)
+
+    def on_headers_complete(self):
+        (<ApiParser>self.parser).on_headers_complete()
+
+    def on_chunk_header(self):
+        (<ApiParser>self.parser).on_chunk_header()
 
     def on_body(self, bytes body):
-        self.events.append(body)
+        (<ApiParser>self.parser).on_body(body)
 
     def on_message_complete(self):
-        self.events.append(END)
+        (<ApiParser>self.parser).on_message_complete()
 
 
 cdef class ApiBackend(Backend):

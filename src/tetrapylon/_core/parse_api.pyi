@@ -2,10 +2,16 @@
 
 from typing import final
 
+from typing_extensions import disjoint_base
+
 from tetrapylon._core.message import Backend, Parser
 
-@final
+@disjoint_base
 class ApiParser(Parser):
+    """Fed line by line."""
+
+@final
+class Callbacks:
     """Called back by httptools' parsers."""
 
     def on_message_begin(self) -> None: ...
