@@ -112,6 +112,7 @@ class Supervisor:
                     looked = now
         finally:
             self._end_all()
+        _ignore_signals()
         return self._status
 
     # -- children
@@ -313,3 +314,10 @@ def _handle_signals(wakeup: int) -> None:
     signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
     for number in SIGNALS:
         signal.signal(number, note)
+
+
+def _ignore_signals() -> None:
+    """All is stopped: Python, as it ends, gives handlers back their default, and a late TERM would then kill."""
+    for number in SIGNALS:
+        if number != signal.SIGCHLD:
+            signal.signal(number, signal.SIG_IGN)
