@@ -131,7 +131,7 @@ def forwarded(head: RequestHead) -> Forwarded | None:
     if absolute is not None:
         if not absolute[1] or not HOST.match(absolute[1]):
             return None
-        host = absolute[1] if hosts else UPSTREAM
+        host = absolute[1]
         target = absolute[2] if absolute[2].startswith("/") else "/" + absolute[2]
     path, mark, query = target.partition("?")
     try:

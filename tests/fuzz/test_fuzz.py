@@ -57,6 +57,16 @@ class TestReference:
         ):
             assert read_requests(GET.replace(b"Host", line + b"\r\nHost"))[:2] == ([], "malformed")
 
+    def test_the_targets_authority_is_the_host(self) -> None:
+        """RFC 9112, 3.2.2; in HTTP/1.0 also where no Host came."""
+        for said in (
+            b"GET http://b:80/x HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"GET http://b:80/x HTTP/1.0\r\n\r\n",
+        ):
+            meant = read_requests(said)[0][0].forwarded
+            assert meant is not None
+            assert (meant.host, meant.target) == ("b:80", "/x")
+
     def test_what_an_upstream_says_too_much_is_counted(self) -> None:
         told = read_response(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nabc", "GET")
         assert (told.whole, told.surplus) == (True, 2)
