@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-micro budgets conformance annotate debug wheel clean help
+.PHONY: build demo test check bench bench-micro budgets conformance fuzz annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -72,6 +72,9 @@ bench-micro: build $(VENV)/bench  ## pytest-benchmark suites of single parts
 conformance: build  ## HTTP cases against tetrapylon, nginx and HAProxy; writes docs/conformance.md; PEER= runs one
 	$(PY) -m pytest -q tests/conformance/planted.py
 	$(PY) -m tests.conformance $(PEER)
+
+fuzz: build  ## mutated messages against an independent reading; ARGS="--requests 1000000 --responses 200000" is the bar
+	$(PY) -m tests.fuzz $(ARGS)
 
 budgets: build  ## instructions per request against benchmarks/budgets.toml
 	$(PY) -m benchmarks.budgets $(ARGS)

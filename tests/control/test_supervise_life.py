@@ -107,6 +107,12 @@ class TestDrain:
             waiting.close()
             assert (tmp_path / "closed-0").exists(), "the worker was not given the chance to end by itself"
 
+    def test_terms_that_come_as_it_ends_change_nothing(self, tmp_path: Path) -> None:
+        with Running(tmp_path, admin="127.0.0.1:0", drain=60) as gateway:
+            while gateway.process.poll() is None:
+                gateway.signal(signal.SIGTERM)
+            assert gateway.wait() == 0
+
     def test_a_manager_that_signals_every_process_still_gets_a_drain(self, tmp_path: Path) -> None:
         """systemd's KillMode=control-group: TERM reaches every process, and the supervisor sends its own."""
         with Running(tmp_path, admin="127.0.0.1:0") as gateway:

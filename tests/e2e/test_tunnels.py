@@ -229,7 +229,7 @@ class TestManyAndLong:
             eventually(lambda: gauge(gateway) == 0, "it is gone")
 
     def test_a_draining_gateway_lets_tunnels_go_on_for_a_while(self) -> None:
-        with tunnel({"server": {"timeouts": {"drain": "500ms"}}}) as (client, peer, gateway):
+        with tunnel({"server": {"timeouts": {"drain": "2s"}}}) as (client, peer, gateway):
             gateway.signal(signal.SIGTERM)
             client.send(b"last")
             assert client.reader.exactly(4) == b"last"

@@ -20,6 +20,7 @@ VERBS = {
     "conformance",
     "debug",
     "demo",
+    "fuzz",
     "help",
     "test",
     "wheel",
