@@ -112,6 +112,9 @@ class Supervisor:
                     looked = now
         finally:
             self._end_all()
+            # A second TERM while the interpreter ends would kill it, and the status with it.
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
         return self._status
 
     # -- children
@@ -294,8 +297,12 @@ class _Pipe:
 
 def _raise_descriptor_limit(needed: int) -> None:
     """To the hard limit: the soft one is kept low for programs that use select(2)."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (ValueError, OSError) as error:  # unlimited may be more than the kernel allows one process
+        say("warning", f"the limit of descriptors stays at {soft}: {error}")
+        most = soft
     if most != resource.RLIM_INFINITY and most < needed:
         say(
             "warning",

@@ -84,10 +84,19 @@ cdef uint8_t known_name(const char* s, size_t n) noexcept nogil
 
 
 cdef inline bint same_name(const char* s, const char* lower, size_t n) noexcept nogil:
-    # Field names are tokens (RFC 9110 section 5.1), so folding bit 5 folds letters and nothing else.
     cdef size_t i
     for i in range(n):
-        if (s[i] | 0x20) != lower[i]:
+        if s[i] != lower[i] and ((s[i] | 0x20) != lower[i] or not c"a" <= lower[i] <= c"z"):
+            return False
+    return True
+
+
+cdef inline bint same_variable(const char* s, const char* dashed, size_t n) noexcept nogil:
+    # Are they one name to CGI and WSGI, to which `_` and `-` are the same (RFC 3875 section 4.1.18)?
+    # `dashed` is in lower case and without underscores.
+    cdef size_t i
+    for i in range(n):
+        if not same_name(s + i, dashed + i, 1) and not (s[i] == c"_" and dashed[i] == c"-"):
             return False
     return True
 

@@ -107,6 +107,8 @@ cdef int head_add(Head* head, const char* name, size_t name_n, const char* value
     line.value = <uint32_t>value_at
     line.value_length = <uint32_t>value_n
     line.known = known_name(name, name_n)
+    if line.known == FORGED:
+        line.known = NAMED          # what the gateway adds is meant
     line.mark = mark
     return 0
 

@@ -46,6 +46,8 @@ cdef class DownstreamConnection(Connection):
     cdef void hang_up(self, bint linger) noexcept
     cdef void forget(self) noexcept
     cdef void take_body(self, Exchange x) noexcept
+    cdef bint is_late(self, Exchange x) noexcept
+    cdef void give_up_on_body(self, Exchange x, Fault fault) noexcept
     cdef DeadlineQueue* body_deadline(self, Exchange x) noexcept
     cdef void cut(self) noexcept
     cdef void drop_exchange(self) noexcept

@@ -420,7 +420,8 @@ cdef class Pipeline(Stages):
         cdef Buffer said
         self.head(x)
         downstream = x.sink.detach(x)
-        x.tunnel = join(x, self.reactor, downstream, upstream, x.plan.tunnel, self.counters)
+        x.tunnel = join(x, self.reactor, downstream, upstream, x.plan.tunnel, self.snapshot.body_idle,
+                        self.counters)
         downstream.write(early, n)
         if x.attempt is not None:
             said = <Buffer>x.attempt

@@ -50,13 +50,13 @@ cdef class Upstream(Destination):
     cdef DeadlineQueue* queue_timeout
     cdef DeadlineQueue* pool_idle       # NULL: idle connections are not kept
     cdef bint closing
+    cdef bint serving                   # those who wait, at this moment
 
     cdef Target pick(self)
     cdef UpstreamConnection take_idle(self, Target target)
     cdef void dispatch(self, Exchange x) noexcept
     cdef void connect(self, Exchange x, Target target) noexcept
     cdef void enqueue(self, Exchange x) noexcept
-    cdef void dequeue(self, Exchange x) noexcept
     cdef Exchange next_waiting(self)
     cdef bint has_room(self) noexcept
     cdef void serve_waiting(self) noexcept
