@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
@@ -84,9 +85,10 @@ cdef uint8_t known_name(const char* s, size_t n) noexcept nogil
 
 
 cdef inline bint same_name(const char* s, const char* lower, size_t n) noexcept nogil:
+    # In a token (RFC 9110 section 5.1), folding bit 5 folds letters, and otherwise `^` into `~` alone.
     cdef size_t i
     for i in range(n):
-        if s[i] != lower[i] and ((s[i] | 0x20) != lower[i] or not c"a" <= lower[i] <= c"z"):
+        if (s[i] | 0x20) != lower[i] and s[i] != lower[i]:
             return False
     return True
 
@@ -106,6 +108,7 @@ cdef inline char* put(char* at, const char* data, size_t n) noexcept nogil:
     return at + n
 
 
+@cython.final
 cdef class Buffer:
     # Bytes that wait: appended at the tail, taken from the front, freed when empty.
     cdef char* data

@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcpy, memmove
@@ -200,6 +201,7 @@ cdef uint8_t forged_name(const char* s, size_t n) noexcept nogil:
     return NAMED if known_name(dashed, n) == NAMED else FORGED
 
 
+@cython.final
 cdef class Buffer:
     def __dealloc__(self):
         free(self.data)

@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from tetrapylon._core.accept cimport Acceptor
@@ -16,6 +17,7 @@ cdef class Gateway(Acceptor):
     cdef DownstreamConnection newest    # of the list of open connections
 
 
+@cython.final
 cdef class DownstreamConnection(Connection):
     # One client connection, HTTP/1. Exchanges follow each other on it; a pipelined request waits for its turn
     # as bytes.
@@ -53,6 +55,7 @@ cdef class DownstreamConnection(Connection):
     cdef void drop_exchange(self) noexcept
 
 
+@cython.final
 cdef class ClientSide(Sink):
     # The exchange's view of a client connection: source of the request, sink of the response.
     cdef DownstreamConnection connection

@@ -1,5 +1,6 @@
 """Client connections."""
 
+cimport cython
 from libc.string cimport memcpy
 
 from tetrapylon._core.accept cimport Acceptor, Listener
@@ -105,6 +106,7 @@ cdef DownstreamConnection new_connection(Gateway gateway, Peer peer):
     return connection
 
 
+@cython.final
 cdef class DownstreamConnection(Connection):
     cdef void connected(self) noexcept:
         cdef Gateway gateway = self.gateway
@@ -421,6 +423,7 @@ cdef class DownstreamConnection(Connection):
         self.newer = self.older = None
 
 
+@cython.final
 cdef class ClientSide(Sink):
     cdef void pause(self, Exchange x) noexcept:
         cdef DownstreamConnection connection = self.connection

@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tetrapylon._core.counters cimport WorkerCounters
@@ -26,6 +27,7 @@ cdef class Target:
     cdef readonly Py_ssize_t connections
 
 
+@cython.final
 cdef class Upstream(Destination):
     # A group of targets with one pool. Outlives the configs that name it.
     cdef Reactor reactor
@@ -63,6 +65,7 @@ cdef class Upstream(Destination):
     cdef void connect_failed(self, Exchange x, Fault fault) noexcept
 
 
+@cython.final
 cdef class UpstreamConnection(Connection):
     # One HTTP/1.1 connection to a target. Carries one exchange at a time.
     cdef Upstream upstream
@@ -92,6 +95,7 @@ cdef class UpstreamConnection(Connection):
     cdef void leave(self) noexcept
 
 
+@cython.final
 cdef class Requester(Sink):
     # The exchange's view of an upstream connection: takes the request, is the source of the response.
     cdef UpstreamConnection connection

@@ -1,3 +1,4 @@
+cimport cython
 from libc.errno cimport EINPROGRESS, errno
 from posix.unistd cimport close
 
@@ -55,6 +56,7 @@ cdef class Target:
         self.addresses = list(addresses)
 
 
+@cython.final
 cdef class Upstream(Destination):
     def __init__(self, Reactor reactor not None, str name not None, list targets not None,
                  Via via not None, *, Slab slab not None, host=None, double connect=2.0, double wait=5.0,
@@ -246,7 +248,7 @@ cdef class Upstream(Destination):
         return False
 
     cdef void serve_waiting(self) noexcept:
-        """A connection was freed or closed. Whoever's turn it is may fail at once: then it is the next one's."""
+        """A connection was freed or closed. Whose turn it is may fail at once: then it is the next one's."""
         cdef Exchange x
         if self.serving:
             return
@@ -270,6 +272,7 @@ cdef class Upstream(Destination):
                 (<Target>target).idle.drop()
 
 
+@cython.final
 cdef class UpstreamConnection(Connection):
     cdef void connected(self) noexcept:
         cdef Exchange x = self.exchange
@@ -548,6 +551,7 @@ cdef bint replayable(Exchange x) noexcept:
     )
 
 
+@cython.final
 cdef class Requester(Sink):
     cdef void body(self, Exchange x, const char* data, size_t n) noexcept:
         cdef UpstreamConnection connection = self.connection

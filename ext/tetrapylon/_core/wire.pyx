@@ -290,12 +290,12 @@ cdef size_t put_chunk(Stream stream, const char* data, size_t n) noexcept:
     return (at - start) + n + 2
 
 
-# What decides how a message is taken belongs to its head (RFC 9110 section 6.5.1), besides the names that are known.
+# What decides how a message is taken belongs to its head (RFC 9110 section 6.5.1); besides the known names:
 cdef frozenset NOT_IN_TRAILERS = frozenset((
-    b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"www-authenticate", b"proxy-authenticate",
-    b"content-encoding", b"content-range", b"cache-control", b"max-forwards", b"range", b"if-match", b"if-none-match",
-    b"if-modified-since", b"if-unmodified-since", b"if-range", b"age", b"expires", b"location", b"retry-after",
-    b"vary", b"warning", b"trailer",
+    b"age", b"authorization", b"cache-control", b"content-encoding", b"content-range", b"cookie", b"expires",
+    b"if-match", b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since", b"location",
+    b"max-forwards", b"proxy-authenticate", b"proxy-authorization", b"range", b"retry-after", b"set-cookie",
+    b"trailer", b"vary", b"warning", b"www-authenticate",
 ))
 
 
