@@ -103,7 +103,9 @@ class Listener(Section, frozen=True, kw_only=True):
     tls: Annotated[ListenerTls | None, doc("Speak HTTPS here.")] = None
     proxy_protocol: Annotated[
         bool,
-        doc("Each connection begins with a PROXY header, version 1 or 2; one without is closed."),
+        doc(
+            "Each connection begins with a PROXY header, version 1 or 2, and is believed; one without is closed."
+        ),
     ] = False
 
 
