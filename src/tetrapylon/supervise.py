@@ -113,8 +113,7 @@ class Supervisor:
         finally:
             self._end_all()
             # A second TERM while the interpreter ends would kill it, and the status with it.
-            for number in SIGNALS:
-                signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         return self._status
 
     # -- children

@@ -235,7 +235,7 @@ class TestManyAndLong:
             assert client.reader.exactly(4) == b"last"
             assert client.is_closed()
             eventually(peer.ended.is_set, "the upstream's side is closed too")
-            assert gateway.stop() == 0
+            assert gateway.wait() == 0
 
     def test_what_nobody_reads_is_not_kept_for_long(self) -> None:
         """An ended tunnel has `body_idle` to be read, not its own long patience."""
