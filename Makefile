@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-micro budgets conformance fuzz annotate debug wheel clean help
+.PHONY: build demo test check bench bench-hostile bench-micro bench-tls bench-tunnel budgets conformance fuzz annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -73,6 +73,15 @@ conformance: build  ## HTTP cases against tetrapylon, nginx and HAProxy; writes 
 	$(PY) -m pytest -q tests/conformance/planted.py
 	$(PY) -m tests.conformance $(PEER)
 
+bench-hostile: build  ## what honest clients keep of their throughput under attack
+	$(PY) -m benchmarks.hostile $(ARGS)
+
+bench-tls: build  ## TLS beside nginx: requests, handshakes, idle connections
+	$(PY) -m benchmarks.tls $(ARGS)
+
+bench-tunnel: build  ## WebSocket messages beside nginx
+	$(PY) -m benchmarks.tunnel $(ARGS)
+
 fuzz: build  ## mutated messages against an independent reading; ARGS="--requests 1000000 --responses 200000" is the bar
 	$(PY) -m tests.fuzz $(ARGS)
 
@@ -103,4 +112,4 @@ clean:  ## remove everything that was built
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sed 's/$$(PORT)/$(PORT)/' | \
-	  while IFS='|' read -r verb does; do printf '  %-12s %s\n' "$$verb" "$$does"; done
+	  while IFS='|' read -r verb does; do printf '  %-13s %s\n' "$$verb" "$$does"; done

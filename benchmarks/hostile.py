@@ -1,7 +1,8 @@
 """`python -m benchmarks.hostile`: what honest clients keep of their throughput under attack.
 
-Rounds with and without attackers alternate. An attacker opens a connection and sends a byte now and then:
-half of them of a head, half of a body; one that is cut off comes back at once.
+Honest clients fetch and upload small things. Rounds with and without attackers alternate. An attacker
+opens a connection and sends a byte now and then: half of them of a head, half of a body; one that is cut
+off comes back at once.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from contextlib import suppress
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from .e2e.load import SMALL, Loading
+from .e2e.load import POST, SMALL, Loading
 from .e2e.process import LOAD_CORE, Gateway, Upstream
 from .e2e.workshop import Workshop
 from .peers import tetrapylon
@@ -77,10 +78,13 @@ def attack(port: int, count: int, interval: float, ready: Event, stop: Event) ->
 
 
 def throughput(workshop: Workshop, gateway: Gateway, seconds: float) -> tuple[float, int]:
-    sample = Loading(
-        workshop.load, gateway.port, SMALL, seconds=seconds, connections=200, pids=gateway.pids()
-    ).result()
-    return sample.rate, sample.failures
+    """Answers per second to honest clients, half of whom upload, and how many of them failed."""
+    loadings = [
+        Loading(workshop.load, gateway.port, scenario, seconds=seconds, connections=100, pids=gateway.pids())
+        for scenario in (SMALL, POST)
+    ]
+    samples = [loading.result() for loading in loadings]
+    return sum(sample.rate for sample in samples), sum(sample.failures for sample in samples)
 
 
 def measure(rounds: int, seconds: float, attackers: int, interval: float) -> tuple[list[float], int]:

@@ -112,7 +112,8 @@ class Supervisor:
                     looked = now
         finally:
             self._end_all()
-        _ignore_signals()
+            # A second TERM while the interpreter ends would kill it, and the status with it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         return self._status
 
     # -- children
@@ -295,8 +296,12 @@ class _Pipe:
 
 def _raise_descriptor_limit(needed: int) -> None:
     """To the hard limit: the soft one is kept low for programs that use select(2)."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (ValueError, OSError) as error:  # unlimited may be more than the kernel allows one process
+        say("warning", f"the limit of descriptors stays at {soft}: {error}")
+        most = soft
     if most != resource.RLIM_INFINITY and most < needed:
         say(
             "warning",
@@ -314,10 +319,3 @@ def _handle_signals(wakeup: int) -> None:
     signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
     for number in SIGNALS:
         signal.signal(number, note)
-
-
-def _ignore_signals() -> None:
-    """All is stopped: Python, as it ends, gives handlers back their default, and a late TERM would then kill."""
-    for number in SIGNALS:
-        if number != signal.SIGCHLD:
-            signal.signal(number, signal.SIG_IGN)

@@ -88,6 +88,8 @@ def serve(context: Context, build: Build, drain: float) -> int:
         loop.run_until_complete(_Worker(context, loop, gateway, drain).run())
         return 0
     finally:
+        # The loop gives its signals up: one that comes now would kill the process, and its status with it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT))
         gateway.close()
         loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)

@@ -408,3 +408,22 @@ class TestPolicies:
 def test_problems_stand_in_the_order_of_the_file() -> None:
     problems = said("routes:\n  - {path: a, upstream: b}\nserver: {workrs: 1}\nupstreams: {b: {targets: []}}")
     assert [problem.split(":")[1] for problem in problems] == ["2", "3", "4"]
+
+
+class TestUpstreamHeaders:
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "Via",
+            "Forwarded",
+            "X-Forwarded-For",
+            "x_forwarded_proto",
+            "Expect",
+            "Host",
+            "Transfer_Encoding",
+            "TE",
+        ],
+    )
+    def test_what_the_gateway_says_itself_is_not_set(self, name: str) -> None:
+        (problem,) = said(f"upstreams: {{a: {{targets: [http://localhost:1], headers: {{{name}: x}}}}}}")
+        assert f"upstreams.a.headers.{name}: the gateway sets this field itself" in problem

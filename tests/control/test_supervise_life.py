@@ -107,11 +107,12 @@ class TestDrain:
             waiting.close()
             assert (tmp_path / "closed-0").exists(), "the worker was not given the chance to end by itself"
 
-    def test_terms_that_come_as_it_ends_change_nothing(self, tmp_path: Path) -> None:
-        with Running(tmp_path, admin="127.0.0.1:0", drain=60) as gateway:
+    def test_a_term_at_any_moment_of_the_end_leaves_the_status_alone(self, tmp_path: Path) -> None:
+        with Running(tmp_path, workers=2) as gateway:
             while gateway.process.poll() is None:
                 gateway.signal(signal.SIGTERM)
             assert gateway.wait() == 0
+            assert gateway.stderr.count("\n") == 1
 
     def test_a_manager_that_signals_every_process_still_gets_a_drain(self, tmp_path: Path) -> None:
         """systemd's KillMode=control-group: TERM reaches every process, and the supervisor sends its own."""

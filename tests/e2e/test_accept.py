@@ -1,7 +1,9 @@
 """Who may connect: limits in all and by client, the PROXY protocol, and descriptors that run out."""
 
 import contextlib
+import os
 import resource
+import signal
 import socket
 import struct
 import subprocess
@@ -65,6 +67,8 @@ NO_HEADERS = {
     "v2, half an address": v2(V4[:8]),
     "v2, longer than any": v2(V4 + bytes(5000)),
 }
+
+SEVERAL = ["2001:db8:0:1::7", "2001:db8:0:1:ffff::8", "2001:db8:0:2::7"]
 
 
 def rejected(gateway: Gateway, reason: str) -> int:
@@ -151,6 +155,19 @@ class TestProxyProtocol:
             assert client.is_idle()
             assert gateway.stop() == 0
 
+    def test_what_is_queued_at_the_end_is_served(self) -> None:
+        with Upstream(answers.ok) as upstream, Gateway(proxy(upstream.url, **ANNOUNCES)) as gateway:
+            (worker,) = gateway.workers
+            os.kill(worker, signal.SIGSTOP)
+            clients = [gateway.client() for _ in range(3)]
+            for client in clients:
+                client.send(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\n" + request())
+            os.kill(worker, signal.SIGTERM)
+            os.kill(worker, signal.SIGCONT)
+            assert [client.response().status for client in clients] == [200] * 3
+            for client in clients:
+                client.close()
+
 
 class TestLimits:
     def test_connections_in_all(self) -> None:
@@ -178,6 +195,31 @@ class TestLimits:
                     assert neighbour.recv(12) == b"HTTP/1.1 200"
                 eventually(lambda: rejected(gateway, "client_connection_limit") == 1, "it is counted")
             eventually(lambda: asks_well(gateway), "its places are free again")
+
+    def test_a_network_of_ipv6_is_one_client(self) -> None:
+        listen = ANNOUNCES["server"]["listen"]
+        config = {"server": {"listen": listen, "limits": {"connections_per_client": 1}}}
+        with (
+            Upstream(answers.ok) as upstream,
+            Gateway(proxy(upstream.url, **config)) as gateway,
+            gateway.client() as first,
+            gateway.client() as second,
+            gateway.client() as third,
+        ):
+            said = [f"PROXY TCP6 {each} 2001:db8::1 4711 80\r\n".encode() + request() for each in SEVERAL]
+            assert first.send(said[0]).response().status == 200
+            assert second.send(said[1]).is_closed()
+            assert third.send(said[2]).response().status == 200
+
+    def test_a_unix_socket_has_no_clients_to_tell_apart(self, tmp_path: Path) -> None:
+        config = {"server": {"listen": [f"unix:{tmp_path}/gateway"], "limits": {"connections_per_client": 1}}}
+        with (
+            Upstream(answers.ok) as upstream,
+            Gateway(proxy(upstream.url, **config)) as gateway,
+            gateway.client() as first,
+            gateway.client() as second,
+        ):
+            assert [first.ask().status, second.ask().status] == [200, 200]
 
     def test_a_trusted_proxy_stands_for_many_clients(self) -> None:
         server = {"limits": {"connections_per_client": 1}, "trusted_proxies": ["127.0.0.0/8"]}

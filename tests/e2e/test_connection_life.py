@@ -69,3 +69,10 @@ class TestUpstreamConnections:
         with through(answers.ok, upstream={"pool": {"max_requests": number}}) as (client, upstream, _):
             assert all(client.ask().status == 200 for _ in range(5))
             assert [len(each.requests) for each in upstream.conversations] == [1] * 5
+
+    def test_one_that_grew_old_idle_is_not_used_again(self) -> None:
+        with through(answers.ok, upstream={"pool": {"max_age": "100ms"}}) as (client, upstream, _):
+            assert client.ask().status == 200
+            assert client.is_idle(0.2)
+            assert client.ask().status == 200
+            assert len(upstream.conversations) == 2

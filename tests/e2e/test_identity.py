@@ -36,6 +36,10 @@ class TestTheClient:
             ([("X-Forwarded-For", "192.0.2.9, unknown, 10.0.0.1")], "10.0.0.1"),
             ([("X-Forwarded-For", "rubbish")], "127.0.0.1"),
             ([("X-Forwarded-For", "")], "127.0.0.1"),
+            ([("X-Forwarded-For", "192.0.2.9, , 10.0.0.1,")], "192.0.2.9"),
+            ([("X-Forwarded-For", "::ffff:192.0.2.9")], "192.0.2.9"),
+            ([("X-Forwarded-For", "192.0.2.9, ::ffff:10.0.0.1")], "192.0.2.9"),
+            ([("X-Forwarded-For", "2001:DB8:0::9")], "2001:db8::9"),
             ([("Forwarded", "for=192.0.2.9;proto=https")], "192.0.2.9"),
             ([("Forwarded", 'proto=https;For="[2001:db8::9]:4711", for=10.0.0.1')], "2001:db8::9"),
             ([("Forwarded", "for=_hidden, for=10.0.0.1")], "10.0.0.1"),
@@ -91,6 +95,27 @@ class TestForgery:
             assert client.response("POST").status == 200
             assert upstream.requests[0].trailers == [("X-Sum", "7")]
 
+    def test_what_belongs_to_the_head_does_not_come_in_trailers(self) -> None:  # RFC 9110, 6.5.1
+        config: dict[str, Any] = {"upstream": {"headers": {"X-Tenant": "acme"}}}
+        names = ("Authorization", "Cookie", "Set_Cookie", "Content-Range", "x-tenant", "X_Tenant")
+        with through(answers.ok, **config) as (client, upstream, _):
+            client.send(
+                request("POST", headers=[("Transfer-Encoding", "chunked")]),
+                chunk(b"body"),
+                LAST_CHUNK[:-2] + b"".join(f"{name}: 1\r\n".encode() for name in names) + b"X-Sum: 7\r\n\r\n",
+            )
+            assert client.response("POST").status == 200
+            assert upstream.requests[0].trailers == [("X-Sum", "7")]
+
+    @pytest.mark.parametrize("header", ["X-Trace-Id", "X_Trace_Id", "X_Request_Id"])
+    @pytest.mark.parametrize("name", ["X-Trace-Id", "x_trace_id", "X-Request-Id", "X_Request_Id"])
+    def test_nobody_else_names_a_request(self, header: str, name: str) -> None:
+        config: dict[str, Any] = {"policies": [{"use": "request_id", "header": header}]}
+        seen = self.seen([(name, "theirs")], **config)
+        assert len([value for field, value in seen if field == header and value != "theirs"]) == 1
+        mine = header.lower().replace("_", "-")
+        assert not any(value == "theirs" for field, value in seen if field.lower().replace("_", "-") == mine)
+
     def test_forwarded_of_a_trusted_proxy_grows_by_this_hop(self) -> None:  # RFC 7239, 4
         seen = self.seen([("Forwarded", "for=192.0.2.9;proto=https")], **TRUSTING)
         said = [value for name, value in seen if name == "Forwarded"]
@@ -110,6 +135,13 @@ class TestTowardsUpstreams:
             assert seen.get("X-Mine") == "2"
             assert seen.get("X-Tenants") == "3"
             assert not seen.has("X_Tenant")
+
+    @pytest.mark.parametrize("name", ["X_Tenant", "X-Tenant", "x_tenant"])
+    def test_dashes_and_underscores_are_one_name(self, name: str) -> None:  # RFC 3875, 4.1.18
+        with through(answers.ok, upstream={"headers": {name: "acme"}}) as (client, upstream, _):
+            client.ask("GET", "/", [("X_Tenant", "evil"), ("X-Tenant", "evil"), ("x-tenanT", "evil")])
+            said = [value for field, value in upstream.requests[0].headers if "enant" in field.lower()]
+            assert said == ["acme"]
 
     def test_credentials_replace_the_clients(self) -> None:
         config: dict[str, Any] = {"upstream": {"credentials": {"user": "gateway", "password": "pass:word"}}}

@@ -4,7 +4,9 @@ The gateway listens on a Unix socket here, where a client can tell that its requ
 (`wait_taken`), so that the order of arrival is certain.
 """
 
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -27,12 +29,18 @@ from tests.harness import (
 class Queue:
     """An upstream that answers only when its gate is open, behind a gateway whose pool is set so."""
 
-    def __init__(self, stack: ExitStack, listen: str, pool: dict[str, Any]) -> None:
+    def __init__(
+        self, stack: ExitStack, listen: str, pool: dict[str, Any], timeouts: dict[str, Any] | None = None
+    ) -> None:
         self._stack = stack
         self.gate = threading.Event()
         self.served: list[str] = []
         self.upstream = stack.enter_context(Upstream(self._script))
-        config = proxy(self.upstream.url, upstream={"pool": pool}, server={"listen": [listen]})
+        config = proxy(
+            self.upstream.url,
+            upstream={"pool": pool, "timeouts": timeouts or {}},
+            server={"listen": [listen]},
+        )
         self.gateway = stack.enter_context(Gateway(config))
         stack.callback(self.gate.set)
 
@@ -133,6 +141,42 @@ def test_a_failed_connection_makes_room_for_the_next(tmp_path: Path) -> None:
         assert second.response().status == 200
 
 
+def test_a_target_that_goes_away_is_told_to_all_who_wait(tmp_path: Path) -> None:
+    """A Unix socket refuses at once: each failure makes room for the next in the queue."""
+    path = tmp_path / "upstream"
+    with ExitStack() as stack, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        config = proxy(f"unix:{path}", upstream={"pool": {"max_connections": 1, "max_wait": "30s"}})
+        gateway = stack.enter_context(Gateway({**config, "server": {"listen": [f"unix:{tmp_path}/gateway"]}}))
+        clients = [stack.enter_context(gateway.client()) for _ in range(5)]
+        clients[0].send(request())
+        served, _ = listener.accept()
+        for client in clients[1:]:
+            client.send(request())
+            wait_taken(client)
+        listener.close()
+        path.unlink()
+        served.close()
+        assert [client.response().status for client in clients] == [502] * 5
+
+
+def test_waiting_is_part_of_the_whole(tmp_path: Path) -> None:
+    """`timeouts.total` goes on in the queue."""
+    with ExitStack() as stack:
+        pool = {"max_connections": 1, "max_wait": "30s"}
+        rig = Queue(stack, f"unix:{tmp_path}/gateway", pool, {"total": "1500ms"})
+        first = rig.ask("/first")
+        began = time.monotonic()
+        assert first.is_idle(1.0)
+        second = rig.ask("/second")
+        third = rig.ask("/third")
+        assert_problem(first.response(), 504)
+        assert_problem(second.response(), 504)
+        assert_problem(third.response(), 504)
+        assert time.monotonic() - began < 3.5
+
+
 def test_the_most_recently_used_connection_comes_first(tmp_path: Path) -> None:
     with queue(tmp_path, max_connections=4) as pool:
         clients = [pool.occupy() for _ in range(3)]
@@ -164,6 +208,22 @@ class TestUploads:
             for client in slow:
                 client.send(b"aaa")
                 assert client.response("POST").status == 200
+
+    def test_one_that_has_come_whole_is_none(self) -> None:
+        with (
+            Upstream(answers.ok) as upstream,
+            Gateway(proxy(upstream.url, upstream={"pool": {"max_connections": 4}})) as gateway,
+            ExitStack() as stack,
+        ):
+            for _ in range(8):
+                slow = stack.enter_context(gateway.client())
+                slow.send(request("POST", "/slow", headers=[("Content-Length", "4")]), b"a")
+            eventually(lambda: len(upstream.conversations) == 3, "three have a connection")
+            with gateway.client() as other:
+                assert [other.ask("POST", "/login", body=b"abcd").status for _ in range(5)] == [200] * 5
+                pipelined = request("POST", "/login", body=b"a" * 5000) * 3
+                other.send(pipelined)
+                assert [other.response("POST").status for _ in range(3)] == [200] * 3
 
     def test_the_next_follows_as_soon_as_one_is_whole(self) -> None:
         """Though its response is still awaited."""

@@ -282,6 +282,32 @@ class TestTimes:
             with gateway.client() as another:
                 assert another.ask("POST", body=b"at once").status == 200
 
+    @pytest.mark.parametrize(
+        ("begins", "goes_on"),
+        [(b"5;", b"a"), (b"0", b"0"), (b"1\r\na\r\n0\r\nX: ", b"a"), (b"fff\r\n", b"a")],
+        ids=["extension", "size", "trailer", "data"],
+    )
+    def test_nor_does_a_trickle_of_chunks(self, begins: bytes, goes_on: bytes) -> None:
+        with through(answers.ok, server={"timeouts": {"body": "300ms"}}) as (client, _, _):
+            client.send(request("POST", headers=[("Transfer-Encoding", "chunked")]), begins)
+            while client.is_idle(0.05):
+                client.send(goes_on)
+            assert_problem(client.response(), 408)
+            assert client.is_closed()
+
+    def test_a_trickle_behind_the_answer(self) -> None:
+        """What was answered already is read for the connection's sake; not for longer than any other body."""
+        routes = [{"path": "/", "respond": {"body": "no"}}]
+        with (
+            Gateway(routed(routes, server={"timeouts": {"body": "300ms"}})) as gateway,
+            gateway.client() as client,
+        ):
+            client.send(request("POST", headers=[("Content-Length", "1000")]))
+            assert client.response().status == 200
+            while client.is_idle(0.05):
+                client.send(b"a")
+            assert client.is_closed()
+
     def test_a_body_that_stalls(self) -> None:
         with through(answers.ok, server={"timeouts": {"body_idle": "200ms"}}) as (client, upstream, _):
             client.send(request("POST", headers=[("Content-Length", "10")]), b"half")

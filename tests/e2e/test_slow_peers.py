@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,3 +151,21 @@ class TestEndings:
             assert client.response().status == 200
             assert client.is_closed()
             eventually(lambda: gateway.established() <= 1, "the cut request is let go", within=2)
+
+    def test_nothing_is_served_behind_a_close(self) -> None:
+        """RFC 9112, 9.6: the answer that says `close` is the last, though it is still on its way."""
+        text = "a" * 6_000_000
+        with Upstream(answers.ok) as upstream:
+            routes: list[dict[str, Any]] = [
+                {"path": "/large", "respond": {"body": text}},
+                {"path": "/", "upstream": "backend"},
+            ]
+            limits = {"limits": {"requests_per_connection": 1}}
+            with (
+                Gateway(routed(routes, upstream.url, server=limits)) as gateway,
+                gateway.client(rcvbuf=4096, record=False) as client,
+            ):
+                client.send(request("GET", "/large") + request("POST", "/second", body=b""))
+                assert len(client.response().body) == len(text)
+                assert client.is_closed()
+            assert upstream.requests == []

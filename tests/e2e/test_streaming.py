@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,20 @@ class TestFirstByte:
                 gate.set()
                 assert next(body) == event
             assert list(body) == []
+
+    def test_a_long_poll_is_waited_for(self) -> None:
+        """Timeouts that are about the client leave alone who waits for an answer."""
+        gate = threading.Event()
+        timeouts = {"header": "100ms", "body_idle": "100ms", "body": "100ms", "keepalive": "100ms"}
+        config: dict[str, Any] = {
+            "server": {"timeouts": timeouts},
+            "upstream": {"timeouts": {"idle": "100ms"}},
+        }
+        with through(answers.raw(gate, answers.response(b"news")), **config) as (client, _, _):
+            client.send(request("POST", "/poll", body=b"since=1"))
+            assert client.is_idle(0.5)
+            gate.set()
+            assert client.response("POST").body == b"news"
 
     def test_bytes_of_a_sized_answer_are_not_held_back(self) -> None:
         gate = threading.Event()

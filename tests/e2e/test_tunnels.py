@@ -235,7 +235,28 @@ class TestManyAndLong:
             assert client.reader.exactly(4) == b"last"
             assert client.is_closed()
             eventually(peer.ended.is_set, "the upstream's side is closed too")
-            assert gateway.stop() == 0
+            assert gateway.wait() == 0
+
+    def test_what_nobody_reads_is_not_kept_for_long(self) -> None:
+        """An ended tunnel has `body_idle` to be read, not its own long patience."""
+
+        def flood(peer: Conversation) -> None:
+            peer.request()
+            peer.sock.settimeout(0.3)
+            with contextlib.suppress(TimeoutError):
+                peer.send(SWITCH, bytes(64_000_000))
+            peer.reset()
+
+        with Upstream(flood) as upstream:
+            server = {"timeouts": {"body_idle": "300ms"}}
+            patience = {"timeouts": {"tunnel": "1h"}}
+            with (
+                Gateway(proxy(upstream.url, server=server, upstream=patience)) as gateway,
+                gateway.client(rcvbuf=4096, record=False) as client,
+            ):
+                client.send(request("GET", "/", UPGRADE))
+                assert client.head().status == 101
+                eventually(lambda: gateway.established() == 0, "both sides are given up")
 
     def test_one_thousand_at_once(self) -> None:
         with Upstream(talk) as upstream, Gateway(proxy(upstream.url, upstream=MANY)) as gateway:

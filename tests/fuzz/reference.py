@@ -25,7 +25,11 @@ HOP = {"connection", "keep-alive", "proxy-connection", "te", "transfer-encoding"
 OWN = {"via", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}
 # Fields that decide about a message and so are none to trust behind it (RFC 9110, 6.5.1).
 NO_TRAILERS = HOP | OWN | {
-    "content-length", "content-type", "expect", "host", "referer", "server", "user-agent", "x-request-id",
+    "age", "authorization", "cache-control", "content-encoding", "content-length", "content-range",
+    "content-type", "cookie", "expect", "expires", "host", "if-match", "if-modified-since", "if-none-match",
+    "if-range", "if-unmodified-since", "location", "max-forwards", "proxy-authenticate",
+    "proxy-authorization", "range", "referer", "retry-after", "server", "set-cookie", "trailer",
+    "user-agent", "vary", "warning", "www-authenticate", "x-request-id",
 }  # fmt: skip
 # What an upstream at a Unix socket is called where a client of HTTP/1.0 names no host.
 UPSTREAM = "localhost"

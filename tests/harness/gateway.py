@@ -143,6 +143,10 @@ class Gateway:
         """Sends TERM, unless it has ended, and waits. Returns the exit status."""
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Waits for the end of one that has been told to stop. Returns the exit status."""
         try:
             status = self.process.wait(STOP)
         except subprocess.TimeoutExpired:

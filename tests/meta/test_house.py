@@ -12,7 +12,10 @@ from tests.meta.source import ROOT
 VERBS = {
     "annotate",
     "bench",
+    "bench-hostile",
     "bench-micro",
+    "bench-tls",
+    "bench-tunnel",
     "budgets",
     "build",
     "check",

@@ -4,7 +4,7 @@ from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, EN
 from libc.stdint cimport uint32_t
 from posix.unistd cimport close
 
-from tetrapylon._core.address cimport spell
+from tetrapylon._core.address cimport network, spell
 from tetrapylon._core.counters cimport Reject
 from tetrapylon._core.exchange cimport Peer
 from tetrapylon._core.proxy_protocol cimport HEADER_MAX, MORE_NEEDED, NO_PROXY_HEADER, read_header
@@ -68,8 +68,8 @@ cdef class Acceptor(Pipeline):
         cdef Py_ssize_t limit = self.snapshot.max_connections_per_client
         if self.full():
             return False
-        if limit and not peer.trusted:
-            address = peer.address[:peer.address_n]
+        if limit and not peer.trusted and peer.address[0] != c"u":      # of a Unix socket, all are one
+            address = network(peer.address, peer.address_n)
             here = self.crowd.get(address, 0)
             if here >= limit:
                 self.counters.rejects[<int>Reject.CLIENT_CONNECTION_LIMIT] += 1
@@ -86,7 +86,7 @@ cdef class Acceptor(Pipeline):
         self.connections -= 1
         self.counters.now.connections -= 1
         if peer.crowded:
-            address = peer.address[:peer.address_n]
+            address = network(peer.address, peer.address_n)
             left = self.crowd[address] - 1
             if left:
                 self.crowd[address] = left
@@ -103,7 +103,9 @@ cdef class Acceptor(Pipeline):
             self.reactor.close_handle(<Handle>listener, True)
         self.listeners.clear()
         for waiting in list(self.announced):
-            (<Announced>waiting).leave()
+            (<Announced>waiting).ready(EPOLLIN)
+            if waiting in self.announced:
+                (<Announced>waiting).leave()
 
 
 cdef class Listener(Handle):

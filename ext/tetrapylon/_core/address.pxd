@@ -11,4 +11,5 @@ cdef class Address:
 
 
 cdef size_t spell(const void* raw, char* text) noexcept
-cdef bint is_ip(const char* text) noexcept
+cdef size_t normal(const char* text, char* out) noexcept
+cdef bytes network(const char* text, size_t n)

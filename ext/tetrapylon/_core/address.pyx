@@ -116,6 +116,18 @@ cdef size_t spell(const void* raw, char* text) noexcept:
     return strlen(text) if written is not NULL else 0
 
 
-cdef bint is_ip(const char* text) noexcept:
+cdef size_t normal(const char* text, char* out) noexcept:
+    """An address as `spell` writes it; 0: it is none."""
+    cdef sockaddr_in6 v6
+    if inet_pton(AF_INET, text, v6.sin6_addr.s6_addr) == 1:
+        return strlen(inet_ntop(AF_INET, v6.sin6_addr.s6_addr, out, SPELLED))
+    v6.sin6_family = AF_INET6
+    if inet_pton(AF_INET6, text, &v6.sin6_addr) == 1:
+        return spell(&v6, out)
+    return 0
+
+
+cdef bytes network(const char* text, size_t n):
+    """Whose address it is: an IPv6 client has a /64 of them (RFC 6177)."""
     cdef char[16] raw
-    return inet_pton(AF_INET, text, raw) == 1 or inet_pton(AF_INET6, text, raw) == 1
+    return raw[:8] if inet_pton(AF_INET6, text[:n], raw) == 1 else text[:n]

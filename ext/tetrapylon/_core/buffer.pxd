@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
@@ -84,10 +85,20 @@ cdef uint8_t known_name(const char* s, size_t n) noexcept nogil
 
 
 cdef inline bint same_name(const char* s, const char* lower, size_t n) noexcept nogil:
-    # Field names are tokens (RFC 9110 section 5.1), so folding bit 5 folds letters and nothing else.
+    # In a token (RFC 9110 section 5.1), folding bit 5 folds letters, and otherwise `^` into `~` alone.
     cdef size_t i
     for i in range(n):
-        if (s[i] | 0x20) != lower[i]:
+        if (s[i] | 0x20) != lower[i] and s[i] != lower[i]:
+            return False
+    return True
+
+
+cdef inline bint same_variable(const char* s, const char* dashed, size_t n) noexcept nogil:
+    # Are they one name to CGI and WSGI, to which `_` and `-` are the same (RFC 3875 section 4.1.18)?
+    # `dashed` is in lower case and without underscores.
+    cdef size_t i
+    for i in range(n):
+        if not same_name(s + i, dashed + i, 1) and not (s[i] == c"_" and dashed[i] == c"-"):
             return False
     return True
 
@@ -97,6 +108,7 @@ cdef inline char* put(char* at, const char* data, size_t n) noexcept nogil:
     return at + n
 
 
+@cython.final
 cdef class Buffer:
     # Bytes that wait: appended at the tail, taken from the front, freed when empty.
     cdef char* data

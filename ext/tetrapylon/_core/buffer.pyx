@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcpy, memmove
@@ -107,6 +108,8 @@ cdef int head_add(Head* head, const char* name, size_t name_n, const char* value
     line.value = <uint32_t>value_at
     line.value_length = <uint32_t>value_n
     line.known = known_name(name, name_n)
+    if line.known == FORGED:
+        line.known = NAMED          # what the gateway adds is meant
     line.mark = mark
     return 0
 
@@ -198,6 +201,7 @@ cdef uint8_t forged_name(const char* s, size_t n) noexcept nogil:
     return NAMED if known_name(dashed, n) == NAMED else FORGED
 
 
+@cython.final
 cdef class Buffer:
     def __dealloc__(self):
         free(self.data)

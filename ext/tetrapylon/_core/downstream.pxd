@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from tetrapylon._core.accept cimport Acceptor
@@ -16,6 +17,7 @@ cdef class Gateway(Acceptor):
     cdef DownstreamConnection newest    # of the list of open connections
 
 
+@cython.final
 cdef class DownstreamConnection(Connection):
     # One client connection, HTTP/1. Exchanges follow each other on it; a pipelined request waits for its turn
     # as bytes.
@@ -46,11 +48,14 @@ cdef class DownstreamConnection(Connection):
     cdef void hang_up(self, bint linger) noexcept
     cdef void forget(self) noexcept
     cdef void take_body(self, Exchange x) noexcept
+    cdef bint is_late(self, Exchange x) noexcept
+    cdef void give_up_on_body(self, Exchange x, Fault fault) noexcept
     cdef DeadlineQueue* body_deadline(self, Exchange x) noexcept
     cdef void cut(self) noexcept
     cdef void drop_exchange(self) noexcept
 
 
+@cython.final
 cdef class ClientSide(Sink):
     # The exchange's view of a client connection: source of the request, sink of the response.
     cdef DownstreamConnection connection

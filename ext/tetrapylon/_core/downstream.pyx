@@ -1,5 +1,6 @@
 """Client connections."""
 
+cimport cython
 from libc.string cimport memcpy
 
 from tetrapylon._core.accept cimport Acceptor, Listener
@@ -105,6 +106,7 @@ cdef DownstreamConnection new_connection(Gateway gateway, Peer peer):
     return connection
 
 
+@cython.final
 cdef class DownstreamConnection(Connection):
     cdef void connected(self) noexcept:
         cdef Gateway gateway = self.gateway
@@ -137,7 +139,7 @@ cdef class DownstreamConnection(Connection):
     cdef bint blocked(self) noexcept:
         """Can nothing be parsed now? A request waits for its answer or body, or answers pile up."""
         if self.exchange is None:
-            return self.paused or self.stream.congested
+            return self.paused or self.stream.congested or self.stream.closing
         return self.paused or self.exchange.request_complete
 
     cdef void data_received(self, const char* data, size_t n) noexcept:
@@ -149,7 +151,7 @@ cdef class DownstreamConnection(Connection):
             return
         if self.leftover is None and not self.blocked():
             consumed = self.consume(data, n)
-        if consumed < n and self.counted and not self.lingering:
+        if consumed < n and self.counted and not self.lingering and not self.stream.closing:
             if self.leftover is None:
                 self.leftover = Buffer()
             try:
@@ -175,7 +177,7 @@ cdef class DownstreamConnection(Connection):
             leftover.take(consumed)
             if leftover.end == 0:
                 self.leftover = None
-        if self.leftover is None and not self.paused and not self.lingering:
+        if self.leftover is None and not self.paused and not self.lingering and not self.stream.closing:
             self.stream.resume_reading()
         if self.half_closed and self.leftover is None and self.counted and not self.paused:
             if self.exchange is None:
@@ -208,7 +210,9 @@ cdef class DownstreamConnection(Connection):
             used += self.parser.consumed
             x.bytes_in += self.parser.consumed
             if event == MORE:
-                if x.routed:
+                if x.routed and self.is_late(x):
+                    self.give_up_on_body(x, REQUEST_TIMEOUT)
+                elif x.routed:
                     arm(gateway.reactor, self, self.body_deadline(x))
                 elif not self.parser.in_message:
                     # Blank lines before a request (RFC 9112 section 2.2) are none yet, nor do they buy time.
@@ -219,6 +223,8 @@ cdef class DownstreamConnection(Connection):
                 disarm(self)
                 if self.parser.ended:
                     x.request_complete = True
+                else:
+                    x.body_here = 0 <= x.request.content_length <= <int64_t>(n - used)
                 gateway.start(x)
             elif event == BODY:
                 self.take_body(x)
@@ -244,16 +250,26 @@ cdef class DownstreamConnection(Connection):
         x.body_in += self.parser.body_length
         if self.discarding:
             self.discarded += <uint32_t>self.parser.body_length
-            if self.discarded > DISCARD_MAX:
+            if self.discarded > DISCARD_MAX or self.is_late(x):
                 self.hang_up(True)
         elif x.plan.body_limit >= 0 and <int64_t>x.body_in > x.plan.body_limit:
-            self.keep = False
-            self.gateway.fail(x, BODY_TOO_LARGE)
-        elif x.plan.body_time and self.gateway.reactor.now - x.began > x.plan.body_time:
-            self.keep = False
-            self.gateway.fail(x, REQUEST_TIMEOUT)
+            self.give_up_on_body(x, BODY_TOO_LARGE)
+        elif self.is_late(x):
+            self.give_up_on_body(x, REQUEST_TIMEOUT)
         elif x.destination is not None:
             x.destination.body(x, self.parser.body, self.parser.body_length)
+
+    cdef bint is_late(self, Exchange x) noexcept:
+        """Has the request taken more time to arrive than it may as a whole?"""
+        return (x.plan is not None and x.plan.body_time
+                and self.gateway.reactor.now - x.began > x.plan.body_time)
+
+    cdef void give_up_on_body(self, Exchange x, Fault fault) noexcept:
+        self.keep = False
+        if self.discarding:
+            self.hang_up(True)
+        else:
+            self.gateway.fail(x, fault)
 
     cdef DeadlineQueue* body_deadline(self, Exchange x) noexcept:
         if x.plan is not None and x.plan.body_idle is not NULL:
@@ -316,7 +332,7 @@ cdef class DownstreamConnection(Connection):
     cdef void drained(self) noexcept:
         cdef Exchange x = self.exchange
         if x is None:
-            if self.counted and not self.lingering:
+            if self.counted and not self.lingering and not self.stream.closing:
                 self.consume_leftover()
             return
         disarm(self)
@@ -337,7 +353,7 @@ cdef class DownstreamConnection(Connection):
         self.discarded = 0
         release(x)
         if not self.keep or gateway.draining:
-            self.hang_up(False)
+            self.hang_up(self.leftover is not None)
             return
         if self.half_closed and self.leftover is None:
             self.hang_up(False)
@@ -354,9 +370,9 @@ cdef class DownstreamConnection(Connection):
         reset the connection and could destroy the answer on its way (RFC 9112 section 9.6)."""
         cdef Stream stream = self.stream
         self.drop_exchange()
+        self.leftover = None
         if linger and not self.half_closed:
             self.lingering = True
-            self.leftover = None
             self.discarded = 0
             stream.shutdown()
             stream.resume_reading()
@@ -393,6 +409,7 @@ cdef class DownstreamConnection(Connection):
         cdef Gateway gateway = self.gateway
         disarm(self)
         self.leftover = None
+        self.port.connection = None
         if not self.counted:
             return
         self.counted = False
@@ -404,9 +421,9 @@ cdef class DownstreamConnection(Connection):
         if self.older is not None:
             self.older.newer = self.newer
         self.newer = self.older = None
-        self.port.connection = None
 
 
+@cython.final
 cdef class ClientSide(Sink):
     cdef void pause(self, Exchange x) noexcept:
         cdef DownstreamConnection connection = self.connection

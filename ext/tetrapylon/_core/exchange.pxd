@@ -117,7 +117,6 @@ cdef class Exchange(Timed):
     # answer goes (`sink`) and where the request goes (`destination`) are all it knows of the world: no
     # connection, no socket.
     cdef Exchange next_free
-    cdef Exchange next_waiting          # in an upstream's queue
     cdef Stages stages
     cdef Source source
     cdef Sink sink
@@ -144,9 +143,9 @@ cdef class Exchange(Timed):
 
     cdef bint routed
     cdef bint request_complete          # its last byte has come
+    cdef bint body_here                 # or is in memory already
     cdef bint response_started          # its head has gone to the sink
     cdef bint over                      # counted and logged; nothing more happens
-    cdef bint waiting                   # in an upstream's queue
     cdef bint replayed
     cdef uint8_t connects               # connection attempts that failed
     cdef Fault fault

@@ -83,7 +83,7 @@ cdef class Exchange(Timed):
 
     cdef void timed_out(self) noexcept:
         if not self.over:
-            self.stages.fail(self, QUEUE_TIMEOUT if self.waiting else TOTAL_TIMEOUT)
+            self.stages.fail(self, TOTAL_TIMEOUT)
 
 
 cdef enum:
@@ -118,7 +118,8 @@ cdef Exchange acquire(Stages stages, Source source, Sink sink, Peer peer):
     x.trailers = NULL
     x.match.n_params = 0
     x.asked = x.asked_length = x.path_length = 0
-    x.routed = x.request_complete = x.response_started = x.over = x.waiting = x.replayed = False
+    x.routed = x.request_complete = x.response_started = x.over = x.replayed = False
+    x.body_here = False
     x.connects = 0
     x.client_n = 0
     x.entered = 0
@@ -145,7 +146,6 @@ cdef void release(Exchange x) noexcept:
     x.tunnel = None
     x.answer = None
     x.upstream_name = None
-    x.next_waiting = None
     live -= 1
     if free_count < FREE_MAX:
         x.next_free = free_list

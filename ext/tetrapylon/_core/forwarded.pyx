@@ -3,7 +3,7 @@
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from tetrapylon._core.address cimport SPELLED, is_ip
+from tetrapylon._core.address cimport SPELLED, normal
 from tetrapylon._core.buffer cimport DROPPED, FORWARDED, X_FORWARDED_FOR, Header, head_known
 from tetrapylon._core.exchange cimport Exchange
 
@@ -24,6 +24,8 @@ cdef void find_client(Exchange x, object trusts) noexcept:
             continue
         value = x.request.data[line.value:line.value + line.value_length]
         for element in reversed(value.split(b",")):
+            if not element.strip(b" \t"):
+                continue            # RFC 9110 section 5.6.1.2
             address = element if known == X_FORWARDED_FOR else forwarded_for(element)
             if not note(x, strip_port(address.strip(b" \t\""))):
                 return
@@ -47,9 +49,10 @@ cdef bytes strip_port(bytes address):
 
 
 cdef bint note(Exchange x, bytes address) noexcept:
-    cdef size_t n = len(address)
-    if n >= SPELLED or not is_ip(address):
+    cdef char[SPELLED] written
+    cdef size_t n = normal(address, written)
+    if not n:
         return False
-    memcpy(x.client, <const char*>address, n)
+    memcpy(x.client, written, n)
     x.client_n = n
     return True

@@ -1,11 +1,21 @@
 from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed
 
 
 cdef class Line:
     # Exchanges that wait for their turn, in order.
-    cdef Exchange first
-    cdef Exchange last
+    cdef Waiter first
+    cdef Waiter last
     cdef readonly Py_ssize_t length
 
-    cdef void add(self, Exchange x) noexcept
-    cdef bint take(self, Exchange x) noexcept
+    cdef Waiter add(self, Exchange x, Reactor reactor, DeadlineQueue* patience)
+
+
+cdef class Waiter(Timed):
+    # A place in a line. It has its own patience: the exchange's total goes on meanwhile.
+    cdef Exchange exchange
+    cdef Line line
+    cdef Waiter before
+    cdef Waiter after
+
+    cdef void leave(self) noexcept

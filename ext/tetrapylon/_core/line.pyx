@@ -1,33 +1,42 @@
-"""Exchanges in a queue, linked through themselves."""
+"""Exchanges in a queue."""
 
-from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.exchange cimport QUEUE_TIMEOUT, Exchange
+from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed, arm, disarm
 
 
 cdef class Line:
-    cdef void add(self, Exchange x) noexcept:
-        x.next_waiting = None
+    cdef Waiter add(self, Exchange x, Reactor reactor, DeadlineQueue* patience):
+        cdef Waiter waiter = Waiter.__new__(Waiter)
+        waiter.exchange = x
+        waiter.line = self
+        waiter.before = self.last
         if self.last is None:
-            self.first = x
+            self.first = waiter
         else:
-            self.last.next_waiting = x
-        self.last = x
+            self.last.after = waiter
+        self.last = waiter
         self.length += 1
+        arm(reactor, waiter, patience)
+        return waiter
 
-    cdef bint take(self, Exchange x) noexcept:
-        """Take one out, wherever it stands; False: it is not here."""
-        cdef Exchange before = None
-        cdef Exchange at = self.first
-        while at is not None and at is not x:
-            before = at
-            at = at.next_waiting
-        if at is None:
-            return False
-        if before is None:
-            self.first = x.next_waiting
+
+cdef class Waiter(Timed):
+    cdef void leave(self) noexcept:
+        """Out of the line, wherever it stands."""
+        cdef Line line = self.line
+        disarm(self)
+        if self.before is None:
+            line.first = self.after
         else:
-            before.next_waiting = x.next_waiting
-        if self.last is x:
-            self.last = before
-        x.next_waiting = None
-        self.length -= 1
-        return True
+            self.before.after = self.after
+        if self.after is None:
+            line.last = self.before
+        else:
+            self.after.before = self.before
+        line.length -= 1
+        self.exchange = None
+        self.line = None
+        self.before = self.after = None
+
+    cdef void timed_out(self) noexcept:
+        self.exchange.stages.fail(self.exchange, QUEUE_TIMEOUT)

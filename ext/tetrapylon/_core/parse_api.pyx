@@ -9,7 +9,7 @@ from libc.string cimport memchr
 
 from tetrapylon._core.buffer cimport Head, Header, head_append, head_line, head_reset
 from tetrapylon._core.message cimport (
-    BODY, CHUNK_OVERHEAD, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, NAME_MAX, REQUEST_LINE,
+    BODY, END, HEAD, HEAD_TOO_LARGE, MALFORMED, MORE, NAME_MAX, REQUEST_LINE,
     Backend, Event, Limits, Parser,
 )
 
@@ -82,6 +82,7 @@ cdef class ApiParser(Parser):
     cdef Event feed(self, const char* data, size_t n) noexcept:
         cdef Event event
         cdef bint sized = self.sized
+        cdef size_t content, told = self.piece
         cdef uint32_t seen
         if not self.head_done:
             if not self.start_line:
@@ -101,7 +102,8 @@ cdef class ApiParser(Parser):
         if self.in_body:
             if not self.head.chunked:
                 return MORE
-            event = self.spend(n, 0)
+            content = self.piece - told
+            event = self.spend(n - content, content)
             if event != MORE:
                 return HEAD_TOO_LARGE if sized and self.sized else event
             return self.over_limits() if self.has_trailers else MORE
@@ -249,11 +251,8 @@ cdef class ApiParser(Parser):
         return 0
 
     cdef int on_body(self, bytes body) except -1:
-        cdef size_t n = PyBytes_GET_SIZE(body)
         self.sized = False
-        self.piece += n
-        if self.head.chunked:
-            self.overhead -= min(self.overhead, 3 * n + CHUNK_OVERHEAD)
+        self.piece += PyBytes_GET_SIZE(body)
         return 0
 
     cdef int on_message_complete(self) except -1:

@@ -1,5 +1,6 @@
 """The first backend: llhttp itself, by its C callbacks, as httptools' module carries and exports it."""
 
+cimport cython
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
@@ -65,6 +66,7 @@ cdef enum Field:
     VALUE
 
 
+@cython.final
 cdef class LlhttpParser(Parser):
     cdef tp_llhttp raw
     cdef const char* base           # where the bytes being parsed begin

@@ -11,6 +11,7 @@ cdef class Tunnel:
     cdef TunnelEnd upstream
     cdef Reactor reactor
     cdef DeadlineQueue* idle
+    cdef DeadlineQueue* patience        # for what is queued when it is over
     cdef bint over
     cdef WorkerCounters* counters
 
@@ -27,4 +28,4 @@ cdef class TunnelEnd(Connection):
 
 
 cdef Tunnel join(Exchange x, Reactor reactor, Stream downstream, Stream upstream, DeadlineQueue* idle,
-                 WorkerCounters* counters)
+                 DeadlineQueue* patience, WorkerCounters* counters)

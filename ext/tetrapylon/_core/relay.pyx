@@ -7,11 +7,12 @@ from tetrapylon._core.stream cimport NOWHERE, Connection, Stream
 
 
 cdef Tunnel join(Exchange x, Reactor reactor, Stream downstream, Stream upstream, DeadlineQueue* idle,
-                 WorkerCounters* counters):
+                 DeadlineQueue* patience, WorkerCounters* counters):
     cdef Tunnel tunnel = Tunnel.__new__(Tunnel)
     tunnel.exchange = x
     tunnel.reactor = reactor
     tunnel.idle = idle
+    tunnel.patience = patience
     tunnel.counters = counters
     counters.now.tunnels += 1
     tunnel.downstream = TunnelEnd.__new__(TunnelEnd)
@@ -44,8 +45,8 @@ cdef class Tunnel:
         self.counters.now.tunnels -= 1
         disarm(self.downstream)
         self.downstream.other = self.upstream.other = None
-        self.downstream.part(downstream, self.reactor, self.idle)
-        self.upstream.part(upstream, self.reactor, self.idle)
+        self.downstream.part(downstream, self.reactor, self.patience)
+        self.upstream.part(upstream, self.reactor, self.patience)
         self.exchange = None
         x.tunnel = None
         x.stages.finish(x)

@@ -79,10 +79,14 @@ cdef bint find_header(void* context, const char* name, Py_ssize_t n, const char*
     return True
 
 
+cdef bint[256] in_host
+for _c in range(256):
+    in_host[_c] = _c in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=%"
+
+
 cdef bint host_is_valid(const char* host, size_t n) noexcept:
     """RFC 9110 section 7.2: a name or address (RFC 3986 section 3.2.2), perhaps a port; without userinfo."""
     cdef size_t i = 0
-    cdef char c
     if n and host[0] == c"[":
         i = 1
         while i < n and (is_hex(host[i]) or host[i] in (c":", c".")):
@@ -91,13 +95,8 @@ cdef bint host_is_valid(const char* host, size_t n) noexcept:
             return False
         i += 1
     else:
-        while i < n and host[i] != c":":
-            c = host[i]
-            if c == c"%":
-                if n - i < 3 or not is_hex(host[i + 1]) or not is_hex(host[i + 2]):
-                    return False
-            elif not (c"a" <= (c | 0x20) <= c"z" or c"-" <= c <= c"9" and c != c"/" or c in (
-                    c"_", c"~", c"!", c"$", c"&", c"'", c"(", c")", c"*", c"+", c",", c";", c"=")):
+        while i < n and in_host[<uint8_t>host[i]]:
+            if host[i] == c"%" and (n - i < 3 or not is_hex(host[i + 1]) or not is_hex(host[i + 2])):
                 return False
             i += 1
     if i < n and host[i] != c":":
@@ -420,7 +419,8 @@ cdef class Pipeline(Stages):
         cdef Buffer said
         self.head(x)
         downstream = x.sink.detach(x)
-        x.tunnel = join(x, self.reactor, downstream, upstream, x.plan.tunnel, self.counters)
+        x.tunnel = join(x, self.reactor, downstream, upstream, x.plan.tunnel, self.snapshot.body_idle,
+                        self.counters)
         downstream.write(early, n)
         if x.attempt is not None:
             said = <Buffer>x.attempt

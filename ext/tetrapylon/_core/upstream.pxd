@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from tetrapylon._core.counters cimport WorkerCounters
@@ -26,6 +27,7 @@ cdef class Target:
     cdef readonly Py_ssize_t connections
 
 
+@cython.final
 cdef class Upstream(Destination):
     # A group of targets with one pool. Outlives the configs that name it.
     cdef Reactor reactor
@@ -50,19 +52,20 @@ cdef class Upstream(Destination):
     cdef DeadlineQueue* queue_timeout
     cdef DeadlineQueue* pool_idle       # NULL: idle connections are not kept
     cdef bint closing
+    cdef bint serving                   # those who wait, at this moment
 
     cdef Target pick(self)
     cdef UpstreamConnection take_idle(self, Target target)
     cdef void dispatch(self, Exchange x) noexcept
     cdef void connect(self, Exchange x, Target target) noexcept
     cdef void enqueue(self, Exchange x) noexcept
-    cdef void dequeue(self, Exchange x) noexcept
     cdef Exchange next_waiting(self)
     cdef bint has_room(self) noexcept
     cdef void serve_waiting(self) noexcept
     cdef void connect_failed(self, Exchange x, Fault fault) noexcept
 
 
+@cython.final
 cdef class UpstreamConnection(Connection):
     # One HTTP/1.1 connection to a target. Carries one exchange at a time.
     cdef Upstream upstream
@@ -92,6 +95,7 @@ cdef class UpstreamConnection(Connection):
     cdef void leave(self) noexcept
 
 
+@cython.final
 cdef class Requester(Sink):
     # The exchange's view of an upstream connection: takes the request, is the source of the response.
     cdef UpstreamConnection connection

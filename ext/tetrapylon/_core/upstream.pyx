@@ -1,3 +1,4 @@
+cimport cython
 from libc.errno cimport EINPROGRESS, errno
 from posix.unistd cimport close
 
@@ -8,7 +9,7 @@ from tetrapylon._core.buffer cimport UPGRADE, Head, Header, head_known
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.lifetime cimport Lifetime, spent
-from tetrapylon._core.line cimport Line
+from tetrapylon._core.line cimport Line, Waiter
 from tetrapylon._core.message cimport *
 from tetrapylon._core.parse cimport response_parser
 from tetrapylon._core.reactor cimport Reactor, arm, clock, disarm
@@ -55,6 +56,7 @@ cdef class Target:
         self.addresses = list(addresses)
 
 
+@cython.final
 cdef class Upstream(Destination):
     def __init__(self, Reactor reactor not None, str name not None, list targets not None,
                  Via via not None, *, Slab slab not None, host=None, double connect=2.0, double wait=5.0,
@@ -90,8 +92,9 @@ cdef class Upstream(Destination):
 
     cdef void cancel(self, Exchange x) noexcept:
         cdef UpstreamConnection connection
-        if x.waiting:
-            self.dequeue(x)
+        if type(x.attempt) is Waiter:
+            (<Waiter>x.attempt).leave()
+            x.attempt = None
         elif x.attempt is not None:
             connection = <UpstreamConnection>x.attempt
             x.attempt = None
@@ -119,6 +122,9 @@ cdef class Upstream(Destination):
 
     cdef UpstreamConnection take_idle(self, Target target):
         cdef UpstreamConnection connection = target.idle
+        while connection is not None and connection.span.ends <= self.reactor.now:
+            connection.drop()           # too old by now
+            connection = target.idle
         if connection is not None:
             connection.unpool()
         return connection
@@ -212,30 +218,24 @@ cdef class Upstream(Destination):
 
     cdef void enqueue(self, Exchange x) noexcept:
         cdef Line line = self.uploading if is_upload(x) else self.ready
-        if line.length >= self.max_pending:
+        if self.ready.length + self.uploading.length >= self.max_pending:
             x.stages.fail(x, QUEUE_FULL)
             return
-        line.add(x)
-        x.waiting = True
-        if x.plan.total is NULL or self.queue_timeout.length < x.plan.total.length:
-            arm(self.reactor, x, self.queue_timeout)
-
-    cdef void dequeue(self, Exchange x) noexcept:
-        if not self.ready.take(x) and not self.uploading.take(x):
-            return
-        x.waiting = False
-        disarm(x)
-        if x.plan.total is not NULL and not x.over:
-            arm(self.reactor, x, x.plan.total)
+        x.attempt = line.add(x, self.reactor, self.queue_timeout)
 
     cdef Exchange next_waiting(self):
         """The one that has waited longest of those that may have a connection; it waits no more."""
-        cdef Exchange x = self.ready.first
-        cdef Exchange other = self.uploading.first
-        if other is not None and self.uploads < self.max_uploads and (x is None or other.began < x.began):
-            x = other
-        if x is not None:
-            self.dequeue(x)
+        cdef Waiter waiter = self.ready.first
+        cdef Waiter other = self.uploading.first
+        cdef Exchange x
+        if other is not None and self.uploads < self.max_uploads and (
+                waiter is None or other.exchange.began < waiter.exchange.began):
+            waiter = other
+        if waiter is None:
+            return None
+        x = waiter.exchange
+        waiter.leave()
+        x.attempt = None
         return x
 
     cdef bint has_room(self) noexcept:
@@ -248,10 +248,17 @@ cdef class Upstream(Destination):
         return False
 
     cdef void serve_waiting(self) noexcept:
-        """A connection was freed or closed."""
-        cdef Exchange x = self.next_waiting()
-        if x is not None:
+        """A connection was freed or closed. Whose turn it is may fail at once: then it is the next one's."""
+        cdef Exchange x
+        if self.serving:
+            return
+        self.serving = True
+        while self.has_room():
+            x = self.next_waiting()
+            if x is None:
+                break
             self.dispatch(x)
+        self.serving = False
 
     @property
     def pending(self):
@@ -265,6 +272,7 @@ cdef class Upstream(Destination):
                 (<Target>target).idle.drop()
 
 
+@cython.final
 cdef class UpstreamConnection(Connection):
     cdef void connected(self) noexcept:
         cdef Exchange x = self.exchange
@@ -509,7 +517,7 @@ cdef class UpstreamConnection(Connection):
 
 
 cdef inline bint is_upload(Exchange x) noexcept:
-    return x.request.has_body and not x.request_complete
+    return x.request.has_body and not x.request_complete and not x.body_here
 
 
 cdef bint offered(const Head* request, const Head* response) noexcept:
@@ -543,6 +551,7 @@ cdef bint replayable(Exchange x) noexcept:
     )
 
 
+@cython.final
 cdef class Requester(Sink):
     cdef void body(self, Exchange x, const char* data, size_t n) noexcept:
         cdef UpstreamConnection connection = self.connection
@@ -561,12 +570,12 @@ cdef class Requester(Sink):
             return
         connection.uploaded()
         if x.request.chunked:
-            put_last_chunk(connection.stream, x.trailers)
+            put_last_chunk(connection.stream, x.trailers, connection.upstream.additions)
             x.trailers = NULL
         if not connection.heard:
             x.sent = clock()
             arm(connection.upstream.reactor, connection, x.plan.response)
-        if connection.upstream.uploading.first is not None and connection.upstream.has_room():
+        if connection.upstream.uploading.first is not None:
             connection.upstream.serve_waiting()
 
     cdef void abort(self, Exchange x) noexcept:

@@ -39,5 +39,5 @@ cdef size_t put_request(Exchange x, Stream stream, HostKind kind, bytes host, Vi
 cdef size_t put_response(Exchange x, Stream stream, Framing framing, bint keep_alive) noexcept
 cdef size_t put_interim(Exchange x, Stream stream) noexcept
 cdef size_t put_chunk(Stream stream, const char* data, size_t n) noexcept
-cdef size_t put_last_chunk(Stream stream, const Head* trailers) noexcept
+cdef size_t put_last_chunk(Stream stream, const Head* trailers, Additions additions=*) noexcept
 cdef size_t put_http_date(char* at) noexcept

@@ -5,6 +5,7 @@ from libc.time cimport time, time_t
 from tetrapylon._core.buffer cimport (
     CONTENT_LENGTH, DATE, DROPPED, FORGED, FORWARDED, HOP, HOST, NAMED, TE, UPGRADE, VIA, X_FORWARDED_FOR,
     X_FORWARDED_HOST, X_FORWARDED_PROTO, Head, Header, head_known, known_name, put, same_name,
+    same_variable,
 )
 from tetrapylon._core.exchange cimport Exchange, Peer
 from tetrapylon._core.stream cimport Stream
@@ -48,21 +49,12 @@ cdef class Additions:
     def __init__(self, headers):
         """`headers`: pairs of name and value, in bytes."""
         self.lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
-        self.names = tuple(name.lower() for name, _ in headers)
+        self.names = tuple(name.lower().replace(b"_", b"-") for name, _ in headers)
 
     cdef bint replaces(self, const Head* head, const Header* line) noexcept:
-        # `_` for `-` is the same name to CGI and WSGI (RFC 3875 section 4.1.18).
-        cdef const char* theirs = head.data + line.name
-        cdef const char* ours
-        cdef uint32_t i, n = line.name_length
         for name in self.names:
-            if len(<bytes>name) != n:
-                continue
-            ours = <bytes>name
-            i = 0
-            while i < n and ((theirs[i] | 0x20) == ours[i] or (theirs[i] == c"_" and ours[i] == c"-")):
-                i += 1
-            if i == n:
+            if (len(<bytes>name) == line.name_length
+                    and same_variable(head.data + line.name, <bytes>name, line.name_length)):
                 return True
         return False
 
@@ -298,7 +290,24 @@ cdef size_t put_chunk(Stream stream, const char* data, size_t n) noexcept:
     return (at - start) + n + 2
 
 
-cdef size_t put_last_chunk(Stream stream, const Head* trailers) noexcept:
+# What decides how a message is taken belongs to its head (RFC 9110 section 6.5.1); besides the known names:
+cdef frozenset NOT_IN_TRAILERS = frozenset((
+    b"age", b"authorization", b"cache-control", b"content-encoding", b"content-range", b"cookie", b"expires",
+    b"if-match", b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since", b"location",
+    b"max-forwards", b"proxy-authenticate", b"proxy-authorization", b"range", b"retry-after", b"set-cookie",
+    b"trailer", b"vary", b"warning", b"www-authenticate",
+))
+
+
+cdef bint may_trail(const Head* trailers, const Header* line) noexcept:
+    cdef const char* name = trailers.data + line.name
+    return (not line.mark & (DROPPED | HOP)
+            and known_name(name, line.name_length) in (NAMED, DATE)
+            and name[:line.name_length].lower().replace(b"_", b"-") not in NOT_IN_TRAILERS)
+
+
+cdef size_t put_last_chunk(Stream stream, const Head* trailers, Additions additions=None) noexcept:
+    """`additions`: whose names a client's trailers may not carry either."""
     cdef size_t room = 8
     cdef const Header* line
     cdef char* start
@@ -312,10 +321,8 @@ cdef size_t put_last_chunk(Stream stream, const Head* trailers) noexcept:
     at = put(at, b"0\r\n", 3)
     if trailers is not NULL:
         for i in range(trailers.count):
-            # Framing, routing and identity belong to the head (RFC 9110 section 6.5.1).
             line = &trailers.headers[i]
-            if (not line.mark & (DROPPED | HOP)
-                    and known_name(trailers.data + line.name, line.name_length) in (NAMED, DATE)):
+            if may_trail(trailers, line) and (additions is None or not additions.replaces(trailers, line)):
                 at = put_line(at, trailers, line)
     at = put(at, b"\r\n", 2)
     stream.commit(at)

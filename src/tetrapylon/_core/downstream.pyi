@@ -1,7 +1,7 @@
 """Client connections."""
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, final
 
 from typing_extensions import disjoint_base
 
@@ -41,10 +41,10 @@ class Gateway(Acceptor):
     def reopen_logs(self) -> None:
         """Opens log files anew by name, after they were moved away."""
 
-@disjoint_base
+@final
 class DownstreamConnection(Connection):
     """One client connection, HTTP/1."""
 
-@disjoint_base
+@final
 class ClientSide(Sink):
     """An exchange's view of a client connection."""

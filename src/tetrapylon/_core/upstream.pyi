@@ -1,6 +1,6 @@
 """Connections to targets: pool, pick, connect, reuse, replay."""
 
-from typing import Final
+from typing import Final, final
 
 from typing_extensions import disjoint_base
 
@@ -36,7 +36,7 @@ class Target:
     def set_addresses(self, addresses: list[Address]) -> None:
         """Replaces the addresses; connections that are open stay."""
 
-@disjoint_base
+@final
 class Upstream(Destination):
     """A group of targets with one pool of connections. Times in seconds; `idle` 0 keeps no connection.
 
@@ -72,10 +72,10 @@ class Upstream(Destination):
     def close(self) -> None:
         """Drops the idle connections; those in use end with their exchange."""
 
-@disjoint_base
+@final
 class UpstreamConnection(Connection):
     """One HTTP/1.1 connection to a target."""
 
-@disjoint_base
+@final
 class Requester(Sink):
     """An exchange's view of an upstream connection."""

@@ -38,6 +38,9 @@ OWN_FIELDS = frozenset(
         "upgrade",
     }
 )
+OWN_REQUEST_FIELDS = frozenset(
+    {"expect", "forwarded", "host", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
+)
 BODILESS = frozenset({204, 205, 304})
 DEFAULT_TLS = ListenerTls(cert="", key="")
 
@@ -136,8 +139,9 @@ def _upstream_headers(config: Config, report: Report) -> None:
             continue
         path: Path = ("upstreams", name)
         for header in upstream.headers or ():
-            if header.lower() in OWN_FIELDS or header.lower() == "host":
-                hint = "use `host`" if header.lower() == "host" else "remove it"
+            meant = header.lower().replace("_", "-")
+            if meant in OWN_FIELDS or meant in OWN_REQUEST_FIELDS:
+                hint = "use `host`" if meant == "host" else "remove it"
                 report.add((*path, "headers", header), "the gateway sets this field itself", hint)
         shown = upstream.credentials
         if shown is None or shown is FAILED:

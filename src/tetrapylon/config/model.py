@@ -103,7 +103,7 @@ class Listener(Section, frozen=True, kw_only=True):
     tls: Annotated[ListenerTls | None, doc("Speak HTTPS here.")] = None
     proxy_protocol: Annotated[
         bool,
-        doc("Each connection begins with a PROXY header, version 1 or 2; one without is closed."),
+        doc("Each connection begins with a PROXY header, version 1 or 2, and is believed; without: closed."),
     ] = False
 
 
@@ -138,7 +138,7 @@ class ServerTimeouts(Section, frozen=True, kw_only=True):
     body_idle: Annotated[Timeout, doc("Between two pieces of a request's body; longer: 408.")] = 30.0
     body: Annotated[
         Timeout | None,
-        doc("From a request's first byte to its last, however steadily they come; longer: 408."),
+        doc("From a request's first byte to its last, however steadily; longer: 408."),
     ] = None
     keepalive: Annotated[Duration, doc("An idle connection is kept for the next request.")] = 75.0
     connection_age: Annotated[
@@ -351,7 +351,7 @@ class RouteTimeouts(Section, frozen=True, kw_only=True):
     ] = UNSET
     body: Annotated[
         Timeout | UnsetType | None,
-        doc("From a request's first byte to its last, however steadily they come; longer: 408."),
+        doc("From a request's first byte to its last, however steadily; longer: 408."),
     ] = UNSET
     response: Annotated[
         Timeout | UnsetType | None, doc("From the request's end to the response's head; longer: 504.")

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from tetrapylon._core.buffer cimport DROPPED, Head, Header, head_add, same_name
+from tetrapylon._core.buffer cimport DROPPED, Head, Header, head_add, same_name, same_variable
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
 
@@ -22,6 +22,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 cdef class RequestId(Policy):
     cdef bytes name
     cdef bytes lower
+    cdef bytes dashed           # as CGI and WSGI read it
     cdef bint trust
     cdef uint64_t state
 
@@ -30,6 +31,7 @@ cdef class RequestId(Policy):
     def __init__(self, settings=Settings()):  # noqa: B008
         self.name = settings.header.encode("ascii")
         self.lower = self.name.lower()
+        self.dashed = self.lower.replace(b"_", b"-")
         self.trust = settings.trust
         self.state = int.from_bytes(os.urandom(8), "little")
 
@@ -42,7 +44,8 @@ cdef class RequestId(Policy):
         for i in range(head.count):
             line = &head.headers[i]
             if self.is_ours(head, line):
-                if (self.trust or x.peer.trusted) and 0 < line.value_length <= 128:
+                if ((self.trust or x.peer.trusted) and 0 < line.value_length <= 128
+                        and same_name(head.data + line.name, self.lower, line.name_length)):
                     return CONTINUE
                 line.mark |= DROPPED
         self.draw(fresh)
@@ -65,7 +68,7 @@ cdef class RequestId(Policy):
     cdef bint is_ours(self, const Head* head, const Header* line) noexcept:
         return (
             line.name_length == <uint32_t>len(self.lower)
-            and same_name(head.data + line.name, self.lower, line.name_length)
+            and same_variable(head.data + line.name, self.dashed, line.name_length)
         )
 
     cdef void draw(self, char* out) noexcept:
