@@ -47,7 +47,7 @@ def connect(address: str, *, timeout: float = 5.0, rcvbuf: int | None = None) ->
 
 
 def listen(address: str = "127.0.0.1:0", *, backlog: int = 4096) -> socket.socket:
-    """A listening socket; with a backlog that is full, Linux drops a SYN, which comes again after a second."""
+    """A listening socket; where a backlog is full, Linux drops a SYN, which comes again after a second."""
     family, name = split(address)
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
