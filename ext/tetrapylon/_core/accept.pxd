@@ -1,5 +1,5 @@
 from tetrapylon._core.exchange cimport Peer
-from tetrapylon._core.reactor cimport Handle, Timed
+from tetrapylon._core.reactor cimport DeadlineQueue, Handle, Timed
 from tetrapylon._core.stages cimport Pipeline
 from tetrapylon._core.tls cimport Tls
 
@@ -10,11 +10,14 @@ cdef class Acceptor(Pipeline):
     cdef set announced                  # connections whose PROXY header is awaited
     cdef readonly Py_ssize_t connections
     cdef dict crowd                     # connections by client address, where their number is limited
+    cdef DeadlineQueue* soon            # for the first bytes of a connection that is new at the end
 
     cdef bint full(self) noexcept
     cdef bint admit(self, Peer peer) noexcept
     cdef void part(self, Peer peer) noexcept
     cdef void accepted(self, int fd, Peer peer, Listener listener) noexcept
+    cdef DeadlineQueue* first_deadline(self) noexcept
+    cdef void take_queued(self) noexcept
     cdef void stop_accepting(self) noexcept
 
 
@@ -24,6 +27,7 @@ cdef class Listener(Handle):
     cdef bint announces                 # each connection begins with a PROXY header
     cdef Tls tls                        # None: its clients speak plain HTTP
 
+    cdef bint accept_some(self) noexcept
     cdef void accept_one(self, int fd, const void* address) noexcept
 
 

@@ -1,6 +1,6 @@
 """Listeners: which clients may connect, and who they are."""
 
-from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
+from libc.errno cimport EAGAIN, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
 from libc.stdint cimport uint32_t
 from posix.unistd cimport close
 
@@ -8,7 +8,9 @@ from tetrapylon._core.address cimport network, spell
 from tetrapylon._core.counters cimport Reject
 from tetrapylon._core.exchange cimport Peer
 from tetrapylon._core.proxy_protocol cimport HEADER_MAX, MORE_NEEDED, NO_PROXY_HEADER, read_header
-from tetrapylon._core.reactor cimport EPOLLEXCLUSIVE, EPOLLIN, Handle, Reactor, Timed, arm, disarm
+from tetrapylon._core.reactor cimport (
+    EPOLLEXCLUSIVE, EPOLLIN, DeadlineQueue, Handle, Reactor, Timed, arm, disarm,
+)
 from tetrapylon._core.stages cimport Pipeline, Snapshot
 from tetrapylon._core.tls cimport Tls
 
@@ -29,8 +31,10 @@ cdef extern from "<sys/socket.h>" nogil:
 
 cdef enum:
     ACCEPTS = 64                # connections taken in one go
+    LAST_ROUNDS = 128           # such goes at the end: more than any backlog holds
 
 cdef double ACCEPT_PAUSE = 0.1  # s
+cdef double SOON = 0.5          # s
 
 
 cdef class Acceptor(Pipeline):
@@ -38,9 +42,13 @@ cdef class Acceptor(Pipeline):
         self.listeners = []
         self.announced = set()
         self.crowd = {}
+        self.soon = reactor.queue(SOON)
 
     def listen(self, sock not None, *, Tls tls=None, bint proxy_protocol=False):
-        """Accept connections from a listening, non-blocking socket; its descriptor stays the caller's."""
+        """Accept connections from a listening, non-blocking socket; its descriptor stays the caller's.
+
+        Returns what `stop_listening` takes.
+        """
         cdef Listener listener = Listener.__new__(Listener)
         listener.acceptor = self
         listener.announces = proxy_protocol
@@ -50,6 +58,18 @@ cdef class Acceptor(Pipeline):
         listener.fd = socket.dup(sock.fileno())
         self.reactor.register(listener, EPOLLIN | EPOLLEXCLUSIVE)
         self.listeners.append(listener)
+        return listener
+
+    def stop_listening(self, Listener listener not None):
+        """Take what is queued already, then no more from this one."""
+        cdef int _round
+        self.listeners.remove(listener)
+        self.reactor.enter()
+        for _round in range(LAST_ROUNDS):
+            if not listener.accept_some():
+                break
+        self.reactor.close_handle(listener, True)
+        self.reactor.leave()
 
     @property
     def active(self):
@@ -96,23 +116,43 @@ cdef class Acceptor(Pipeline):
     cdef void accepted(self, int fd, Peer peer, Listener listener) noexcept:
         close(fd)
 
-    cdef void stop_accepting(self) noexcept:
-        """Take what is queued already, then no more."""
+    cdef DeadlineQueue* first_deadline(self) noexcept:
+        """By then a new connection has to say something."""
+        return self.soon if self.draining else self.snapshot.header
+
+    cdef void take_queued(self) noexcept:
+        """Accept all that is queued: nobody else may ever do."""
+        cdef int _round
         for listener in self.listeners:
-            (<Listener>listener).ready(EPOLLIN)
-            self.reactor.close_handle(<Handle>listener, True)
-        self.listeners.clear()
+            for _round in range(LAST_ROUNDS):
+                if not (<Listener>listener).accept_some():
+                    break
         for waiting in list(self.announced):
             (<Announced>waiting).ready(EPOLLIN)
             if waiting in self.announced:
-                (<Announced>waiting).leave()
+                arm(self.reactor, (<Announced>waiting).patience, self.first_deadline())
+
+    cdef void stop_accepting(self) noexcept:
+        for listener in self.listeners:
+            self.reactor.close_handle(<Handle>listener, True)
+        self.listeners.clear()
 
 
 cdef class Listener(Handle):
+    def change(self, *, Tls tls=None, bint proxy_protocol=False):
+        """What connections accepted from now on speak."""
+        self.tls = tls
+        self.announces = proxy_protocol
+
     cdef void ready(self, uint32_t events) noexcept:
+        self.accept_some()
+
+    cdef bint accept_some(self) noexcept:
+        """Accept a few. May there be more?"""
         cdef sockaddr_storage address
         cdef socklen_t n
         cdef int fd, _i
+        cdef int taken = 0
         for _i in range(ACCEPTS):
             n = sizeof(address)
             fd = accept4(self.fd, <sockaddr*>&address, &n, SOCK_NONBLOCK | SOCK_CLOEXEC)
@@ -121,10 +161,13 @@ cdef class Listener(Handle):
                     # Stand back until descriptors are free again; the backlog keeps the clients.
                     self.reactor.park(self)
                     self.timer = self.reactor.loop.call_later(ACCEPT_PAUSE, self._resume)
-                elif errno not in (EAGAIN, EINTR, ECONNABORTED):
-                    continue
-                return
+                    return False
+                if errno == EAGAIN:
+                    return False
+                continue            # of one connection alone, which has ended in the queue (accept(2))
+            taken += 1
             self.accept_one(fd, &address)
+        return taken > 0
 
     def _resume(self):
         self.timer = None
@@ -156,7 +199,7 @@ cdef class Listener(Handle):
         acceptor.connections += 1
         waiting.patience = Patience.__new__(Patience)
         waiting.patience.waiting = waiting
-        arm(self.reactor, waiting.patience, acceptor.snapshot.header)
+        arm(self.reactor, waiting.patience, acceptor.first_deadline())
 
 
 cdef class Patience(Timed):

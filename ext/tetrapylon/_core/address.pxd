@@ -13,3 +13,4 @@ cdef class Address:
 cdef size_t spell(const void* raw, char* text) noexcept
 cdef size_t normal(const char* text, char* out) noexcept
 cdef bytes network(const char* text, size_t n)
+cdef bint network_bits(const char* text, size_t n, int prefix, char* out) noexcept

@@ -131,3 +131,20 @@ cdef bytes network(const char* text, size_t n):
     """Whose address it is: an IPv6 client has a /64 of them (RFC 6177)."""
     cdef char[16] raw
     return raw[:8] if inet_pton(AF_INET6, text[:n], raw) == 1 else text[:n]
+
+
+cdef bint network_bits(const char* text, size_t n, int prefix, char* out) noexcept:
+    """The 16 bytes of an IPv6 address, those bits cleared that are behind the prefix; False: it is none."""
+    cdef char[SPELLED] ended
+    cdef int i
+    if n >= SPELLED:
+        return False
+    memcpy(ended, text, n)
+    ended[n] = 0
+    if inet_pton(AF_INET6, ended, out) != 1:
+        return False
+    for i in range(16):
+        if prefix < 8:
+            out[i] = <char>(out[i] & (0xFF00 >> prefix)) if prefix > 0 else 0
+        prefix -= 8
+    return True

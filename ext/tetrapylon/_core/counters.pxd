@@ -7,6 +7,10 @@ cost nothing.
 
 from libc.stdint cimport uint64_t
 
+from tetrapylon._core.amounts cimport Amounts
+from tetrapylon._core.board cimport Board
+from tetrapylon._core.series cimport Series
+
 
 cdef extern from "counters.h" nogil:
     ctypedef struct Scale "tetrapylon_scale":
@@ -59,6 +63,8 @@ cpdef enum Reject:
     TLS_HANDSHAKE = 22      # closed: it failed, or took too long
     TLS_ABSENT = 23         # closed: plain text where TLS is expected
     TLS_UNEXPECTED = 24     # 400: TLS where plain text is expected
+    CIRCUIT_OPEN = 25       # 503
+    SHED = 26               # 503, for a request that matters more
 
 
 # All members are 64-bit words: sums run over the words.
@@ -121,12 +127,15 @@ cdef inline void count_exchange(
 
 
 cdef class Slabs:
+    cdef readonly Series series
     cdef readonly Py_ssize_t workers
     cdef readonly Py_ssize_t routes
+    cdef readonly Amounts amounts       # what policies count by key; None where the slabs are another's
     cdef int descriptor
     cdef size_t stride
     cdef size_t size
     cdef char *base
+    cdef readonly Board board
 
 
 cdef class Slab:
@@ -137,3 +146,4 @@ cdef class Slab:
 
     cdef RouteCounters *route(self, Py_ssize_t i) except NULL
     cdef RouteCounters *unmatched(self) noexcept
+    cdef uint64_t *series(self, str family, dict labels, bint gauge=*) except NULL

@@ -6,6 +6,8 @@ from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, mun
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.types cimport off_t
 
+from tetrapylon._core.series cimport Series, text_of
+
 import os
 
 cdef extern from "unistd.h" nogil:
@@ -57,9 +59,11 @@ cdef class Slabs:
         cdef Header expected = Header(MAGIC, LAYOUT, workers, routes)
         cdef void *base
         self.descriptor = -1
+        self.board = Board()
         if workers < 1 or routes < 0:
             raise ValueError(f"{workers} workers, {routes} routes: need at least one worker, none negative")
         self.workers = workers
+        self.series = Series(workers)
         self.routes = routes
         self.stride = stride_of(routes)
         self.size = PAGE + self.stride * (<size_t>workers + 1)  # the last slab is the supervisor's
@@ -75,6 +79,7 @@ cdef class Slabs:
         self.base = <char *>base
         if fd == self.descriptor:
             (<Header *>base)[0] = expected
+            self.amounts = Amounts(workers)
         elif memcmp(base, &expected, sizeof(expected)):
             raise ValueError(f"descriptor {fd} holds slabs of another layout")
         else:
@@ -203,6 +208,17 @@ cdef class Slab:
     cdef RouteCounters *unmatched(self) noexcept:
         return &self.first[0]
 
+    @property
+    def amounts(self):
+        return self.owner.amounts
+
+    cdef uint64_t *series(self, str family, dict labels, bint gauge=False) except NULL:
+        """This worker's word of a series. The pointer stays true as long as the slab lives."""
+        return self.owner.series.word(self.index, text_of(family, labels), gauge)
+
+    def count(self, str family not None, dict labels not None, long long value=1, *, bint gauge=False):
+        self.series(family, labels, gauge)[0] += <uint64_t>value
+
     def claim(self, uint64_t pid):
         self.release()
         self.worker.now.started_ns = now_ns()
@@ -212,9 +228,14 @@ cdef class Slab:
 
     def release(self):
         memset(&self.worker.now, 0, sizeof(Gauges))
+        self.owner.series.clear_gauges(self.index)
 
     def beat(self):
         self.worker.now.heartbeat_ns = now_ns()
+
+    @property
+    def board(self):
+        return self.owner.board
 
     @property
     def pid(self):

@@ -15,6 +15,7 @@ cdef class Gateway(Acceptor):
     # The pipeline with its client connections.
     cdef tuple closing
     cdef DownstreamConnection newest    # of the list of open connections
+    cdef DeadlineQueue* patience        # of a gateway that drains with idle connections; NULL: none
 
 
 @cython.final
@@ -31,6 +32,7 @@ cdef class DownstreamConnection(Connection):
     cdef DownstreamConnection older
     cdef Span span
     cdef bint counted
+    cdef bint heard                     # the client has said something
     cdef bint handshaking               # TLS is not agreed on yet
     cdef bint consuming
     cdef bint paused                    # the exchange takes no body now
@@ -42,9 +44,12 @@ cdef class DownstreamConnection(Connection):
 
     cdef size_t consume(self, const char* data, size_t n) noexcept
     cdef void consume_leftover(self) noexcept
+    cdef void wind_up(self) noexcept
+    cdef void await_first(self) noexcept
     cdef bint blocked(self) noexcept
     cdef void refuse(self, Exchange x, Fault fault) noexcept
     cdef void next_request(self) noexcept
+    cdef void rest(self) noexcept
     cdef void hang_up(self, bint linger) noexcept
     cdef void forget(self) noexcept
     cdef void take_body(self, Exchange x) noexcept

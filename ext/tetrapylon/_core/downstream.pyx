@@ -3,7 +3,7 @@
 cimport cython
 from libc.string cimport memcpy
 
-from tetrapylon._core.accept cimport Acceptor, Listener
+from tetrapylon._core.accept cimport Acceptor, Announced, Listener
 from tetrapylon._core.buffer cimport Buffer
 from tetrapylon._core.counters cimport Reject
 from tetrapylon._core.exchange cimport *
@@ -43,26 +43,32 @@ cdef class Gateway(Acceptor):
         stream.owner = connection
         return StreamProtocol(stream)
 
-    def drain(self):
-        """Accept no more, close idle connections, and every other one after its answer."""
+    def drain(self, double patience=0.0):
+        """Serve what has arrived, accept no more, and close connections after their next answer; idle ones
+        after `patience` s: a request may be on its way already, to be lost otherwise."""
         cdef DownstreamConnection connection = self.newest
-        cdef DownstreamConnection older
+        cdef list there = []
         self.draining = True
-        self.reactor.enter()
-        self.stop_accepting()
+        if patience > 0:
+            self.patience = self.reactor.queue(patience)
         while connection is not None:
-            older = connection.older
-            if connection.exchange is None or (
-                    not connection.exchange.routed and not connection.parser.in_message):
-                connection.hang_up(False)
-            connection = older
+            there.append(connection)
+            connection = connection.older
+        self.reactor.enter()
+        self.take_queued()
+        self.stop_accepting()
+        for each in there:
+            (<DownstreamConnection>each).wind_up()
         self.reactor.leave()
 
     def close(self):
         """Cut what is left."""
         cdef DownstreamConnection connection
-        self.drain()
+        self.draining = True
         self.reactor.enter()
+        self.stop_accepting()
+        for waiting in list(self.announced):
+            (<Announced>waiting).leave()
         while self.newest is not None:
             connection = self.newest    # the list may hold the last reference: a tunnel has taken the stream
             connection.cut()
@@ -115,6 +121,7 @@ cdef class DownstreamConnection(Connection):
             name = self.stream.peer_name().encode()[:45] or b"unix:"
             peer.address_n = len(name)
             memcpy(peer.address, <const char*>name, peer.address_n)
+        peer.tls = self.stream.speaks_tls()
         if gateway.snapshot.trusts is not None:
             peer.trusted = gateway.snapshot.trusts(peer.address[:peer.address_n].decode())
         if not gateway.admit(peer):
@@ -126,13 +133,29 @@ cdef class DownstreamConnection(Connection):
         if self.older is not None:
             self.older.newer = self
         gateway.newest = self
-        # The first request's head is due as if its first byte had come.
-        arm(gateway.reactor, self, gateway.snapshot.header)
+        self.await_first()
 
     cdef void secured(self) noexcept:
         self.handshaking = False
         self.peer.subject = (<TlsStream>self.stream).subject
-        arm(self.gateway.reactor, self, self.gateway.snapshot.header)
+        self.await_first()
+
+    cdef void await_first(self) noexcept:
+        """The first request's head is due as if its first byte had come."""
+        arm(self.gateway.reactor, self, self.gateway.first_deadline())
+
+    cdef void wind_up(self) noexcept:
+        """Answer what the client has said by now. One that never spoke has just come and is about to."""
+        if not self.counted or self.lingering or self.stream.closing:
+            return
+        self.stream.catch_up()
+        if not self.counted or self.lingering or self.stream.closing:
+            return
+        if self.exchange is None or (not self.exchange.routed and not self.parser.in_message):
+            if self.heard:
+                self.rest()
+            else:
+                self.await_first()
 
     # Reading
 
@@ -144,6 +167,7 @@ cdef class DownstreamConnection(Connection):
 
     cdef void data_received(self, const char* data, size_t n) noexcept:
         cdef size_t consumed = 0
+        self.heard = True
         if self.lingering:
             self.discarded += <uint32_t>n
             if self.discarded > LINGER_MAX:
@@ -327,6 +351,7 @@ cdef class DownstreamConnection(Connection):
         if x is not None and x.destination is not None:
             x.destination.pause(x)
         if x is not None:
+            x.congested = True
             arm(self.gateway.reactor, self, self.gateway.snapshot.body_idle)
 
     cdef void drained(self) noexcept:
@@ -336,9 +361,10 @@ cdef class DownstreamConnection(Connection):
                 self.consume_leftover()
             return
         disarm(self)
+        x.congested = False
         if not self.paused and not x.request_complete:
             arm(self.gateway.reactor, self, self.body_deadline(x))
-        if x.destination is not None:
+        if x.destination is not None and (x.held is None or x.held.collecting):
             x.destination.resume(x)
 
     # Endings
@@ -352,7 +378,7 @@ cdef class DownstreamConnection(Connection):
         self.discarding = False
         self.discarded = 0
         release(x)
-        if not self.keep or gateway.draining:
+        if not self.keep or (gateway.draining and gateway.patience is NULL):
             self.hang_up(self.leftover is not None)
             return
         if self.half_closed and self.leftover is None:
@@ -361,9 +387,21 @@ cdef class DownstreamConnection(Connection):
         if gateway.snapshot.keepalive is NULL:
             self.hang_up(False)
             return
-        arm(gateway.reactor, self, gateway.snapshot.keepalive)
+        if gateway.draining:
+            self.rest()                 # its answer may have said that another request would be taken
+            if not self.counted:
+                return
+        else:
+            arm(gateway.reactor, self, gateway.snapshot.keepalive)
         if not self.consuming and (self.leftover is not None or not self.stream.reading):
             self.consume_leftover()
+
+    cdef void rest(self) noexcept:
+        """Idle while the gateway drains: one last request is taken if it comes soon."""
+        if self.gateway.patience is NULL or self.lingering or self.half_closed:
+            self.hang_up(False)
+        else:
+            arm(self.gateway.reactor, self, self.gateway.patience)
 
     cdef void hang_up(self, bint linger) noexcept:
         """Close after what is queued. With `linger`, read on for a while: closing on unread bytes would

@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from tetrapylon._core.buffer cimport Head
+from tetrapylon._core.buffer cimport Buffer, Head
 from tetrapylon._core.counters cimport RouteCounters
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed
 from tetrapylon._core.stream cimport Stream
@@ -33,10 +33,13 @@ cdef enum Fault:
     RESPONSE_CUT            # after it had begun
     RESPONSE_TIMEOUT
     RESPONSE_STALLED        # after it had begun
+    RESPONSE_LARGE          # larger than a policy that wants it whole takes
     NO_TARGET
     QUEUE_FULL
     QUEUE_TIMEOUT
     TOTAL_TIMEOUT
+    CIRCUIT_OPEN
+    SHED                    # for a request that matters more
     STOPPING
     INTERNAL_FAULT
     CLIENT_GONE
@@ -71,6 +74,8 @@ cdef class Destination:
 cdef class Stages:
     # The stages of an exchange's life, as the ends see them; downstream.pyx drives them.
     cdef readonly Reactor reactor
+    cdef bytes pseudonym                # this gateway's name in Via and Proxy-Status
+    cdef object pages                   # the config's own error bodies, or None
 
     cdef void start(self, Exchange x) noexcept          # the request's head is there
     cdef void interim(self, Exchange x) noexcept        # a 1xx response, in x.response
@@ -81,6 +86,50 @@ cdef class Stages:
     cdef void cancel(self, Exchange x, Fault fault) noexcept    # no answer is wanted any more
     cdef void finish(self, Exchange x) noexcept         # count it, log it, give it back to its source
     cdef void upgrade(self, Exchange x, Stream upstream, const char* early, size_t n) noexcept
+    cdef void collected(self, Exchange x) noexcept      # the request's body is whole, in x.body
+    cdef void refused(self, Exchange x) noexcept        # a policy answers instead of the destination
+    cdef void wake(self, Ticket ticket) noexcept        # what an exchange waited for has come
+
+
+cdef class Ticket:
+    # The right to resume an exchange that waits. Late or repeated use is a counted no-op: the object may be
+    # another client's exchange by now, and then it has another generation.
+    cdef Exchange exchange
+    cdef Stages stages
+    cdef uint32_t generation
+    cdef uint64_t number
+
+
+cdef class Consumer:
+    # Who a request is from, once a policy knows. Immutable; shared by all its requests.
+    cdef readonly str name
+    cdef bytes label                    # the name, for logs and header fields
+    cdef readonly frozenset groups
+    cdef readonly dict metadata
+
+
+cdef class Filter:
+    # A step of a response's body on its way down, installed by a policy's response side.
+    cdef Filter next                    # None: the sink comes next
+    cdef void body(self, Exchange x, const char* data, size_t n) noexcept
+    cdef void end(self, Exchange x) noexcept            # the body is complete: emit what is left
+    cdef void abort(self, Exchange x) noexcept          # it never will be
+    cdef void emit(self, Exchange x, const char* data, size_t n) noexcept   # what lasts for the piece of work
+    cdef void emit_bytes(self, Exchange x, bytes data) noexcept             # kept alive as long as it needs
+
+
+cdef class Held:
+    # A response that waits for a policy: its head in Exchange.response, and what has come of its body.
+    cdef Buffer body
+    cdef Head trailers
+    cdef bint has_trailers
+    cdef bint ended
+    cdef bint collecting                # for the policy to have it whole; else for its verdict
+    cdef size_t limit
+    cdef Destination answer             # Exchange.answer as the wait began
+
+    cdef int keep(self, const char* data, size_t n) except -1
+    cdef void keep_trailers(self, const Head* trailers) noexcept
 
 
 cdef class Peer:
@@ -110,6 +159,8 @@ cdef class Plan:
     cdef DeadlineQueue* tunnel
     cdef list rewrite                   # bytes and parameter indices in turn; None: as it came
     cdef tuple policies
+    cdef int priority                   # who waits longer and is shed first; 0 is served first
+    cdef tuple parameters               # names of what the path matches, in the order of Match.params
 
 
 cdef class Exchange(Timed):
@@ -136,15 +187,26 @@ cdef class Exchange(Timed):
     cdef object tunnel                  # what it has become after an upgrade
     cdef object attempt                 # the destination's own record, if it needs one
     cdef bytes upstream_name
+    cdef object tries                   # what the destination knows of earlier tries; None: there were none
+
+    cdef Consumer consumer              # None: nobody was identified
+    cdef bytes reason                   # why a policy refused, for the log; None: none did
+    cdef dict notes                     # what policies and plugins keep for themselves; None until used
+    cdef bytes body                     # the request's, whole, where a policy or destination asked for it
+    cdef Filter filter                  # the response's body passes these
+    cdef Held held                      # the response waits for a policy
 
     cdef uint16_t entered               # policies whose request side has run
+    cdef int leaving                    # of these, those whose response side is to come; -1: no response yet
     cdef Destination answer             # what a policy answers with
     cdef uint64_t ticket                # of the policy that is waited for; 0: none
 
     cdef bint routed
     cdef bint request_complete          # its last byte has come
     cdef bint body_here                 # or is in memory already
-    cdef bint response_started          # its head has gone to the sink
+    cdef bint response_started          # its head is there
+    cdef bint told                      # and has gone to the sink
+    cdef bint congested                 # the sink takes no more for now
     cdef bint over                      # counted and logged; nothing more happens
     cdef bint replayed
     cdef uint8_t connects               # connection attempts that failed
@@ -162,6 +224,10 @@ cdef class Exchange(Timed):
 cdef Exchange acquire(Stages stages, Source source, Sink sink, Peer peer)
 cdef void release(Exchange x) noexcept
 cpdef Py_ssize_t live_exchanges()
+cdef Ticket wait(Exchange x)                            # for a policy that says WAIT
+cdef bint current(Ticket ticket) noexcept               # does the exchange still wait for it?
+cdef void install(Exchange x, Filter filter) noexcept   # behind those that are there
+cdef void drop_filters(Exchange x) noexcept
 
 
 cdef inline bint is_method(Exchange x, const char* name, size_t n) noexcept:

@@ -1,4 +1,6 @@
-from tetrapylon._core.buffer cimport head_free, head_reset
+from libc.stdint cimport uint32_t, uint64_t
+
+from tetrapylon._core.buffer cimport Buffer, Header, head_add, head_free, head_reset
 from tetrapylon._core.reactor cimport Timed, disarm
 from tetrapylon._core.stream cimport NOWHERE, Stream
 
@@ -67,6 +69,111 @@ cdef class Stages:
     cdef void upgrade(self, Exchange x, Stream upstream, const char* early, size_t n) noexcept:
         pass
 
+    cdef void collected(self, Exchange x) noexcept:
+        pass
+
+    cdef void refused(self, Exchange x) noexcept:
+        pass
+
+    cdef void wake(self, Ticket ticket) noexcept:
+        pass
+
+
+cdef uint64_t issued = 0
+
+
+cdef Ticket wait(Exchange x):
+    global issued
+    cdef Ticket ticket = Ticket.__new__(Ticket)
+    issued += 1
+    x.ticket = issued
+    ticket.exchange = x
+    ticket.stages = x.stages
+    ticket.generation = x.generation
+    ticket.number = issued
+    return ticket
+
+
+cdef bint current(Ticket ticket) noexcept:
+    cdef Exchange x = ticket.exchange
+    return x.generation == ticket.generation and x.ticket == ticket.number and not x.over
+
+
+cdef class Ticket:
+    def resume(self):
+        self.stages.wake(self)
+
+
+cdef class Consumer:
+    def __init__(self, str name not None, *, groups=(), metadata=None):
+        self.name = name
+        self.label = name.encode()
+        self.groups = frozenset(groups)
+        self.metadata = dict(metadata or {})
+
+
+cdef class Filter:
+    cdef void body(self, Exchange x, const char* data, size_t n) noexcept:
+        self.emit(x, data, n)
+
+    cdef void end(self, Exchange x) noexcept:
+        pass
+
+    cdef void abort(self, Exchange x) noexcept:
+        pass
+
+    cdef void emit(self, Exchange x, const char* data, size_t n) noexcept:
+        if self.next is not None:
+            self.next.body(x, data, n)
+        else:
+            x.sink.body(x, data, n)
+
+    cdef void emit_bytes(self, Exchange x, bytes data) noexcept:
+        if data:
+            x.stages.reactor.keep(data)
+            self.emit(x, data, len(data))
+
+
+cdef void install(Exchange x, Filter filter) noexcept:
+    cdef Filter last = x.filter
+    if last is None:
+        x.filter = filter
+        return
+    while last.next is not None:
+        last = last.next
+    last.next = filter
+
+
+cdef void drop_filters(Exchange x) noexcept:
+    """The body that they were for will not be complete."""
+    cdef Filter filter = x.filter
+    x.filter = None
+    while filter is not None:
+        filter.abort(x)
+        filter = filter.next
+
+
+cdef class Held:
+    def __dealloc__(self):
+        head_free(&self.trailers)
+
+    cdef int keep(self, const char* data, size_t n) except -1:
+        if self.body is None:
+            self.body = Buffer()
+        self.body.append(data, n)
+        return 0
+
+    cdef void keep_trailers(self, const Head* trailers) noexcept:
+        cdef const Header* line
+        cdef uint32_t i
+        head_reset(&self.trailers)
+        self.has_trailers = True
+        for i in range(trailers.count):
+            line = &trailers.headers[i]
+            if head_add(&self.trailers, trailers.data + line.name, line.name_length,
+                        trailers.data + line.value, line.value_length, line.mark) < 0:
+                self.has_trailers = False
+
 
 cdef class Peer:
     pass
@@ -122,7 +229,9 @@ cdef Exchange acquire(Stages stages, Source source, Sink sink, Peer peer):
     x.body_here = False
     x.connects = 0
     x.client_n = 0
+    x.told = x.congested = False
     x.entered = 0
+    x.leaving = -1
     x.ticket = 0
     x.fault = NO_FAULT
     x.body_in = x.bytes_in = x.bytes_out = 0
@@ -144,8 +253,24 @@ cdef void release(Exchange x) noexcept:
     x.peer = None
     x.attempt = None
     x.tunnel = None
-    x.answer = None
     x.upstream_name = None
+    # Most exchanges have none of these, and to look is cheaper than to forget.
+    if x.answer is not None:
+        x.answer = None
+    if x.consumer is not None:
+        x.consumer = None
+    if x.reason is not None:
+        x.reason = None
+    if x.notes is not None:
+        x.notes = None
+    if x.body is not None:
+        x.body = None
+    if x.filter is not None:
+        x.filter = None
+    if x.held is not None:
+        x.held = None
+    if x.tries is not None:
+        x.tries = None
     live -= 1
     if free_count < FREE_MAX:
         x.next_free = free_list

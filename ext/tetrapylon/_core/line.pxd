@@ -3,7 +3,7 @@ from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed
 
 
 cdef class Line:
-    # Exchanges that wait for their turn, in order.
+    # Exchanges that wait for their turn: by the priority of their route, and in order.
     cdef Waiter first
     cdef Waiter last
     cdef readonly Py_ssize_t length
@@ -15,6 +15,7 @@ cdef class Waiter(Timed):
     # A place in a line. It has its own patience: the exchange's total goes on meanwhile.
     cdef Exchange exchange
     cdef Line line
+    cdef int priority
     cdef Waiter before
     cdef Waiter after
 

@@ -9,12 +9,20 @@ cdef class Line:
         cdef Waiter waiter = Waiter.__new__(Waiter)
         waiter.exchange = x
         waiter.line = self
+        waiter.priority = x.plan.priority
         waiter.before = self.last
-        if self.last is None:
+        while waiter.before is not None and waiter.before.priority > waiter.priority:
+            waiter.before = waiter.before.before
+        if waiter.before is None:
+            waiter.after = self.first
             self.first = waiter
         else:
-            self.last.after = waiter
-        self.last = waiter
+            waiter.after = waiter.before.after
+            waiter.before.after = waiter
+        if waiter.after is None:
+            self.last = waiter
+        else:
+            waiter.after.before = waiter
         self.length += 1
         arm(reactor, waiter, patience)
         return waiter

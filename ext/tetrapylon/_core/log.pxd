@@ -1,38 +1,10 @@
-# The access log: one JSON line a request, encoded into a buffer and written in batches.
+# The access log: a line a request, kept in a buffer and written in batches.
 
 cimport cython
-from libc.stdint cimport uint16_t, uint64_t
+from libc.stdint cimport uint64_t
 
-cdef enum:
-    # No line is longer, so that one write to a pipe can hold it and lines of several workers never mix
-    # (PIPE_BUF, pipe(7)). Longer values are cut and end in U+2026.
-    LINE_MAX = 4096
-
-# Any bytes; NULL leaves the field out.
-cdef struct Text:
-    const char* data
-    size_t length
-
-cdef struct AccessRecord:
-    uint64_t time_ns         # wall clock at the end of the request; 0: now
-    uint64_t duration_us     # first byte of the request to last byte of the response
-    uint64_t gateway_us      # of that, what was spent in the gateway
-    uint64_t upstream_us     # of that, what was spent waiting for the upstream
-    uint64_t bytes_in        # heads included
-    uint64_t bytes_out
-    uint16_t status          # what the client was told; 0 if it was told nothing
-    bint failed              # the gateway's own doing: logged whatever the sample
-    Text client              # address, without port
-    Text method
-    Text host
-    Text target              # path and query as they came
-    Text protocol
-    Text route               # the pattern, not the path
-    Text upstream            # the target that answered
-    Text user_agent
-    Text referer
-    Text request_id
-    Text error               # why the gateway failed it
+from tetrapylon._core.counters cimport Slab
+from tetrapylon._core.log_line cimport AccessRecord, LineFormat
 
 
 @cython.final
@@ -41,7 +13,12 @@ cdef class AccessLog:
     cdef readonly uint64_t lines         # encoded
     cdef readonly uint64_t dropped       # for want of room
     cdef readonly uint64_t errors        # writes that failed
-    cdef object on_error
+    cdef readonly LineFormat format
+    cdef object on_error                 # (OSError): a write failed, the one before did not
+    cdef object on_drops                 # (how many), where a line of the format cannot say it
+    cdef object on_recovery              # (): a write succeeded, the one before did not
+    cdef object syslog                   # where datagrams go; None for all else
+    cdef Slab slab                       # counts drops; or None
     cdef int descriptor
     cdef int kind
     cdef bint owned
@@ -55,8 +32,8 @@ cdef class AccessLog:
     cdef uint64_t untold                 # lines dropped since the last line that told of it
     cdef uint64_t threshold
     cdef uint64_t random
-    cdef uint64_t second                 # what `stamp` says
-    cdef char[20] stamp
+    cdef uint64_t looked                 # wall clock: when the file was last tried to be opened anew
+    cdef bint gone
 
     # One line, unless sampled out. Encoded at once: nothing of `record` is kept.
     cdef void write(self, const AccessRecord* record) noexcept
@@ -65,7 +42,10 @@ cdef class AccessLog:
     cpdef void flush(self) noexcept
 
     cdef bint room(self) noexcept
-    cdef char* put_time(self, char* out, uint64_t now) noexcept
+    cdef bint present(self) noexcept
+    cdef void drop(self, uint64_t lines) noexcept
+    cdef void recover(self) noexcept
+    cdef ssize_t send_line(self) noexcept
     cdef void tell_drops(self) noexcept
     cdef ssize_t write_some(self) noexcept
     cdef bint writable(self, int timeout_ms) noexcept nogil

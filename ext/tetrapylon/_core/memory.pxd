@@ -1,6 +1,6 @@
 from tetrapylon._core.buffer cimport Head
-from tetrapylon._core.exchange cimport Destination, Exchange, Peer, Sink
-from tetrapylon._core.policy cimport Policy
+from tetrapylon._core.exchange cimport Destination, Exchange, Filter, Peer, Sink
+from tetrapylon._core.policy cimport Policy, Verdict
 from tetrapylon._core.stages cimport Pipeline
 
 
@@ -59,11 +59,24 @@ cdef class MemoryPort(Sink):
 
 
 cdef class MemoryPolicy(Policy):
-    # Says its verdicts from a list and keeps the tickets it was given.
+    # Says its verdicts from lists and keeps the tickets and the bodies it was given.
     cdef list verdicts
-    cdef Py_ssize_t at
+    cdef list on_response
     cdef Destination answer
+    cdef Filter filter
+    cdef object whole                   # what it makes of a whole body; None: it stays
     cdef readonly list tickets
+    cdef readonly list bodies
     cdef readonly int requests
     cdef readonly int responses
     cdef readonly int ends
+
+    cdef Verdict say(self, Exchange x, list verdicts) noexcept
+
+
+cdef class MemoryFilter(Filter):
+    # Puts something before each piece, and something behind the last.
+    cdef bytes before
+    cdef bytes after
+    cdef readonly int ends
+    cdef readonly int aborts

@@ -3,13 +3,15 @@
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from tetrapylon._core.buffer cimport Head, head_add, head_free, head_reset
+from tetrapylon._core.buffer cimport DROPPED, HOP, Head, head_add, head_free, head_reset
+from tetrapylon._core.body cimport set_request_body, set_response_body, unframe
 from tetrapylon._core.exchange cimport (
-    CLIENT_GONE, NO_FAULT, RESPONSE_CUT, UPSTREAM_CLOSED, Destination, Exchange, Peer, Sink, acquire, release,
+    CLIENT_GONE, NO_FAULT, RESPONSE_CUT, UPSTREAM_CLOSED, Destination, Exchange, Filter, Peer, Sink, Ticket,
+    acquire, install, release, wait,
 )
 from tetrapylon._core.message cimport HEAD, Parser
 from tetrapylon._core.parse cimport request_parser
-from tetrapylon._core.policy cimport ANSWER, CONTINUE, WAIT, Policy, Ticket, Verdict, wait
+from tetrapylon._core.policy cimport ANSWER, COLLECT, CONTINUE, WAIT, Policy, Verdict
 from tetrapylon._core.reactor cimport Reactor
 from tetrapylon._core.respond cimport fault_name
 from tetrapylon._core.stages cimport Pipeline
@@ -20,7 +22,7 @@ cdef list lines(const Head* head):
     return [
         (head.data[head.headers[i].name:head.headers[i].name + head.headers[i].name_length],
          head.data[head.headers[i].value:head.headers[i].value + head.headers[i].value_length])
-        for i in range(head.count)
+        for i in range(head.count) if not head.headers[i].mark & (DROPPED | HOP)
     ]
 
 
@@ -200,6 +202,9 @@ cdef class MemoryDestination(Destination):
         self.at = 0
         if self.takes:
             x.destination = self.port
+        if x.body is not None:
+            self.port.body(x, x.body, len(x.body))
+            self.port.end(x)
         self.run()
 
     cdef void cancel(self, Exchange x) noexcept:
@@ -227,6 +232,7 @@ cdef class MemoryDestination(Destination):
         if what in ("head", "interim"):
             head_reset(&x.response)
             x.response.status = step[1]
+            x.response.has_body = step[1] not in (204, 304)
             fill(&x.response, step[2] if len(step) > 2 else ())
             if what == "head":
                 x.stages.head(x)
@@ -295,30 +301,69 @@ cdef class MemoryPort(Sink):
 
 
 cdef class MemoryPolicy(Policy):
-    def __init__(self, *verdicts, Destination answer=None):
+    def __init__(self, *verdicts, Destination answer=None, whole=None, on_response=(), Filter filter=None,
+                 size_t limit=1048576):
         self.verdicts = list(verdicts)
+        self.on_response = list(on_response)
         self.answer = answer
+        self.whole = whole
+        self.filter = filter
         self.tickets = []
+        self.bodies = []
+        self.request_limit = self.response_limit = limit
 
-    cdef Verdict request(self, Exchange x) noexcept:
-        cdef str verdict = "continue"
-        if self.at < len(self.verdicts):
-            verdict = self.verdicts[self.at]
-            self.at += 1
-        self.requests += 1
+    cdef Verdict say(self, Exchange x, list verdicts) noexcept:
+        cdef str verdict = verdicts.pop(0) if verdicts else "continue"
         if verdict == "answer":
             x.answer = self.answer
             return ANSWER
         if verdict == "wait":
             self.tickets.append(wait(x))
             return WAIT
-        return CONTINUE
+        return COLLECT if verdict == "collect" else CONTINUE
 
-    cdef void response(self, Exchange x) noexcept:
+    cdef Verdict request(self, Exchange x) noexcept:
+        self.requests += 1
+        return self.say(x, self.verdicts)
+
+    cdef Verdict whole_request(self, Exchange x) noexcept:
+        self.bodies.append(x.body)
+        if self.whole is not None:
+            set_request_body(x, self.whole)
+        return self.say(x, self.verdicts)
+
+    cdef Verdict response(self, Exchange x) noexcept:
         self.responses += 1
+        if self.filter is not None:
+            unframe(x)
+            install(x, self.filter)
+        return self.say(x, self.on_response)
+
+    cdef Verdict whole_response(self, Exchange x, bytes body) noexcept:
+        self.bodies.append(body)
+        if self.whole is not None:
+            set_response_body(x, self.whole)
+        return self.say(x, self.on_response)
 
     cdef void end(self, Exchange x) noexcept:
         self.ends += 1
+
+
+cdef class MemoryFilter(Filter):
+    def __init__(self, bytes before=b"", bytes after=b""):
+        self.before = before
+        self.after = after
+
+    cdef void body(self, Exchange x, const char* data, size_t n) noexcept:
+        self.emit_bytes(x, self.before)
+        self.emit(x, data, n)
+
+    cdef void end(self, Exchange x) noexcept:
+        self.ends += 1
+        self.emit_bytes(x, self.after)
+
+    cdef void abort(self, Exchange x) noexcept:
+        self.aborts += 1
 
 
 def resume(Pipeline pipeline not None, Ticket ticket not None, Destination answer=None):

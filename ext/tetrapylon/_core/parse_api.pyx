@@ -155,6 +155,8 @@ cdef class ApiParser(Parser):
                 self.left = max(0, self.head.content_length)
             return HEAD
         if self.has_trailers:
+            if self.over_limits() != MORE:
+                return self.over_limits()   # httptools tells the last line with the end
             self.settle_trailers()
         self.head_done = False
         self.message_over()

@@ -55,6 +55,7 @@ cdef class Alarm(Timed):
     def arm(self, double seconds):
         self.reactor.enter()
         arm(self.reactor, self, self.reactor.queue(seconds))
+        self.reactor.leave()
 
     def disarm(self):
         disarm(self)

@@ -69,6 +69,7 @@ cdef class Reactor:
     cdef int epoll_fd
     cdef uint64_t now           # ns, monotonic; set when an event is dispatched
     cdef uint64_t wakes         # when the loop's timer is to fire
+    cdef int depth              # pieces of work begun within each other
     cdef DeadlineQueue* queues
     cdef Handle closed
     cdef epoll_event* events
@@ -83,6 +84,7 @@ cdef class Reactor:
     cdef size_t arena_used
     cdef size_t arena_size
     cdef char* scratch
+    cdef list kept                      # whose memory is output; until the piece of work is over
 
     cdef int register(self, Handle handle, uint32_t interest) except -1
     cdef void modify(self, Handle handle, uint32_t interest) noexcept
@@ -95,7 +97,10 @@ cdef class Reactor:
     cdef void wake_by(self, uint64_t due) noexcept
     cdef void enter(self) noexcept
     cdef void leave(self) noexcept
+    cdef void settle(self) noexcept
+    cdef void poll(self) noexcept
     cdef char* reserve(self, Handle stream, size_t n) noexcept
+    cdef void keep(self, object owner) noexcept
     cdef void turn(self) noexcept
 
 

@@ -90,7 +90,7 @@ cdef class Reactor:
         if not self.running:
             return
         self.running = False
-        self.leave()
+        self.settle()
         self.loop.remove_reader(self.epoll_fd)
         if self.loop_timer is not None:
             self.loop_timer.cancel()
@@ -102,6 +102,11 @@ cdef class Reactor:
         self.turn()
 
     cdef void turn(self) noexcept:
+        self.depth += 1
+        self.poll()
+        self.depth -= 1
+
+    cdef void poll(self) noexcept:
         cdef int n, i, _round
         cdef Handle handle
         for _round in range(ROUNDS):
@@ -117,8 +122,8 @@ cdef class Reactor:
                 if self.corked is not None:
                     self.corked.flush()
             handle = None
-            if self.closed is not None:
-                self.leave()
+            if self.closed is not None or self.kept is not None:
+                self.settle()
             if n < BATCH // 8:
                 return
 
@@ -182,19 +187,34 @@ cdef class Reactor:
 
     cdef void enter(self) noexcept:
         """Called first when the loop, not the epoll set, starts work that may write."""
+        self.depth += 1
         self.now = clock()
 
     cdef void leave(self) noexcept:
-        """Called when a piece of work is over: what it gathered is sent, what it closed is let go."""
+        """Called when a piece of work is over. One within another is a part of it."""
+        if self.depth == 1:
+            self.settle()
+        self.depth -= 1
+
+    cdef void settle(self) noexcept:
+        """What was gathered is sent, what was closed is let go."""
         cdef Handle handle
         while self.corked is not None:
             self.corked.flush()
+        self.kept = None
         while self.closed is not None:
             handle = self.closed
             self.closed = handle.next_closed
             handle.next_closed = None
             handle.released()
             Py_DECREF(handle)
+
+    cdef void keep(self, object owner) noexcept:
+        """`owner` lives until the piece of work is over: its memory was handed on as output."""
+        if self.kept is None:
+            self.kept = [owner]
+        else:
+            self.kept.append(owner)
 
     cdef char* reserve(self, Handle stream, size_t n) noexcept:
         """Room for `n` bytes of `stream`'s output that lasts until its flush. NULL: no memory.

@@ -1,6 +1,7 @@
 # What the gateway answers by itself.
 
 from tetrapylon._core.exchange cimport Destination, Exchange, Fault
+from tetrapylon._core.policy cimport Verdict
 
 
 cdef class Answer(Destination):
@@ -11,6 +12,20 @@ cdef class Answer(Destination):
     cdef list location          # `Location` in parts, bytes and parameter indices in turn; None: no redirect
 
     cdef int fill(self, Exchange x) noexcept
+
+
+cdef class Refusal(Destination):
+    # A policy's no, made once: problem+json (RFC 9457) with Proxy-Status (RFC 9209).
+    cdef readonly unsigned int status
+    cdef bytes reason
+    cdef bytes title
+    cdef bytes detail
+    cdef bytes error
+    cdef list headers           # (name, value) as bytes
+    cdef bytes body
+
+
+cdef Verdict refuse(Exchange x, Refusal refusal) noexcept       # for a policy to return
 
 
 cdef int fault_status(Fault fault) noexcept

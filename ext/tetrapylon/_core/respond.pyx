@@ -1,16 +1,20 @@
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
 from tetrapylon._core.buffer cimport Head, Header, head_add, head_append, head_reset
 from tetrapylon._core.counters cimport Reject
 from tetrapylon._core.exchange cimport *
+from tetrapylon._core.policy cimport ANSWER, Verdict
+from tetrapylon._core.pages cimport Page, Pages
 from tetrapylon._core.wire cimport put_http_date
+
+from msgspec import json
 
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char* s, size_t n, const char* format, ...)
 
 
-cdef struct Verdict:
+cdef struct Finding:
     int status
     unsigned int reject
     const char* name
@@ -19,7 +23,7 @@ cdef struct Verdict:
     const char* detail
 
 
-cdef Verdict[FAULTS] verdicts
+cdef Finding[FAULTS] verdicts
 
 
 cdef void verdict(Fault fault, const char* name, int status, unsigned int reject, const char* error,
@@ -88,6 +92,9 @@ verdict(RESPONSE_TIMEOUT, b"response_timeout", 504, Reject.UPSTREAM_TIMEOUT, b"h
 verdict(RESPONSE_STALLED, b"response_stalled", 504, Reject.UPSTREAM_TIMEOUT, b"http_response_timeout",
         b"Gateway Timeout",
         b"The upstream stopped in the middle of its answer.")
+verdict(RESPONSE_LARGE, b"response_large", 502, Reject.UPSTREAM_RESPONSE, b"http_response_body_size",
+        b"Bad Gateway",
+        b"The upstream's response is larger than this route takes.")
 verdict(NO_TARGET, b"no_target", 503, Reject.NO_TARGET, b"destination_unavailable", b"Service Unavailable",
         b"The upstream has no target that can be reached.")
 verdict(QUEUE_FULL, b"queue_full", 503, Reject.POOL_FULL, b"connection_limit_reached", b"Service Unavailable",
@@ -98,6 +105,11 @@ verdict(QUEUE_TIMEOUT, b"queue_timeout", 503, Reject.POOL_FULL, b"connection_lim
 verdict(TOTAL_TIMEOUT, b"total_timeout", 504, Reject.UPSTREAM_TIMEOUT, b"http_response_timeout",
         b"Gateway Timeout",
         b"The exchange took longer than the route allows.")
+verdict(CIRCUIT_OPEN, b"circuit_open", 503, Reject.CIRCUIT_OPEN, b"destination_unavailable",
+        b"Service Unavailable",
+        b"The upstream has failed too often; it is left alone for a while.")
+verdict(SHED, b"shed", 503, Reject.SHED, b"connection_limit_reached", b"Service Unavailable",
+        b"The upstream is overloaded, and other requests matter more.")
 verdict(STOPPING, b"stopping", 503, Reject.DRAINING_NOW, b"destination_unavailable", b"Service Unavailable",
         b"The gateway is stopping.")
 verdict(INTERNAL_FAULT, b"internal_fault", 500, Reject.INTERNAL, b"proxy_internal_error",
@@ -149,27 +161,103 @@ cdef int put_problem(Exchange x, Fault fault, bytes allow, bytes gateway) except
 
     Its body lies behind the head's own bytes, as the `target`, which a response has no other use for.
     """
-    cdef Verdict* v = &verdicts[<int>fault]
+    cdef Finding* v = &verdicts[<int>fault]
     cdef Head* head = &x.response
     cdef char[512] body
     cdef char[160] status
     cdef int n, m
     head_reset(head)
     head.status = v.status
-    n = snprintf(body, sizeof(body), b'{"type":"about:blank","title":"%s","status":%d,"detail":"%s"}\n',
-                 v.title, v.status, v.detail)
-    added(head_add(head, b"Content-Type", 12, b"application/problem+json", 24, 0))
-    add_length(head, n)
+    if x.stages.pages is None or not put_page(x, v.status, v.title, v.detail, v.name):
+        n = snprintf(body, sizeof(body), b'{"type":"about:blank","title":"%s","status":%d,"detail":"%s"}\n',
+                     v.title, v.status, v.detail)
+        added(head_add(head, b"Content-Type", 12, b"application/problem+json", 24, 0))
+        add_length(head, n)
+        put_body(head, body, n)
     add_date(head)
     if v.error[0]:
         m = snprintf(status, sizeof(status), b"%s; error=%s", <const char*>gateway, v.error)
         added(head_add(head, b"Proxy-Status", 12, status, m, 0))
+    if v.status == 503:
+        added(head_add(head, b"Retry-After", 11, b"1", 1, 0))
     if allow is not None:
         added(head_add(head, b"Allow", 5, allow, len(allow), 0))
-    head.has_body = True
-    head.target = <uint32_t>head_append(head, body, n)
-    head.target_length = n
     return 0
+
+
+cdef int put_body(Head* head, const char* body, size_t n) except -1:
+    """A body behind the head's own bytes, where it lasts as long as they do."""
+    cdef int64_t at = head_append(head, body, n)
+    added(-1 if at < 0 else 0)
+    head.has_body = True
+    head.target = <uint32_t>at
+    head.target_length = <uint32_t>n
+    return 0
+
+
+cdef bint put_page(Exchange x, int status, bytes title, bytes detail, bytes reason) except -1:
+    """The config's own body for this error and this client; False: it has none."""
+    cdef Pages pages = x.stages.pages
+    cdef Head* head = &x.response
+    cdef Page page
+    cdef bytes body
+    if not pages.any_for(status):
+        return False
+    added(head_add(head, b"Vary", 4, b"Accept", 6, 0))
+    page = pages.choose(x, status)
+    if page is None:
+        return False
+    body = page.fill(x, status, title, detail, reason)
+    added(head_add(head, b"Content-Type", 12, page.content_type, len(page.content_type), 0))
+    add_length(head, len(body))
+    put_body(head, body, len(body))
+    return True
+
+
+cdef class Refusal(Destination):
+    def __init__(self, unsigned int status, str reason not None, str title not None, str detail not None, *,
+                 headers=(), str error="http_request_denied"):
+        """`reason` is what the log and the counters call it; `error` the Proxy-Status error type."""
+        self.status = status
+        self.reason = reason.encode("ascii")
+        self.title = title.encode()
+        self.detail = detail.encode()
+        self.error = error.encode("ascii")
+        self.headers = list(headers)
+        self.body = json.encode({
+            "type": "about:blank", "title": title, "status": status, "detail": detail, "reason": reason,
+        }) + b"\n"
+
+    cdef void start(self, Exchange x) noexcept:
+        cdef Head* head = &x.response
+        cdef Stages stages = x.stages
+        cdef bytes proxy = (<bytes>stages.pseudonym) + b"; error=" + self.error
+        try:
+            head_reset(head)
+            head.status = self.status
+            if stages.pages is None or not put_page(x, self.status, self.title, self.detail, self.reason):
+                added(head_add(head, b"Content-Type", 12, b"application/problem+json", 24, 0))
+                add_length(head, len(self.body))
+                put_body(head, self.body, len(self.body))
+            add_date(head)
+            added(head_add(head, b"Proxy-Status", 12, proxy, len(proxy), 0))
+            for name, value in self.headers:
+                added(head_add(head, name, len(name), value, len(value), 0))
+        except MemoryError:
+            stages.fail(x, INTERNAL_FAULT)
+            return
+        stages.refused(x)
+        stages.head(x)
+        if not x.over:
+            stages.body(x, head.data + head.target, head.target_length)
+        if not x.over:
+            stages.end(x)
+
+
+cdef Verdict refuse(Exchange x, Refusal refusal) noexcept:
+    x.answer = refusal
+    x.reason = refusal.reason
+    return ANSWER
 
 
 cdef int expand(list parts, Exchange x, const char* path) except -1:

@@ -1,12 +1,13 @@
 from libc.stdint cimport uint64_t
 
-from tetrapylon._core.buffer cimport Head
+from tetrapylon._core.buffer cimport Head, Header
 from tetrapylon._core.counters cimport Slab, WorkerCounters
 from tetrapylon._core.exchange cimport Exchange, Fault, Stages
 from tetrapylon._core.lifetime cimport Lifetime
 from tetrapylon._core.log cimport AccessLog
 from tetrapylon._core.message cimport Limits
-from tetrapylon._core.policy cimport Ticket
+from tetrapylon._core.policy cimport Policy, Verdict
+from tetrapylon._core.pages cimport Pages
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed
 from tetrapylon._core.route cimport Router
 from tetrapylon._core.wire cimport Via
@@ -25,6 +26,7 @@ cdef class Snapshot:
     cdef readonly Py_ssize_t max_connections_per_client     # 0: as many as in all
     cdef readonly tuple reserved        # names of fields that no client may set, in lower case; () for none
     cdef Lifetime lifetime              # of client connections
+    cdef readonly Pages pages           # the config's own error bodies, or None
     cdef readonly object trusts         # (address text) -> bool, or None: no proxy is trusted
 
 
@@ -43,17 +45,22 @@ cdef class Pipeline(Stages):
     cdef AccessLog log                  # or None
     cdef Flusher flusher
     cdef readonly bint draining
-    cdef char* path_scratch
-    cdef size_t path_scratch_n
-
+    cdef int find(self, Exchange x, const char* method, size_t method_n, const Header* host) noexcept
+    cdef bint finds_preflight(self, Exchange x, const Header* host) noexcept
     cdef void hide(self, Head* head) noexcept
     cdef Fault introduce(self, Exchange x) noexcept
     cdef void proceed(self, Exchange x) noexcept
+    cdef bint goes_on(self, Exchange x, Policy policy, Verdict verdict) noexcept
+    cdef void leave(self, Exchange x) noexcept
+    cdef bint passes_policies(self, Exchange x) noexcept
+    cdef bint leaves(self, Exchange x, Policy policy, Verdict verdict) noexcept
+    cdef bint whole(self, Exchange x) noexcept
+    cdef void replace(self, Exchange x) noexcept
+    cdef void give_up(self, Exchange x) noexcept
+    cdef void let_go(self, Exchange x) noexcept
+    cdef void hold(self, Exchange x, const char* data, size_t n) noexcept
+    cdef void complete(self, Exchange x) noexcept
     cdef void write_log(self, Exchange x, uint64_t total) noexcept
-    cdef Fault read_target(self, Exchange x) noexcept
     cdef bint last_hop(self, Exchange x) noexcept
-    cdef Fault read_path(self, Exchange x) noexcept
-    cdef Fault rewrite(self, Exchange x) noexcept
     cdef void refuse_method(self, Exchange x, uint64_t allowed) noexcept
     cdef void answer_fault(self, Exchange x, Fault fault, bytes allow) noexcept
-    cdef void wake(self, Ticket ticket) noexcept

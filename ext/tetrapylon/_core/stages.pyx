@@ -1,24 +1,25 @@
 """The life of a request, stage by stage."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
 from libc.stdio cimport snprintf
-from libc.string cimport memchr, memmove, memset, strlen
+from libc.string cimport memset, strlen
 
 from tetrapylon._core.buffer cimport (
     DROPPED, HOST, OURS, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_add, head_append,
-    head_copy, head_find, head_known, same_name,
+    head_find, head_known,
 )
-from tetrapylon._core.counters cimport RouteCounters, Slab, count_exchange
+from tetrapylon._core.body cimport collect, held_bytes
+from tetrapylon._core.counters cimport Reject, RouteCounters, Slab, count_exchange
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.forwarded cimport find_client
 from tetrapylon._core.lifetime cimport Lifetime
-from tetrapylon._core.log cimport AccessLog, AccessRecord, Text
+from tetrapylon._core.log cimport AccessLog
+from tetrapylon._core.log_line cimport AccessRecord, Text, text_of
 from tetrapylon._core.message cimport Limits
-from tetrapylon._core.path cimport PATH_GROWTH, normalise, path_length
-from tetrapylon._core.policy cimport ANSWER, CONTINUE, Policy, Ticket, Verdict, current
+from tetrapylon._core.policy cimport ANSWER, COLLECT, CONTINUE, Policy, Verdict
 from tetrapylon._core.reactor cimport Reactor, Timed, arm, clock, disarm
 from tetrapylon._core.relay cimport Tunnel, join
+from tetrapylon._core.request_line cimport find_header, read_target, rewrite_path
 from tetrapylon._core.respond cimport Answer, fault_name, fault_reject, fault_status, put_problem
 from tetrapylon._core.route cimport Outcome, Router
 from tetrapylon._core.stream cimport Stream
@@ -29,7 +30,7 @@ cdef class Snapshot:
     def __init__(self, Reactor reactor not None, Router router not None, *, Limits limits=None, Via via=None,
                  double header=10.0, double handshake=5.0, double body_idle=30.0, double keepalive=75.0,
                  Py_ssize_t max_connections=10000, Py_ssize_t max_connections_per_client=0,
-                 Lifetime lifetime=None, trusts=None, reserved=()):
+                 Lifetime lifetime=None, trusts=None, reserved=(), pages=None):
         """Times in seconds; `keepalive` 0 closes after each answer. `router` is frozen and leads to Plans."""
         self.router = router
         self.limits = limits or Limits()
@@ -43,19 +44,24 @@ cdef class Snapshot:
         self.lifetime = lifetime or Lifetime()
         self.trusts = trusts
         self.reserved = tuple([name.lower() for name in reserved])
+        self.pages = pages
 
 
 def make_plan(Reactor reactor not None, str name not None, Destination destination not None,
               Slab slab not None, Py_ssize_t index, *, body_limit=None, body=None,
               body_idle=None, response=None, idle=None, total=None, tunnel=None, list rewrite=None,
-              tuple policies=()):
-    """A route's record: where its requests go and under which limits. Times in seconds, None: no limit."""
+              tuple policies=(), tuple parameters=(), lease=None, int priority=1):
+    """A route's record: where its requests go and under which limits. Times in seconds, None: no limit.
+
+    `index` -1 is for what is no route: requests of the gateway's own. `lease` is let go with the record,
+    after the last exchange that was begun by it.
+    """
     cdef Plan plan = Plan.__new__(Plan)
     plan.name = name
     plan.label = name.encode()
     plan.destination = destination
-    plan.slab = slab
-    plan.counters = slab.route(index)
+    plan.slab = slab if lease is None else (slab, lease)
+    plan.counters = slab.route(index) if index >= 0 else slab.unmatched()
     plan.body_limit = -1 if body_limit is None else body_limit
     plan.body_time = 0 if body is None else <uint64_t>(<double>body * 1e9)
     plan.body_idle = NULL if body_idle is None else reactor.queue(body_idle)
@@ -65,50 +71,9 @@ def make_plan(Reactor reactor not None, str name not None, Destination destinati
     plan.tunnel = NULL if tunnel is None else reactor.queue(tunnel)
     plan.rewrite = rewrite
     plan.policies = policies
+    plan.priority = priority
+    plan.parameters = parameters
     return plan
-
-
-cdef bint find_header(void* context, const char* name, Py_ssize_t n, const char** value,
-                      Py_ssize_t* value_n) noexcept:
-    cdef Head* head = &(<Exchange>context).request
-    cdef Header* line = head_find(head, name, n)
-    if line is NULL:
-        return False
-    value[0] = head.data + line.value
-    value_n[0] = line.value_length
-    return True
-
-
-cdef bint[256] in_host
-for _c in range(256):
-    in_host[_c] = _c in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=%"
-
-
-cdef bint host_is_valid(const char* host, size_t n) noexcept:
-    """RFC 9110 section 7.2: a name or address (RFC 3986 section 3.2.2), perhaps a port; without userinfo."""
-    cdef size_t i = 0
-    if n and host[0] == c"[":
-        i = 1
-        while i < n and (is_hex(host[i]) or host[i] in (c":", c".")):
-            i += 1
-        if i < 3 or i == n or host[i] != c"]":
-            return False
-        i += 1
-    else:
-        while i < n and in_host[<uint8_t>host[i]]:
-            if host[i] == c"%" and (n - i < 3 or not is_hex(host[i + 1]) or not is_hex(host[i + 2])):
-                return False
-            i += 1
-    if i < n and host[i] != c":":
-        return False
-    for i in range(i + 1, n):
-        if not c"0" <= host[i] <= c"9":
-            return False
-    return True
-
-
-cdef inline bint is_hex(char c) noexcept:
-    return c"0" <= c <= c"9" or c"a" <= (c | 0x20) <= c"f"
 
 
 cdef Answer OPTIONS_ANSWER = Answer(
@@ -128,20 +93,27 @@ cdef class Pipeline(Stages):
                   AccessLog log=None, **_):
         self.reactor = reactor
         self.snapshot = snapshot
+        self.pseudonym = snapshot.via.pseudonym
+        self.pages = snapshot.pages
         self.slab = slab
         self.counters = slab.worker
+        self.write_to(log)
+
+    def swap(self, Snapshot snapshot not None):
+        """Serve by another snapshot from the next request on; exchanges in flight keep their plans."""
+        self.snapshot = snapshot
+        self.pages = snapshot.pages
+
+    def write_to(self, AccessLog log):
+        """Log to another log, or to none, from the next line on. The old one is the caller's to close."""
+        if self.flusher is not None:
+            disarm(self.flusher)
+            self.flusher = None
         self.log = log
         if log is not None:
             self.flusher = Flusher()
             self.flusher.log = log
-            self.flusher.delay = reactor.queue(FLUSH_AFTER)
-
-    def __dealloc__(self):
-        free(self.path_scratch)
-
-    def swap(self, Snapshot snapshot not None):
-        """Serve by another snapshot from the next request on; exchanges in flight keep theirs."""
-        self.snapshot = snapshot
+            self.flusher.delay = self.reactor.queue(FLUSH_AFTER)
 
     # 1. The request's head is there: which route takes it?
 
@@ -157,7 +129,7 @@ cdef class Pipeline(Stages):
             find_client(x, snapshot.trusts)
         fault = self.introduce(x) if snapshot.reserved else NO_FAULT
         if fault == NO_FAULT:
-            fault = self.read_target(x)
+            fault = read_target(x)
         if fault == NO_FAULT and snapshot.via.seen_in(head):
             fault = LOOPED
         if fault != NO_FAULT:
@@ -169,12 +141,8 @@ cdef class Pipeline(Stages):
             OPTIONS_ANSWER.start(x)
             return
         host = head_known(head, HOST)
-        outcome = snapshot.router.find(
-            head.data + head.method, head.method_length,
-            head.data + host.value if host is not NULL else NULL,
-            host.value_length if host is not NULL else 0,
-            head.data + head.target, x.path_length, find_header, <void*>x, &x.match)
-        if outcome != Outcome.FOUND:
+        outcome = self.find(x, head.data + head.method, head.method_length, host)
+        if outcome != Outcome.FOUND and not self.finds_preflight(x, host):
             if outcome == Outcome.NO_ROUTE:
                 self.fail(x, NO_SUCH_ROUTE)
             else:
@@ -187,11 +155,31 @@ cdef class Pipeline(Stages):
         if x.plan.total is not NULL:
             arm(self.reactor, x, x.plan.total)
         if x.plan.rewrite is not None:
-            fault = self.rewrite(x)
+            fault = rewrite_path(x)
             if fault != NO_FAULT:
                 self.fail(x, fault)
                 return
         self.proceed(x)
+
+    cdef int find(self, Exchange x, const char* method, size_t method_n, const Header* host) noexcept:
+        cdef Head* head = &x.request
+        return self.snapshot.router.find(
+            method, method_n, head.data + host.value if host is not NULL else NULL,
+            host.value_length if host is not NULL else 0,
+            head.data + head.target, x.path_length, find_header, <void*>x, &x.match)
+
+    cdef bint finds_preflight(self, Exchange x, const Header* host) noexcept:
+        """A preflight is for the route of the request that it announces, if that one answers preflights."""
+        cdef uint64_t allowed = x.match.allowed
+        cdef Header* method = head_find(&x.request, b"access-control-request-method", 29)
+        if method is NULL or not is_method(x, b"OPTIONS", 7):
+            return False
+        if self.find(x, x.request.data + method.value, method.value_length, host) == Outcome.FOUND:
+            for policy in (<Plan>x.match.destination).policies:
+                if (<Policy>policy).answers_preflights:
+                    return True
+        x.match.allowed = allowed
+        return False
 
     cdef void hide(self, Head* head) noexcept:
         """Drop what a client says in the name of the gateway, with underscores too: CGI reads them alike."""
@@ -220,57 +208,6 @@ cdef class Pipeline(Stages):
         if head_add(&x.request, name, len(name), subject, len(subject), OURS) < 0:
             return INTERNAL_FAULT
         return NO_FAULT
-
-    cdef Fault read_target(self, Exchange x) noexcept:
-        """Origin, absolute and asterisk form (RFC 9112 section 3.2); the path made normal, Host valid."""
-        cdef Head* head = &x.request
-        cdef const char* target = head.data + head.target
-        cdef Header* line
-        cdef Header* host = NULL
-        cdef uint32_t i, scheme = 0, end
-        for i in range(head.count):
-            line = &head.headers[i]
-            if line.known == HOST:
-                if host is not NULL:
-                    return BAD_HOST
-                host = line
-        if host is NULL:
-            if head.minor:
-                return BAD_HOST
-        elif not host_is_valid(head.data + host.value, host.value_length):
-            return BAD_HOST
-        if is_method(x, b"CONNECT", 7):
-            return BAD_TARGET
-        if target[0] == c"*":
-            return NO_FAULT if head.target_length == 1 and is_method(x, b"OPTIONS", 7) else BAD_TARGET
-        if target[0] != c"/":
-            if head.target_length > 7 and same_name(target, b"http://", 7):
-                scheme = 7
-            elif head.target_length > 8 and same_name(target, b"https://", 8):
-                scheme = 8
-            else:
-                return BAD_TARGET
-            end = scheme
-            while end < head.target_length and target[end] != c"/" and target[end] != c"?":
-                end += 1
-            if end == scheme or target[scheme] == c":" or not host_is_valid(target + scheme, end - scheme):
-                return BAD_TARGET
-            if end == head.target_length or target[end] == c"?":
-                # An empty path is "/" (RFC 9110 section 4.2.3): there is one too many before the authority.
-                memmove(head.data + head.target + scheme - 1, target + scheme, end - scheme)
-                scheme -= 1
-                end -= 1
-                head.data[head.target + end] = c"/"
-            if host is NULL:
-                if head_add(head, b"Host", 4, b"", 0, 0) < 0:
-                    return INTERNAL_FAULT
-                host = &head.headers[head.count - 1]
-            # RFC 9112 section 3.2.2: the authority of the target replaces the Host that came.
-            host.value = head.target + scheme
-            host.value_length = end - scheme
-            head.target += end
-            head.target_length -= end
-        return self.read_path(x)
 
     cdef bint last_hop(self, Exchange x) noexcept:
         """Counts down Max-Forwards (RFC 9110 section 7.6.2); True: the request is answered here."""
@@ -301,58 +238,6 @@ cdef class Pipeline(Stages):
         line.value_length = i
         return False
 
-    cdef Fault read_path(self, Exchange x) noexcept:
-        cdef Head* head = &x.request
-        cdef Py_ssize_t n = path_length(head.data + head.target, head.target_length)
-        cdef Py_ssize_t normal_n = n
-        cdef size_t need = PATH_GROWTH * <size_t>n + 16
-        cdef int64_t at
-        cdef int code
-        if need > self.path_scratch_n:
-            free(self.path_scratch)
-            self.path_scratch = <char*>malloc(need)
-            self.path_scratch_n = need if self.path_scratch is not NULL else 0
-            if self.path_scratch is NULL:
-                return INTERNAL_FAULT
-        code = normalise(head.data + head.target, n, self.path_scratch, &normal_n)
-        if code < 0 or memchr(head.data + head.target + n, c"#", head.target_length - n) is not NULL:
-            return BAD_TARGET
-        if code > 0:
-            at = head_append(head, self.path_scratch, normal_n)
-            if at < 0:
-                return INTERNAL_FAULT
-            need = head.target_length - n
-            if head_copy(head, head.target + <uint32_t>n, <uint32_t>need) < 0:
-                return INTERNAL_FAULT
-            head.target = <uint32_t>at
-            head.target_length = <uint32_t>(normal_n + need)
-        else:
-            normal_n = n
-        x.path_length = <uint32_t>normal_n
-        x.asked = head.target
-        x.asked_length = head.target_length
-        return NO_FAULT
-
-    cdef Fault rewrite(self, Exchange x) noexcept:
-        """The route's own path in place of the client's; the query stays."""
-        cdef Head* head = &x.request
-        cdef uint32_t start = head.length
-        cdef uint32_t query = head.target + x.path_length
-        cdef Py_ssize_t i
-        for part in x.plan.rewrite:
-            if isinstance(part, bytes):
-                if head_append(head, <const char*><bytes>part, len(<bytes>part)) < 0:
-                    return INTERNAL_FAULT
-            else:
-                i = part
-                if head_copy(head, x.asked + x.match.params[i].start, x.match.params[i].length) < 0:
-                    return INTERNAL_FAULT
-        if head_copy(head, query, head.target_length - x.path_length) < 0:
-            return INTERNAL_FAULT
-        head.target = start
-        head.target_length = head.length - start
-        return NO_FAULT
-
     cdef void refuse_method(self, Exchange x, uint64_t allowed) noexcept:
         cdef bytes allow = self.snapshot.router.allow(allowed)
         if is_method(x, b"OPTIONS", 7):
@@ -365,18 +250,38 @@ cdef class Pipeline(Stages):
 
     cdef void proceed(self, Exchange x) noexcept:
         cdef tuple policies = x.plan.policies
+        cdef Policy policy
         cdef Verdict verdict
         while x.entered < len(policies):
-            verdict = (<Policy>policies[x.entered]).request(x)
+            policy = <Policy>policies[x.entered]
             x.entered += 1
-            if verdict == CONTINUE:
-                continue
-            if verdict == ANSWER:
-                x.answer.start(x)
-            else:
-                x.source.pause(x)
-            return
+            verdict = policy.request(x)
+            if verdict != CONTINUE and not self.goes_on(x, policy, verdict):
+                return
         x.plan.destination.start(x)
+
+    cdef bint goes_on(self, Exchange x, Policy policy, Verdict verdict) noexcept:
+        """What a policy says of the request; False: somebody else goes on with it."""
+        if verdict == COLLECT:
+            if x.request.has_body and x.body is None:
+                collect(x, policy.request_limit)
+                return False
+            verdict = policy.whole_request(x)
+        if verdict == CONTINUE:
+            return True
+        if verdict == ANSWER:
+            x.answer.start(x)
+        else:
+            x.source.pause(x)
+        return False
+
+    cdef void collected(self, Exchange x) noexcept:
+        cdef Policy policy = <Policy>x.plan.policies[x.entered - 1]
+        if self.goes_on(x, policy, policy.whole_request(x)):
+            self.proceed(x)
+
+    cdef void refused(self, Exchange x) noexcept:
+        self.counters.rejects[<int>Reject.POLICY] += 1
 
     cdef void wake(self, Ticket ticket) noexcept:
         cdef Exchange x = ticket.exchange
@@ -385,7 +290,12 @@ cdef class Pipeline(Stages):
             return
         x.ticket = 0
         self.reactor.enter()
-        if x.answer is not None:
+        if x.held is not None:
+            if x.answer is not x.held.answer:
+                self.replace(x)
+            else:
+                self.leave(x)
+        elif x.answer is not None:
             x.answer.start(x)
         else:
             self.proceed(x)
@@ -400,17 +310,131 @@ cdef class Pipeline(Stages):
             x.status = 0
 
     cdef void head(self, Exchange x) noexcept:
-        cdef int i
         x.response_started = True
+        if x.leaving < 0:
+            x.leaving = x.entered
+        self.leave(x)
+
+    cdef void leave(self, Exchange x) noexcept:
+        """The response passes the policies that are still to come on its way out."""
+        if x.leaving > 0 and not self.passes_policies(x):
+            return
+        x.told = True
         x.status = x.response.status
-        for i in range(x.entered - 1, -1, -1):
-            (<Policy>x.plan.policies[i]).response(x)
         x.sink.head(x)
+        if x.held is not None:
+            self.let_go(x)
+
+    cdef bint passes_policies(self, Exchange x) noexcept:
+        cdef Policy policy
+        while x.leaving > 0:
+            x.leaving -= 1
+            policy = <Policy>x.plan.policies[x.leaving]
+            if not self.leaves(x, policy, policy.response(x)):
+                return False
+        return True
+
+    cdef bint leaves(self, Exchange x, Policy policy, Verdict verdict) noexcept:
+        """What a policy says of the response; False: somebody else goes on with it."""
+        cdef Held held
+        if verdict == CONTINUE:
+            return True
+        if x.response.status == 101:        # the stream itself is about to change hands: nothing can wait
+            x.ticket = 0
+            return True
+        if verdict == ANSWER:
+            self.replace(x)
+            return False
+        if verdict == COLLECT and not response_has_body(x):
+            return self.leaves(x, policy, policy.whole_response(x, b""))
+        if x.held is None:
+            x.held = Held.__new__(Held)
+        held = x.held
+        held.answer = x.answer
+        held.collecting = verdict == COLLECT
+        if not held.collecting:
+            if x.destination is not None:
+                x.destination.pause(x)
+            return False
+        held.limit = policy.response_limit
+        if held.ended:                      # an inner policy held it to the end
+            return self.whole(x)
+        return False
+
+    cdef bint whole(self, Exchange x) noexcept:
+        cdef Policy policy = <Policy>x.plan.policies[x.leaving]
+        x.held.collecting = False
+        return self.leaves(x, policy, policy.whole_response(x, held_bytes(x.held)))
+
+    cdef void replace(self, Exchange x) noexcept:
+        """The policy's answer in place of the response, through those that are still to come."""
+        self.give_up(x)
+        x.answer.start(x)
+
+    cdef void give_up(self, Exchange x) noexcept:
+        """Nothing more is wanted from the destination, nor of what came from it."""
+        if x.plan is not None:
+            x.plan.destination.cancel(x)
+        x.destination = None
+        x.held = None
+        if x.filter is not None:
+            drop_filters(x)
+
+    cdef void let_go(self, Exchange x) noexcept:
+        """The head has gone down: what was held of the body follows."""
+        cdef Held held = x.held
+        x.held = None
+        self.reactor.keep(held)
+        if held.body is not None and held.body.end > held.body.start:
+            self.body(x, held.body.data + held.body.start, held.body.end - held.body.start)
+        if held.ended:
+            x.trailers = &held.trailers if held.has_trailers else NULL
+            self.complete(x)
+        elif x.destination is not None and not x.congested:
+            x.destination.resume(x)
 
     cdef void body(self, Exchange x, const char* data, size_t n) noexcept:
-        x.sink.body(x, data, n)
+        if x.held is not None:
+            self.hold(x, data, n)
+        elif x.filter is not None:
+            x.filter.body(x, data, n)
+        else:
+            x.sink.body(x, data, n)
+
+    cdef void hold(self, Exchange x, const char* data, size_t n) noexcept:
+        cdef Held held = x.held
+        try:
+            held.keep(data, n)
+        except MemoryError:
+            self.fail(x, INTERNAL_FAULT)
+            return
+        if held.collecting and held.body.end - held.body.start > held.limit:
+            self.fail(x, RESPONSE_LARGE)
 
     cdef void end(self, Exchange x) noexcept:
+        cdef Held held
+        if x.held is None:
+            self.complete(x)
+            return
+        held = x.held
+        held.ended = True
+        if x.trailers is not NULL:
+            held.keep_trailers(x.trailers)
+        if held.collecting and self.whole(x):
+            self.leave(x)
+
+    cdef void complete(self, Exchange x) noexcept:
+        cdef Filter filter
+        cdef uint32_t generation
+        if x.filter is not None:
+            filter = x.filter
+            generation = x.generation
+            while filter is not None:
+                filter.end(x)
+                if x.over or x.generation != generation:
+                    return              # it found that the body is not what it should be
+                filter = filter.next
+            x.filter = None
         x.sink.end(x)
         self.finish(x)
 
@@ -441,10 +465,8 @@ cdef class Pipeline(Stages):
             (<Tunnel>x.tunnel).finish()
             return
         self.counters.rejects[fault_reject(fault)] += 1
-        if x.plan is not None:
-            x.plan.destination.cancel(x)
-        x.destination = None
-        if x.response_started:
+        self.give_up(x)
+        if x.told:
             x.sink.abort(x)
             self.finish(x)
             return
@@ -455,8 +477,10 @@ cdef class Pipeline(Stages):
             self.finish(x)
             return
         self.head(x)
-        x.sink.body(x, x.response.data + x.response.target, x.response.target_length)
-        self.end(x)
+        if not x.over:
+            self.body(x, x.response.data + x.response.target, x.response.target_length)
+        if not x.over:
+            self.end(x)
 
     cdef void cancel(self, Exchange x, Fault fault) noexcept:
         if x.over:
@@ -465,10 +489,8 @@ cdef class Pipeline(Stages):
         if x.tunnel is not None:
             (<Tunnel>x.tunnel).finish()
             return
-        if x.plan is not None:
-            x.plan.destination.cancel(x)
-        x.destination = None
-        if not x.response_started:
+        self.give_up(x)
+        if not x.told:
             x.status = fault_status(fault)
         self.finish(x)
 
@@ -506,6 +528,8 @@ cdef class Pipeline(Stages):
         record.bytes_in = x.bytes_in
         record.bytes_out = x.bytes_out
         record.status = x.status
+        record.request = head
+        record.response = &x.response
         record.client.data = &x.client[0] if x.client_n else &x.peer.address[0]
         record.client.length = x.client_n or x.peer.address_n
         record.method.data = head.data + head.method
@@ -521,13 +545,21 @@ cdef class Pipeline(Stages):
         if x.plan is not None:
             record.route.data = x.plan.label
             record.route.length = len(x.plan.label)
+        if x.consumer is not None:
+            record.consumer = text_of((<Consumer>x.consumer).label)
         if x.upstream_name is not None:
             record.upstream.data = x.upstream_name
             record.upstream.length = len(x.upstream_name)
+        if x.consumer is not None:
+            record.consumer.data = x.consumer.label
+            record.consumer.length = len(x.consumer.label)
         if x.fault:
             record.failed = True
             record.error.data = fault_name(x.fault)
             record.error.length = strlen(record.error.data)
+        elif x.reason is not None:
+            record.error.data = x.reason
+            record.error.length = len(x.reason)
         for i in range(head.count):
             line = &head.headers[i]
             if line.known == HOST:
@@ -546,6 +578,10 @@ cdef class Pipeline(Stages):
 cdef inline void put_field(Text* field, const Head* head, const Header* line) noexcept:
     field.data = head.data + line.value
     field.length = line.value_length
+
+
+cdef inline bint response_has_body(Exchange x) noexcept:
+    return x.response.has_body and not is_method(x, b"HEAD", 4)
 
 
 cdef unsigned int outcome(Exchange x) noexcept:

@@ -37,6 +37,7 @@ cdef class Stream(Handle):
     cdef void write(self, const char* data, size_t n) noexcept
     cdef char* reserve(self, size_t n) noexcept         # room in the arena; NULL: no memory
     cdef void commit(self, char* end) noexcept          # what was put there, up to `end`, is output
+    cdef void catch_up(self) noexcept                   # read what has arrived, where that can be known
     cdef void pause_reading(self) noexcept
     cdef void resume_reading(self) noexcept
     cdef void shutdown(self) noexcept                   # no more output, once the queue is empty
@@ -44,6 +45,7 @@ cdef class Stream(Handle):
     cdef void abort(self, bint reset) noexcept          # now; queued output is lost
     cdef size_t queued(self) noexcept
     cdef str peer_name(self)
+    cdef bint speaks_tls(self) noexcept     # below us
 
 
 cdef Stream NOWHERE             # where a connection stands once its own stream is gone

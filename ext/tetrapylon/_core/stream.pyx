@@ -89,6 +89,9 @@ cdef class Stream(Handle):
         put_piece(self, begin, end - begin)
         self.reactor.arena_used = end - self.reactor.arena
 
+    cdef void catch_up(self) noexcept:
+        pass
+
     cdef void pause_reading(self) noexcept:
         pass
 
@@ -109,6 +112,9 @@ cdef class Stream(Handle):
 
     cdef str peer_name(self):
         return ""
+
+    cdef bint speaks_tls(self) noexcept:
+        return False
 
 
 cdef class DeadStream(Stream):
@@ -299,6 +305,12 @@ cdef class SocketStream(Stream):
     cdef size_t queued(self) noexcept:
         return 0 if self.out is None else self.out.end - self.out.start
 
+    cdef void catch_up(self) noexcept:
+        if self.fd >= 0 and self.reading and not self.connecting:
+            self.ready(EPOLLIN)
+            if self.reactor.corked is not None:
+                self.reactor.corked.flush()
+
     cdef void pause_reading(self) noexcept:
         if self.reading:
             self.reading = False
@@ -380,6 +392,7 @@ class StreamProtocol(asyncio.BufferedProtocol):
         stream.reactor.enter()
         if stream.transport is not None:
             stream.owner.congested()
+        stream.reactor.leave()
 
     def resume_writing(self):
         cdef TransportStream stream = self.stream
@@ -476,3 +489,6 @@ cdef class TransportStream(Stream):
     cdef str peer_name(self):
         peer = self.transport.get_extra_info("peername") if self.transport is not None else None
         return peer[0] if isinstance(peer, tuple) else ""
+
+    cdef bint speaks_tls(self) noexcept:
+        return self.transport is not None and self.transport.get_extra_info("ssl_object") is not None

@@ -25,16 +25,24 @@ class Acceptor(Pipeline):
     def active(self) -> int:
         """Client connections still open, tunnels among them."""
 
-    def listen(self, sock: socket.socket, *, tls: Tls | None = None, proxy_protocol: bool = False) -> None:
+    def listen(
+        self, sock: socket.socket, *, tls: Tls | None = None, proxy_protocol: bool = False
+    ) -> Listener:
         """Accepts connections from a listening, non-blocking socket; its descriptor stays the caller's.
 
         `tls`: each begins with a handshake. `proxy_protocol`: each begins with a PROXY header, version 1 or 2
         and is closed if it has none.
         """
 
+    def stop_listening(self, listener: Listener) -> None:
+        """Takes what is queued already, then no more from this one. Connections live on."""
+
 @disjoint_base
 class Listener(Handle):
     """A listening socket."""
+
+    def change(self, *, tls: Tls | None = None, proxy_protocol: bool = False) -> None:
+        """What connections accepted from now on speak."""
 
 @disjoint_base
 class Patience(Timed):

@@ -4,6 +4,10 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import ClassVar, Final, Self, TypedDict, final, type_check_only
 
+from tetrapylon._core.amounts import Amounts
+from tetrapylon._core.board import Board
+from tetrapylon._core.series import Series
+
 OUTCOME_NAMES: Final[tuple[str, ...]]
 """What `RouteCounts["durations"]` is indexed by: aborted, 1xx ... 5xx."""
 REJECT_NAMES: Final[tuple[str, ...]]
@@ -49,6 +53,8 @@ class Reject(IntEnum):
     TLS_HANDSHAKE = 22
     TLS_ABSENT = 23
     TLS_UNEXPECTED = 24
+    CIRCUIT_OPEN = 25
+    SHED = 26
 
 @type_check_only
 class HistogramCounts(TypedDict):
@@ -105,6 +111,10 @@ class Slabs:
 
     workers: Final[int]
     routes: Final[int]
+    amounts: Final[Amounts]
+    """What policies count by key; not there in slabs that another process made."""
+    series: Final[Series]
+    board: Final[Board]
 
     def __new__(cls, workers: int, routes: int, fd: int = -1) -> Self: ...
     @property
@@ -130,6 +140,8 @@ class Slab:
     index: Final[int]
 
     @property
+    def board(self) -> Board: ...
+    @property
     def state(self) -> int: ...
     @state.setter
     def state(self, value: int) -> None: ...
@@ -145,6 +157,10 @@ class Slab:
 
     @property
     def started_ns(self) -> int: ...
+    @property
+    def amounts(self) -> Amounts:
+        """What policies count by key, with all workers."""
+
     def claim(self, pid: int) -> None:
         """Starts a life in this slab: gauges cleared, counters kept."""
 
@@ -154,6 +170,8 @@ class Slab:
     def beat(self) -> None: ...
     def counters(self) -> WorkerCounts: ...
     def observe_lag(self, seconds: float) -> None: ...
+    def count(self, family: str, labels: dict[str, object], value: int = 1, *, gauge: bool = False) -> None:
+        """Adds to this worker's word of a series; declare the family in `admin.metrics.FAMILIES`."""
     def count_restart(self) -> None: ...
     def count_accept(self) -> None: ...
     def count_reject(self, reason: Reject) -> None: ...

@@ -32,8 +32,11 @@ class Gateway(Acceptor):
     def protocol_factory(self) -> StreamProtocol:
         """A protocol for one client connection: `loop.create_server(gateway.protocol_factory, ...)`."""
 
-    def drain(self) -> None:
-        """Accepts no more, closes idle connections, and every other one after its answer."""
+    def drain(self, patience: float = 0.0) -> None:
+        """Serves what has arrived, accepts no more, and closes connections after their next answer.
+
+        Idle ones are closed after `patience` s: a request may be on its way already, to be lost otherwise.
+        """
 
     def close(self) -> None:
         """Cuts what is left, writes out what is buffered, and leaves the loop."""

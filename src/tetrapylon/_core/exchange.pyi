@@ -1,6 +1,7 @@
 """The vocabulary: one request in flight, where it comes from and where it goes."""
 
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from typing_extensions import disjoint_base
 
@@ -16,6 +17,33 @@ class Sink(Source):
 @disjoint_base
 class Destination:
     """What a route leads to."""
+
+@disjoint_base
+class Ticket:
+    """The right to resume an exchange that waits, once."""
+
+    def resume(self) -> None:
+        """Goes on with it; late or repeated use is counted and does nothing. For the loop's thread."""
+
+@disjoint_base
+class Consumer:
+    """Who a request is from: a name, the groups it belongs to, and what else the config says of it."""
+
+    name: Final[str]
+    groups: Final[frozenset[str]]
+    metadata: Final[dict[str, Any]]
+
+    def __init__(
+        self, name: str, *, groups: Iterable[str] = (), metadata: Mapping[str, Any] | None = None
+    ) -> None: ...
+
+@disjoint_base
+class Filter:
+    """A step of a response's body on its way down."""
+
+@disjoint_base
+class Held:
+    """A response that waits for a policy."""
 
 @disjoint_base
 class Stages:

@@ -1,18 +1,31 @@
-"""The access log: one JSON line a request, written in batches and never waited for."""
+"""The access log: a line a request, written in batches and never waited for."""
 
 import os
 from collections.abc import Callable
-from typing import Self, final
+from typing import Protocol, Self, final
+
+from tetrapylon._core.counters import Slab
+from tetrapylon._core.log_line import LineFormat
+
+class _Datagrams(Protocol):
+    """Where lines go as datagrams: syslog."""
+
+    def open(self) -> int:
+        """Connects, anew if need be, and returns the descriptor. Raises OSError."""
+    def prefix(self) -> bytes:
+        """What stands before a line now."""
+    def close(self) -> None: ...
 
 @final
 class AccessLog:
     """Writes to a file that it appends to, or to a descriptor (`1` or `"-"` is standard output).
 
-    A line is one JSON object of at most 4096 bytes, valid UTF-8, with `time` (RFC 3339, UTC, milliseconds;
-    the request's end), `client`, `method`, `host`, `target`, `protocol`, `route`, `status`, `bytes_in`,
-    `bytes_out`, `duration_us`, `gateway_us`, `upstream_us`, `upstream`, `user_agent`, `referer`,
-    `request_id`, `error`. A text that is not known is left out; one that is too long ends in U+2026; bytes
-    that are not UTF-8 become U+FFFD; control characters are escaped, those of terminals included.
+    By default a line is one JSON object of at most 4096 bytes, valid UTF-8, with `time` (RFC 3339, UTC,
+    milliseconds; the request's end), `client`, `consumer`, `method`, `host`, `target`, `protocol`, `route`,
+    `status`, `bytes_in`, `bytes_out`, `duration_us`, `gateway_us`, `upstream_us`, `upstream`, `user_agent`,
+    `referer`, `request_id`, `error`. A text that is not known is left out; one that is too long ends in
+    U+2026; bytes that are not UTF-8 become U+FFFD; control characters are escaped, those of terminals
+    included.
 
     Lines wait in memory, `limit` bytes at most. What finds no room is dropped and counted, and once lines
     flow again one of them says how many are missing: `{"time":...,"dropped":N}`. Files are written 64 KiB at
@@ -22,20 +35,30 @@ class AccessLog:
 
     def __new__(
         cls,
-        target: int | str | os.PathLike[str],
+        target: int | str | os.PathLike[str] | _Datagrams,
         *,
+        format: LineFormat | None = None,
         sample: float = 1.0,
         limit: int = 1048576,
         on_error: Callable[[OSError], object] | None = None,
+        on_drops: Callable[[int], object] | None = None,
+        on_recovery: Callable[[], object] | None = None,
+        slab: Slab | None = None,
     ) -> Self:
         """`sample` is the share of lines to write; those of status 500 and above or of the gateway's own
-        failures are always written. `on_error` is told of the first write that fails after one that did not;
-        without it standard error is.
+        failures are always written. `on_error` is told of the first write that fails after one that did
+        not; without it standard error is. `on_recovery` is called at the first that succeeds after one that
+        did not. `on_drops` is told how many lines are missing where the format has no line that says so.
+        Drops are counted in `slab` as well.
+
+        A file that was removed is opened anew, once a second until that succeeds.
 
         Raises OSError for a target that cannot be opened, ValueError for a share or limit out of range.
         """
     @property
     def path(self) -> str | None: ...
+    @property
+    def format(self) -> LineFormat: ...
     @property
     def lines(self) -> int:
         """Encoded so far, those still waiting included."""
@@ -60,6 +83,7 @@ class AccessLog:
         bytes_out: int = 0,
         failed: bool = False,
         client: str | bytes | None = None,
+        consumer: str | bytes | None = None,
         method: str | bytes | None = None,
         host: str | bytes | None = None,
         target: str | bytes | None = None,

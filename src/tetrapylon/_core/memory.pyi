@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeAlias
 
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.exchange import Destination, Sink
-from tetrapylon._core.policy import Policy, Ticket
+from tetrapylon._core.exchange import Destination, Filter, Sink, Ticket
+from tetrapylon._core.policy import Policy
 from tetrapylon._core.stages import Pipeline
 
 _Lines: TypeAlias = Iterable[tuple[bytes, bytes]]
@@ -126,22 +126,47 @@ class MemoryPort(Sink):
     @property
     def resumes(self) -> int: ...
 
+_Said: TypeAlias = Literal["continue", "answer", "wait", "collect"]
+
 @disjoint_base
 class MemoryPolicy(Policy):
-    """Says these verdicts, one a request, then always "continue"; `answer` is what it answers with."""
+    """Says these verdicts, then always "continue"; `answer` is what it answers with.
+
+    `on_response` are those of its response side. After a "collect" it is asked again, with the body, which it
+    replaces by `whole`; it takes `limit` bytes. `filter` is installed on its response side.
+    """
 
     def __init__(
-        self, *verdicts: Literal["continue", "answer", "wait"], answer: Destination | None = None
+        self,
+        *verdicts: _Said,
+        answer: Destination | None = None,
+        whole: bytes | None = None,
+        on_response: Iterable[_Said] = (),
+        filter: Filter | None = None,
+        limit: int = 1048576,
     ) -> None: ...
     @property
     def tickets(self) -> list[Ticket]:
         """One for each "wait"."""
+    @property
+    def bodies(self) -> list[bytes | None]:
+        """One for each "collect"."""
     @property
     def requests(self) -> int: ...
     @property
     def responses(self) -> int: ...
     @property
     def ends(self) -> int: ...
+
+@disjoint_base
+class MemoryFilter(Filter):
+    """Puts `before` ahead of each piece, and `after` behind the last."""
+
+    def __init__(self, before: bytes = b"", after: bytes = b"") -> None: ...
+    @property
+    def ends(self) -> int: ...
+    @property
+    def aborts(self) -> int: ...
 
 def resume(pipeline: Pipeline, ticket: Ticket, answer: Destination | None = None) -> None:
     """Uses a ticket: its exchange goes on, or is answered. A late or repeated use is counted, no more."""

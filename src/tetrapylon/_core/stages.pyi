@@ -10,6 +10,7 @@ from tetrapylon._core.exchange import Destination, Plan, Stages
 from tetrapylon._core.lifetime import Lifetime
 from tetrapylon._core.log import AccessLog
 from tetrapylon._core.message import Limits
+from tetrapylon._core.pages import Pages
 from tetrapylon._core.reactor import Reactor, Timed
 from tetrapylon._core.route import Router
 from tetrapylon._core.wire import Via
@@ -19,7 +20,7 @@ class Snapshot:
     """What one config means to the data plane; immutable. Times in seconds; `keepalive` 0 closes each time.
 
     `router` is frozen and leads to Plans. `trusts` tells whose X-Forwarded-* are believed, by address. No
-    client may set fields called as in `reserved`.
+    client may set fields called as in `reserved`. `pages` are the config's own error bodies.
     """
 
     router: Final[Router[Plan]]
@@ -27,6 +28,7 @@ class Snapshot:
     max_connections: Final[int]
     max_connections_per_client: Final[int]
     reserved: Final[tuple[bytes, ...]]
+    pages: Final[Pages | None]
     trusts: Final[Callable[[str], bool] | None]
 
     def __init__(
@@ -45,6 +47,7 @@ class Snapshot:
         lifetime: Lifetime | None = None,
         trusts: Callable[[str], bool] | None = None,
         reserved: Iterable[bytes] = (),
+        pages: Pages | None = None,
     ) -> None: ...
 
 def make_plan(
@@ -63,8 +66,14 @@ def make_plan(
     tunnel: float | None = None,
     rewrite: list[bytes | int] | None = None,
     policies: tuple[Any, ...] = (),
+    parameters: tuple[str, ...] = (),
+    lease: object = None,
+    priority: int = 1,
 ) -> Plan:
-    """A route's record: where its requests go, under which limits. Times in seconds, None for no limit."""
+    """A route's record: where its requests go, under which limits. Times in seconds, None for no limit.
+
+    `lease` is let go with the record, after the last exchange that was begun by it.
+    """
 
 @disjoint_base
 class Flusher(Timed):
@@ -80,4 +89,7 @@ class Pipeline(Stages):
         self, reactor: Reactor, snapshot: Snapshot, slab: Slab, log: AccessLog | None = None
     ) -> None: ...
     def swap(self, snapshot: Snapshot) -> None:
-        """Serves by another snapshot from the next request on; exchanges in flight keep theirs."""
+        """Serves by another snapshot from the next request on; exchanges in flight keep their plans."""
+
+    def write_to(self, log: AccessLog | None) -> None:
+        """Logs to another log from the next line on. The old one is the caller's to close."""

@@ -1,0 +1,153 @@
+from libc.errno cimport errno
+from libc.stdint cimport uint64_t
+from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+
+import os
+
+cdef enum:
+    PAGE = 4096
+    MAGIC = 0x6c696d74
+
+# Bumped whenever the meaning of an entry changes: a successor with another must not go on in this table.
+cdef uint64_t LAYOUT = 1
+
+cdef uint64_t NS = 1_000_000_000
+cdef uint64_t STEP = 0x9E3779B97F4A7C15ULL      # tells a key's windows apart
+# Sums of intervals stay far below PENDING, whatever the uptime.
+cdef uint64_t LONGEST = 400 * 86400 * NS
+
+
+cdef struct Header:
+    uint64_t magic
+    uint64_t layout
+    uint64_t entries
+    uint64_t[2] key
+
+
+cdef class Windows:
+    def __cinit__(self, rates):
+        cdef Py_ssize_t i
+        given = sorted(rates, key=lambda rate: rate[1])
+        if not 1 <= len(given) <= MAX_WINDOWS:
+            raise ValueError(f"{len(given)} windows; expected 1 to {MAX_WINDOWS}")
+        self.count = len(given)
+        for i, (requests, seconds, burst) in enumerate(given):
+            interval = round(seconds * 1e9 / requests) if requests > 0 else 0
+            if interval < 1 or burst < 1:
+                raise ValueError(f"{requests} in {seconds} s, {burst} at once: need a rate and a burst")
+            if interval * burst > LONGEST:
+                raise ValueError(f"{burst} at {requests} in {seconds} s take longer than a year to come back")
+            self.windows[i].interval = interval
+            self.windows[i].tolerance = (burst - 1) * interval
+
+    def __len__(self):
+        return self.count
+
+
+cdef class Table:
+    def __cinit__(self, Py_ssize_t entries, int fd=-1):
+        cdef Header* header
+        cdef void* base
+        cdef bint fresh = fd < 0
+        self.descriptor = -1
+        if not 1 <= entries <= 1 << 30:
+            raise ValueError(f"{entries} entries; expected 1 to {1 << 30}")
+        self.entries = WAYS
+        while self.entries < <size_t>entries:
+            self.entries *= 2
+        self.mask = self.entries // WAYS - 1
+        self.size = PAGE + self.entries * sizeof(Entry)
+        if fresh:
+            self.descriptor = fd = os.memfd_create("tetrapylon-limits", os.MFD_CLOEXEC)
+            os.ftruncate(fd, self.size)
+        elif os.fstat(fd).st_size != self.size:
+            raise ValueError(f"descriptor {fd} holds no table of {self.entries} entries")
+        base = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+        if base == MAP_FAILED:
+            raise OSError(errno, f"cannot map {self.size} bytes of limits: {os.strerror(errno)}")
+        self.base = <char*>base
+        self.first = <Entry*>(self.base + PAGE)
+        header = <Header*>base
+        self.key = header.key
+        if fresh:
+            header.magic, header.layout, header.entries = MAGIC, LAYOUT, self.entries
+            header.key[0] = int.from_bytes(os.urandom(8), "little")
+            header.key[1] = int.from_bytes(os.urandom(8), "little")
+        elif header.magic != MAGIC or header.layout != LAYOUT or header.entries != self.entries:
+            raise ValueError(f"descriptor {fd} holds a table of another layout")
+        else:
+            self.descriptor = fd
+
+    def __dealloc__(self):
+        if self.base != NULL:
+            munmap(self.base, self.size)
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+    @property
+    def fd(self):
+        return self.descriptor
+
+    cdef Hash hash(self, const char* data, size_t n) noexcept:
+        return siphash(self.key, data, n)
+
+    cdef void take(self, Hash hash, Windows windows, uint64_t at, Taken* taken) noexcept:
+        """One request of a key. It is charged in all windows, or in none: several are asked first."""
+        cdef Decision decision
+        cdef Py_ssize_t i, last = windows.count - 1
+        taken.allowed = True
+        taken.retry = 0
+        taken.remaining = ~<uint64_t>0
+        taken.window = 0
+        decision.at = decision.word = 0
+        decision.evicted = 0
+        if last:
+            for i in range(windows.count):
+                self.ask(hash, windows, i, False, at, &decision, taken)
+        for i in range(windows.count):
+            if not taken.allowed:
+                break
+            self.ask(hash, windows, i, True, at, &decision, taken)
+            if not taken.allowed:       # another process was quicker, after all windows had said yes
+                while i:
+                    i -= 1
+                    give_back(self.bucket(hash.bucket + i), hash.tag ^ (i * STEP), &windows.windows[i])
+        taken.evicted = decision.evicted
+        taken.at = decision.at
+
+    cdef void ask(self, Hash hash, Windows windows, Py_ssize_t i, bint charge, uint64_t at,
+                  Decision* decision, Taken* taken) noexcept:
+        cdef Pace* window = &windows.windows[i]
+        cdef uint64_t ahead, most, left, retry
+        conform(self.bucket(hash.bucket + i), hash.tag ^ (i * STEP), window, charge, at, decision)
+        ahead = decision.word - decision.at if decision.word > decision.at else 0
+        most = window.tolerance + window.interval
+        left = (most - ahead) // window.interval if ahead < most else 0
+        if not decision.allowed:
+            taken.allowed = False
+            left = 0
+            retry = ahead - window.tolerance
+            if retry > taken.retry:
+                taken.retry = retry
+        if left < taken.remaining or i == <Py_ssize_t>taken.window:
+            taken.remaining = left
+            taken.reset = ahead
+            taken.window = i
+
+    def decide(self, bytes key not None, Windows windows not None, uint64_t at=0):
+        cdef Taken taken
+        self.take(self.hash(key, len(key)), windows, at, &taken)
+        return taken
+
+    def count(self, bytes key not None, uint64_t today, uint64_t over, uint64_t limit, uint64_t add=1):
+        cdef Decision decision
+        cdef Hash hash = self.hash(key, len(key))
+        decision.evicted = 0
+        count_up(self.bucket(hash.bucket), hash.tag, today, over, limit, add, &decision)
+        return bool(decision.allowed), decision.word
+
+    cdef void recall(self, Hash hash, uint64_t today, uint64_t over, uint64_t used) noexcept:
+        remember(self.bucket(hash.bucket), hash.tag, today, over, used)
+
+    def remember(self, bytes key not None, uint64_t today, uint64_t over, uint64_t used):
+        self.recall(self.hash(key, len(key)), today, over, used)

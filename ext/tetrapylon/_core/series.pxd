@@ -1,0 +1,29 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+
+cdef enum:
+    SERIES_TEXT = 240
+
+
+cdef struct SeriesName:
+    uint32_t state              # FREE, CLAIMED, COUNTER or GAUGE
+    uint32_t length
+    uint64_t hash
+    char[SERIES_TEXT] text      # `family{label="value"}`
+
+
+cpdef bytes text_of(str family, dict labels=*)
+
+
+cdef class Series:
+    # Words with names given while the gateway runs, by any process, in memory that all share: a table of
+    # names, claimed by compare-and-swap, and a row of words for each worker, its own to write. Names stay.
+    cdef readonly Py_ssize_t workers
+    cdef readonly Py_ssize_t capacity
+    cdef SeriesName* names
+    cdef uint64_t* words
+    cdef size_t size
+
+    cdef Py_ssize_t slot(self, bytes text, bint gauge) except -1
+    cdef void write(self, Py_ssize_t at, bytes text, uint32_t state) noexcept
+    cdef uint64_t* word(self, Py_ssize_t worker, bytes text, bint gauge=*) except NULL

@@ -1,0 +1,116 @@
+"""Metrics whose labels are known when a config is compiled: words in shared memory that have names."""
+
+from libc.errno cimport errno
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy
+from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+
+import os
+
+cdef extern from * nogil:
+    bint compare_and_swap "__sync_bool_compare_and_swap"(uint32_t* at, uint32_t old, uint32_t new) noexcept
+    void barrier "__sync_synchronize"() noexcept
+
+cdef enum:
+    FREE = 0
+    CLAIMED = 1
+    COUNTER = 2
+    GAUGE = 3
+
+# Where everything goes for which there is no room.
+DROPPED = b"tetrapylon_series_dropped_total"
+
+
+cpdef bytes text_of(str family, dict labels=None):
+    """`family{label="value"}` as Prometheus text writes it."""
+    cdef list pairs = [
+        '%s="%s"' % (name, str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n"))
+        for name, value in (labels or {}).items()
+    ]
+    return (f"{family}{{{','.join(pairs)}}}" if pairs else family).encode()
+
+
+cdef uint64_t fnv(const char* text, size_t n) noexcept:
+    """FNV-1a, the same in every process."""
+    cdef uint64_t h = 0xcbf29ce484222325ULL
+    cdef size_t i
+    for i in range(n):
+        h = (h ^ <unsigned char>text[i]) * 0x100000001b3ULL
+    return h
+
+
+cdef class Series:
+    def __cinit__(self, Py_ssize_t workers, Py_ssize_t capacity=2048):
+        cdef void* base
+        cdef size_t names = <size_t>capacity * sizeof(SeriesName)
+        self.workers = workers
+        self.capacity = capacity
+        self.size = names + <size_t>(workers + 1) * <size_t>capacity * sizeof(uint64_t)
+        base = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
+        if base == MAP_FAILED:
+            wanted, self.size = self.size, 0
+            raise OSError(errno, f"cannot map {wanted} bytes of series: {os.strerror(errno)}")
+        self.names = <SeriesName*>base
+        self.words = <uint64_t*>(<char*>base + names)
+        self.write(0, DROPPED, COUNTER)
+
+    def __dealloc__(self):
+        if self.size:
+            munmap(self.names, self.size)
+
+    cdef void write(self, Py_ssize_t at, bytes text, uint32_t state) noexcept:
+        cdef SeriesName* name = &self.names[at]
+        name.length = <uint32_t>len(text)
+        name.hash = fnv(text, len(text))
+        memcpy(name.text, <const char*>text, len(text))
+        barrier()
+        name.state = state
+
+    cdef Py_ssize_t slot(self, bytes text, bint gauge) except -1:
+        """The slot of that name, given to it now if it has none; 0, DROPPED's, where there is no room."""
+        cdef uint64_t h = fnv(text, len(text))
+        cdef Py_ssize_t at
+        cdef SeriesName* name
+        if len(text) > SERIES_TEXT:
+            return 0
+        for at in range(1, self.capacity):      # in the order they came: pages without names cost nothing
+            name = &self.names[at]
+            if name.state == FREE and compare_and_swap(&name.state, FREE, CLAIMED):
+                self.write(at, text, GAUGE if gauge else COUNTER)
+                return at
+            # One that is being written, or whose writer died as it wrote, is passed by: at worst a name has
+            # two slots, and `totals` adds them up.
+            if (name.state in (COUNTER, GAUGE) and name.hash == h and name.length == <uint32_t>len(text)
+                    and memcmp(name.text, <const char*>text, len(text)) == 0):
+                return at
+        return 0
+
+    cdef uint64_t* word(self, Py_ssize_t worker, bytes text, bint gauge=False) except NULL:
+        return &self.words[worker * self.capacity + self.slot(text, gauge)]
+
+    def add(self, Py_ssize_t worker, bytes text not None, long long value=1, *, bint gauge=False):
+        if not 0 <= worker <= self.workers:
+            raise IndexError(f"no worker {worker}: there are {self.workers}, and the supervisor")
+        self.word(worker, text, gauge)[0] += <uint64_t>value
+
+    def clear_gauges(self, Py_ssize_t worker):
+        cdef Py_ssize_t at
+        for at in range(1, self.capacity):
+            if self.names[at].state == GAUGE:
+                self.words[worker * self.capacity + at] = 0
+
+    def totals(self):
+        cdef dict found = {}
+        cdef SeriesName* name
+        cdef Py_ssize_t at, worker
+        cdef uint64_t total
+        for at in range(self.capacity):
+            name = &self.names[at]
+            if name.state not in (COUNTER, GAUGE):
+                continue
+            total = 0
+            for worker in range(self.workers + 1):
+                total += self.words[worker * self.capacity + at]
+            text = name.text[:name.length]
+            found[text] = found.get(text, 0) + <long long>total
+        return sorted((text.decode(), value) for text, value in found.items())

@@ -1,0 +1,9 @@
+"""Bodies that somebody wants whole, or changes."""
+
+from typing_extensions import disjoint_base
+
+from tetrapylon._core.exchange import Sink
+
+@disjoint_base
+class Collector(Sink):
+    """Takes a request's body until it is whole."""

@@ -1,0 +1,1 @@
+"""What a request asks for: its target made normal, its Host held valid."""
