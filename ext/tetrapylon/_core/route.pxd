@@ -35,6 +35,18 @@ cdef class Route:
 
 
 @cython.final
+cdef class Freezer:
+    # What a router needs while it is compiled.
+    cdef Key* keys
+    cdef uint32_t n
+    cdef uint32_t filled
+    cdef int packed
+    cdef dict hosts
+    cdef dict conditions
+    cdef list conflicts
+
+
+@cython.final
 cdef class Router:
     cdef readonly list routes        # of Route, in the order added
     cdef readonly list table         # the same, in the order of the table: Match.route is an index
@@ -53,7 +65,8 @@ cdef class Router:
     cdef uint64_t method_bit(self, const char* method, Py_ssize_t n) noexcept
 
     cdef uint64_t claim_bit(self, bytes method) except 0
-    cdef int fill(self, Key* keys) except -1
-    cdef list conflicts(self, const Key* keys, uint32_t n)
+    cdef int fill(self, Freezer freezer) except -1
+    cdef int fill_table(self, Freezer freezer) except -1
+    cdef uint32_t find_conflicts(self, Freezer freezer, uint32_t low) except? 0
     cdef tuple names(self, uint64_t allowed)
     cdef int require_frozen(self) except -1

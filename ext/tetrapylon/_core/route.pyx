@@ -28,6 +28,7 @@ cdef enum:
     HEAD = 1 << 1
     OPTIONS = 1 << 6
     FIRST_CUSTOM = 8
+    PIECE = 128          # routes in one step of compiling a table
 
 
 class RouteConflict(RouteError):
@@ -126,6 +127,10 @@ cdef object index_of(Route route):
     return route.index
 
 
+cdef object place_of_conflict(Conflict conflict):
+    return conflict.second.index, conflict.first.index
+
+
 cdef bint overlap(Route one, Route other) except -1:
     if bool(one.methods) != bool(other.methods):
         return False
@@ -133,6 +138,21 @@ cdef bint overlap(Route one, Route other) except -1:
         return False
     return all(value == "*" or other.headers.get(name, value) in (value, "*")
                for name, value in one.headers.items())
+
+
+@cython.final
+cdef class Freezer:
+    def __cinit__(self, uint32_t n):
+        self.n = n
+        self.keys = <Key*> malloc((n + 1) * sizeof(Key))
+        if self.keys == NULL:
+            raise MemoryError
+        self.hosts = {}
+        self.conditions = {}
+        self.conflicts = []
+
+    def __dealloc__(self):
+        free(self.keys)
 
 
 @cython.final
@@ -238,39 +258,54 @@ cdef class Router:
         return bit
 
     def freeze(self):
-        cdef uint32_t n = len(self.routes)
-        cdef Key* keys
-        cdef int packed
+        for _ in self.freezing():
+            pass
+
+    def freezing(self):
+        cdef Freezer freezer
+        cdef uint32_t low = 0
         if self.frozen:
             return
-        keys = <Key*> malloc((n + 1) * sizeof(Key))
-        if keys == NULL:
-            raise MemoryError
+        freezer = Freezer(len(self.routes))
         self.frozen = True
         try:
-            self.fill(keys)
+            while freezer.filled < freezer.n:
+                self.fill(freezer)
+                yield False
+            if freezer.hosts:
+                add_hosts(&self.trie, list(freezer.hosts))
+            yield True
             with nogil:
-                sort(keys, n)
-            conflicts = self.conflicts(keys, n)
-            if conflicts:
-                raise RouteConflict(conflicts)
+                sort(freezer.keys, freezer.n)
+            while low < freezer.n:
+                yield False
+                low = self.find_conflicts(freezer, low)
+            if freezer.conflicts:
+                freezer.conflicts.sort(key=place_of_conflict)
+                raise RouteConflict(freezer.conflicts)
+            yield True
             with nogil:
-                packed = pack(&self.trie, keys, n)
-            if packed < 0:
+                freezer.packed = pack(&self.trie, freezer.keys, freezer.n)
+            if freezer.packed < 0:
                 raise MemoryError
-            self.table = [self.routes[keys[i].route] for i in range(n)]
+            while len(self.table) < freezer.n:
+                yield False
+                self.fill_table(freezer)
         except BaseException:
             release(&self.trie)
+            self.table = []
             self.frozen = False
             raise
-        finally:
-            free(keys)
 
-    cdef int fill(self, Key* keys) except -1:
-        cdef Key* key = keys
+    cdef int fill(self, Freezer freezer) except -1:
+        """The keys of the next piece of routes."""
+        cdef Key* key
         cdef Route route
-        cdef dict hosts = {}, conditions = {}
-        for route in self.routes:
+        cdef dict hosts = freezer.hosts, conditions = freezer.conditions
+        cdef uint32_t end = min(freezer.filled + PIECE, freezer.n)
+        for route in self.routes[freezer.filled:end]:
+            key = freezer.keys + freezer.filled
+            freezer.filled += 1
             key.text = route.key
             key.length = <uint32_t> len(route.key)
             key.route = <uint32_t> route.index
@@ -289,26 +324,29 @@ cdef class Router:
             key.rank = route.rank()
             key.methods = route.bits
             key.destination = <void*> route.destination
-            key += 1
-        if hosts:
-            add_hosts(&self.trie, list(hosts))
+        return 0
+
+    cdef int fill_table(self, Freezer freezer) except -1:
+        cdef uint32_t i, done = len(self.table)
+        for i in range(done, min(done + PIECE, freezer.n)):
+            self.table.append(self.routes[freezer.keys[i].route])
         return 0
 
     # Only routes of one pattern and host can be equally specific, and sorting has put them side by
     # side: patterns that differ are told apart by their first differing segment, hosts by being longer.
-    cdef list conflicts(self, const Key* keys, uint32_t n):
-        cdef list found = []
-        cdef uint32_t low = 0, high
-        while low < n:
+    cdef uint32_t find_conflicts(self, Freezer freezer, uint32_t low) except? 0:
+        """Those of the next piece; where the one after it begins."""
+        cdef const Key* keys = freezer.keys
+        cdef uint32_t high, n = freezer.n, end = min(low + PIECE, n)
+        while low < end:
             high = low + 1
             while (high < n and keys[high].host == keys[low].host and keys[high].length == keys[low].length
                     and memcmp(keys[high].text, keys[low].text, keys[low].length) == 0):
                 high += 1
             if high - low > 1:
-                found += conflicts_among([self.routes[keys[i].route] for i in range(low, high)])
+                freezer.conflicts += conflicts_among([self.routes[keys[i].route] for i in range(low, high)])
             low = high
-        found.sort(key=lambda conflict: (conflict.second.index, conflict.first.index))
-        return found
+        return low
 
     cdef uint64_t method_bit(self, const char* method, Py_ssize_t n) noexcept:
         cdef int i

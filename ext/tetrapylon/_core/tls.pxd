@@ -1,4 +1,4 @@
-from tetrapylon._core.reactor cimport Reactor
+from tetrapylon._core.buffer cimport Buffer
 from tetrapylon._core.stream cimport SocketStream
 
 
@@ -37,12 +37,15 @@ cdef class TlsStream(SocketStream):
     cdef object incoming
     cdef object outgoing
     cdef readonly bytes subject         # of the peer's verified certificate (RFC 4514); None: none was shown
-    cdef bint begun                     # the peer has said something
+    cdef bint greeted                   # the client's hello has been judged
+    cdef bint retried                   # and another was asked for (RFC 8446 section 4.1.4)
+    cdef Buffer hello                   # what of it has come; None: nothing yet
     cdef bint shaken                    # the handshake is complete
     cdef bint parted                    # our close_notify is out
     cdef bint notified                  # the peer's has come
     cdef int failure                    # the TlsError that ends it
 
+    cdef bint greet(self, Py_ssize_t n) noexcept
     cdef Py_ssize_t unseal(self, Py_ssize_t n) noexcept
     cdef Py_ssize_t decrypt(self, Py_ssize_t plain) noexcept
     cdef void shake(self) noexcept

@@ -8,6 +8,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from posix.unistd cimport close as close_descriptor
 
+from tetrapylon._core.buffer cimport Buffer
+from tetrapylon._core.hello cimport HELLO_PARTIAL, HELLO_WHOLE, asks_again, read_hello
 from tetrapylon._core.reactor cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP, SCRATCH, Reactor, iovec
 from tetrapylon._core.stream cimport HIGH_WATER, Connection, SocketStream
 
@@ -25,7 +27,9 @@ cdef enum:
     # room to spare: an SSL_read that is offered a record's room leaves nothing of it behind.
     READ = 32768
     FEED = 16384                # what goes into a memory BIO at once: its buffer never shrinks
-    HANDSHAKE = 22              # content type (RFC 8446 section 5.1)
+    HANDSHAKE = 22              # content types (RFC 8446 section 5.1)
+    ALERT = 21
+    FATAL = 2                   # RFC 8446 section 6
 
 cdef object ALL = SCRATCH
 
@@ -160,11 +164,8 @@ cdef class TlsStream(SocketStream):
             return
         if self.notified:
             return
-        if not self.begun:
-            self.begun = True
-            if self.tls.server_side and sealed[0] != HANDSHAKE:
-                self.vanish(TLS_ABSENT)
-                return
+        if self.tls.server_side and not self.greeted and not self.greet(n):
+            return
         plain = self.unseal(n)
         if self.fd < 0:
             return
@@ -183,6 +184,35 @@ cdef class TlsStream(SocketStream):
             self.vanish(self.failure)
         elif not plain and self.queued() > 8 * HIGH_WATER:
             self.vanish(TLS_PROTOCOL)       # it makes us answer the protocol's own messages and reads none
+
+    cdef bint greet(self, Py_ssize_t n) noexcept:
+        """May the `n` bytes read be answered? They end a ClientHello then; what of it came before is in the
+        BIO already, from where OpenSSL has not read it yet."""
+        cdef char* sealed = self.tls.sealed
+        cdef char[7] alert = [ALERT, 3, 1, 0, 2, FATAL, 0]
+        cdef int verdict
+        if self.hello is None:
+            if sealed[0] != HANDSHAKE and not self.retried:
+                self.vanish(TLS_ABSENT)
+                return False
+            self.hello = Buffer()
+        try:
+            self.hello.append(sealed, n)
+            verdict = read_hello(self.hello.data + self.hello.start, self.hello.end - self.hello.start)
+            if verdict == HELLO_PARTIAL:
+                self.incoming.write(self.tls.window.show(sealed, n))
+                return False
+        except MemoryError:
+            self.vanish(TLS_PROTOCOL)
+            return False
+        self.hello = None
+        if verdict == HELLO_WHOLE:
+            self.greeted = True
+            return True
+        alert[6] = <char>verdict
+        send(self.fd, alert, sizeof(alert), MSG_NOSIGNAL)
+        self.vanish(TLS_PROTOCOL)
+        return False
 
     cdef Py_ssize_t unseal(self, Py_ssize_t n) noexcept:
         """The `n` bytes read, into the scratch buffer as plain text; how much that is."""
@@ -295,9 +325,11 @@ cdef class TlsStream(SocketStream):
             self.owner.congested()
 
     cdef bint seal(self, const char* data, Py_ssize_t n) noexcept:
-        """One record, sent or queued."""
+        """One record, sent or queued; several where the client wants them smaller (RFC 6066 section 4)."""
+        cdef Py_ssize_t done = 0
         try:
-            self.ssl.write(self.tls.window.show(data, n))
+            while done < n:
+                done += self.ssl.write(self.tls.window.show(data + done, n - done))
         except (SSLError, MemoryError):
             self.fail_output()
             return False
@@ -317,6 +349,9 @@ cdef class TlsStream(SocketStream):
         n = PyBytes_GET_SIZE(data)
         if n == 0 or self.broken:
             return
+        if not self.shaken and self.tls.server_side and asks_again(PyBytes_AS_STRING(data), n):
+            self.retried = True
+            self.greeted = False
         if self.out is None:
             sent = send(self.fd, PyBytes_AS_STRING(data), n, MSG_NOSIGNAL)
             if sent < 0:

@@ -1,24 +1,28 @@
+"""Upstreams: which target gets a request, when, and what becomes of it when that one fails."""
+
 cimport cython
 from libc.errno cimport EINPROGRESS, errno
+from libc.stdint cimport UINT64_MAX, uint64_t
 from posix.unistd cimport close
 
-from libc.stdint cimport uint32_t
-
 from tetrapylon._core.address cimport Address
-from tetrapylon._core.buffer cimport UPGRADE, Head, Header, head_known
+from tetrapylon._core.balance cimport Balancer, RoundRobin, chance, draw
+from tetrapylon._core.board cimport HALF_OPEN, UNHEALTHY, add, load
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport *
-from tetrapylon._core.lifetime cimport Lifetime, spent
+from tetrapylon._core.health cimport Breaker, Health
+from tetrapylon._core.lifetime cimport Lifetime
+from tetrapylon._core.limiter cimport Limiter
 from tetrapylon._core.line cimport Line, Waiter
-from tetrapylon._core.message cimport *
+from tetrapylon._core.message cimport Limits
 from tetrapylon._core.parse cimport response_parser
-from tetrapylon._core.reactor cimport Reactor, arm, clock, disarm
-from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream
-from tetrapylon._core.tls cimport TLS_ALERT, TLS_CERTIFICATE, TLS_PROTOCOL, Tls, tls_stream
-from tetrapylon._core.wire cimport FIXED, PRESERVE, Additions, Via, put_chunk, put_last_chunk, put_request
-
-cdef extern from "<strings.h>" nogil:
-    int strncasecmp(const char* a, const char* b, size_t n)
+from tetrapylon._core.pool cimport Pool, Requester, UpstreamConnection, is_upload
+from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, arm, clock, disarm
+from tetrapylon._core.retry cimport CONNECT, PAUSES, RESET, TIMEOUT, Retry, Tries, tries_of
+from tetrapylon._core.stream cimport SocketStream
+from tetrapylon._core.target cimport SHARE_ONE, Target
+from tetrapylon._core.tls cimport tls_stream
+from tetrapylon._core.wire cimport FIXED, PRESERVE, Additions, Via
 
 cdef extern from "<sys/socket.h>" nogil:
     cdef enum:
@@ -41,36 +45,33 @@ cdef extern from "<netinet/tcp.h>" nogil:
     cdef enum:
         TCP_NODELAY
 
+cdef uint64_t RAMP_STEP = 100_000_000       # ns between two looks at a target in its slow start
+cdef double RAMP_FLOOR = 0.1                # of its weight, at the start
+cdef double SPARE = 1.4                     # a tier takes all requests while 1 / SPARE of it is well
 
-cdef class Target:
-    def __init__(self, str name not None, *, bytes host not None, int weight=1, addresses=(), Tls tls=None):
-        self.name = name
-        self.label = name.encode()
-        self.host = host
-        self.weight = weight
-        self.addresses = list(addresses)
-        self.tls = tls
 
-    def set_addresses(self, list addresses not None):
-        """Replace the addresses; connections that are open stay."""
-        self.addresses = list(addresses)
+cdef class Tier:
+    pass
 
 
 @cython.final
-cdef class Upstream(Destination):
+cdef class Upstream(Pool):
     def __init__(self, Reactor reactor not None, str name not None, list targets not None,
                  Via via not None, *, Slab slab not None, host=None, double connect=2.0, double wait=5.0,
                  double idle=55.0, Py_ssize_t max_connections=256, Py_ssize_t max_pending=1024,
-                 Limits limits=None, Additions additions=None, Lifetime lifetime=None):
+                 Limits limits=None, Additions additions=None, Lifetime lifetime=None, Balancer balancer=None,
+                 Health health=None, Breaker breaker=None, Breaker main_breaker=None, Limiter limiter=None,
+                 Retry retry=None, double panic=0.0, double slow_start=0.0, str zone not None="",
+                 bytes deadline_header=None, tell=None):
         """`host` None sends the client's Host on, b"" the target's own, other bytes themselves."""
         self.reactor = reactor
         self.name = name
-        self.targets = list(targets)
         self.via = via
         self.host_kind = PRESERVE if host is None else FIXED
         self.host = host or None
         self.limits = limits or Limits()
         self.additions = additions
+        self.deadline_header = deadline_header
         self.lifetime = lifetime or Lifetime()
         self.max_connections = max_connections
         self.max_pending = max_pending
@@ -82,12 +83,59 @@ cdef class Upstream(Destination):
         self.pool_idle = reactor.queue(idle) if idle > 0 else NULL
         self.slab = slab
         self.counters = slab.worker
+        self.board = slab.owner.board
+        self.slot = self.board.claim(name, "")
+        self.tell = tell
+        self.balancer = balancer or RoundRobin()
+        self.balancers = {}
+        self.zone = zone
+        self.health = health
+        self.breaker = breaker
+        self.main_breaker = main_breaker
+        self.limiter = limiter
+        self.retry = retry
+        self.panic = panic
+        self.slow_start = <uint64_t>(slow_start * 1e9)
+        self.observes = any(each is not None for each in (health, breaker, main_breaker, limiter))
+        self.targets = []
+        self.set_targets(targets)
+
+    def set_targets(self, list targets not None):
+        """Other targets from now on; those that are gone finish what they have begun."""
+        cdef Target target
+        for each in targets:
+            if (<Target?>each).board is None:
+                (<Target>each).join(self.board, self.name)
+        gone = [each for each in self.targets if each not in targets]
+        self.targets = list(targets)
+        for each in gone:
+            target = <Target>each
+            target.fit = False
+            while target.idle is not None:
+                (<UpstreamConnection>target.idle).drop()
+        self.review()
+
+    def touch(self):
+        """Tell the board that these targets are there. Now and then."""
+        cdef uint64_t now = clock()
+        self.slot.seen = now
+        for each in self.targets:
+            (<Target>each).slot.seen = now
+
+    @property
+    def usable(self):
+        """The names of the targets that may be given a request now."""
+        self.reactor.now = clock()
+        self.review()
+        return [(<Target>each).name for tier in self.tiers for each in (<Tier>tier).targets]
 
     # Destination
 
     cdef void start(self, Exchange x) noexcept:
         if x.request.has_body and not x.request_complete:
             x.source.pause(x)
+        if self.retry is not None and x.tries is None:
+            self.retry.budget.request(self.reactor.now)
         self.dispatch(x)
 
     cdef void cancel(self, Exchange x) noexcept:
@@ -95,36 +143,232 @@ cdef class Upstream(Destination):
         if type(x.attempt) is Waiter:
             (<Waiter>x.attempt).leave()
             x.attempt = None
+        elif type(x.attempt) is Tries:
+            disarm(<Tries>x.attempt)
+            x.attempt = None
         elif x.attempt is not None:
             connection = <UpstreamConnection>x.attempt
             x.attempt = None
-            connection.exchange = None
+            if x.fault == TOTAL_TIMEOUT and not connection.heard:
+                self.observe(connection.target, False, clock() - x.sent)
+            connection.part()
             connection.drop()
+
+    # Who may be picked
+
+    cdef void review(self) noexcept:
+        """Look at all targets anew: something has changed, or it is time to."""
+        cdef uint64_t now = self.reactor.now
+        cdef Target target
+        self.epoch = load(&self.board.front.epoch)
+        self.review_at = UINT64_MAX
+        self.sole = None
+        self.trials = False
+        usable = []
+        for each in self.targets:
+            target = <Target>each
+            target.fit = self.fit(target, now)
+            if target.fit:
+                usable.append(target)
+            else:
+                target.credit = 0
+        if len(usable) < self.panic * len(self.targets):
+            usable = [each for each in self.targets if (<Target>each).addresses and (<Target>each).share]
+            for each in usable:
+                (<Target>each).fit = True
+                (<Target>each).trial = False
+        for each in usable:
+            self.trials |= (<Target>each).trial
+        self.arrange(usable)
+        if len(usable) == 1 and not self.trials:
+            self.sole = <Target>usable[0]
+
+    cdef bint fit(self, Target target, uint64_t now) noexcept:
+        cdef uint64_t weight = load(&target.slot.weight)
+        cdef uint64_t since
+        target.share = (<long>(weight - 1) if weight else target.weight) * SHARE_ONE
+        target.trial = False
+        if not target.addresses or not target.share or load(&target.slot.checked) == UNHEALTHY:
+            return False
+        if self.health is not None:
+            if not self.health.back(target, now, self.tell):
+                self.review_at = min(self.review_at, load(&target.slot.ejected_until))
+                return False
+            target.trial = load(&target.slot.trial) != 0
+        if self.breaker is not None:
+            if self.breaker.refuses(target.slot, now):
+                self.review_at = min(self.review_at, load(&target.slot.opened) + self.breaker.open)
+                return False
+            if load(&target.slot.circuit) == HALF_OPEN:
+                target.trial = True
+        since = load(&target.slot.since)
+        if self.slow_start and since and now < since + self.slow_start:
+            target.share = max(1, <long>(
+                target.share * max(RAMP_FLOOR, <double>(now - since) / <double>self.slow_start)))
+            self.review_at = min(self.review_at, now + RAMP_STEP)
+        return True
+
+    cdef int arrange(self, list usable) except -1:
+        """Tiers in the order in which they are asked, each with its share of the requests."""
+        cdef Tier tier
+        cdef double left = 1.0, upto = 0.0
+        ranked = {}
+        for each in self.targets:
+            target = <Target>each
+            rank = (target.priority, bool(self.zone) and target.zone != self.zone)
+            ranked.setdefault(rank, []).append(target)
+        self.tiers = []
+        shares = []
+        for rank in sorted(ranked):
+            well = [each for each in ranked[rank] if (<Target>each).fit]
+            share = min(left, SPARE * len(well) / len(ranked[rank]))
+            left -= share
+            if not well:
+                continue
+            if rank not in self.balancers:
+                self.balancers[rank] = self.balancer.again()
+            tier = Tier.__new__(Tier)
+            tier.targets = well
+            tier.balancer = <Balancer>self.balancers[rank]
+            self.tiers.append(tier)
+            shares.append(share)
+        total = sum(shares)
+        for each, share in zip(self.tiers, shares):
+            upto += share / total
+            (<Tier>each).upto = upto
+        return 0
+
+    cdef Target pick(self, Exchange x):
+        cdef Tier tier
+        cdef double at
+        if load(&self.board.front.epoch) != self.epoch or self.reactor.now >= self.review_at:
+            self.review()
+        if self.sole is not None:
+            return self.sole
+        if not self.tiers:
+            return None
+        tier = <Tier>self.tiers[0]
+        if tier.upto < 1.0 and len(self.tiers) > 1:
+            at = chance()
+            for each in self.tiers:
+                tier = <Tier>each
+                if at < tier.upto:
+                    break
+        if self.trials or x.tries is not None:
+            return self.pick_other(tier, x)
+        return tier.balancer.pick(tier.targets, x)
+
+    cdef Target pick_other(self, Tier first, Exchange x):
+        """One that this request has not failed at yet, if there is one; on trial, one request at a time."""
+        cdef Tries tries = <Tries>x.tries if x.tries is not None else None
+        cdef list some
+        for fresh in (True, False):
+            for each in (first, *self.tiers):
+                some = [
+                    target for target in (<Tier>each).targets
+                    if not ((<Target>target).trial and (<Target>target).active)
+                    and not (fresh and tries is not None and tries.has(target))]
+                if some:
+                    return (<Tier>each).balancer.pick(some, x)
+        return None
+
+    cdef void unavailable(self, Exchange x) noexcept:
+        add(&self.slot.unavailable, 1)
+        for each in self.targets:
+            if (<Target>each).addresses:
+                x.stages.fail(x, NO_TARGET)
+                return
+        x.stages.fail(x, DNS_FAILED)
+
+    # What became of a request
+
+    cdef void observe(self, Target target, bint good, uint64_t took) noexcept:
+        cdef uint64_t now
+        if not self.observes:
+            return
+        now = self.reactor.now
+        if self.health is not None:
+            self.health.observe(target, self.targets, good, took, now, self.tell)
+        if self.breaker is not None:
+            self.breaker.observe(target.slot, self.board, good, took, now, target.name, self.tell)
+        if self.main_breaker is not None:
+            self.main_breaker.observe(self.slot, self.board, good, took, now, "", self.tell)
+        if self.limiter is not None:
+            self.limiter.observe(took, good, self.active)
+
+    cdef void answered(self, Target target, Exchange x) noexcept:
+        self.balancer.answered(target, x)
+
+    cdef DeadlineQueue* patience(self, Exchange x) noexcept:
+        return self.retry.patience
+
+    cdef bint hurries(self, Exchange x) noexcept:
+        return (self.retry is not None and self.retry.patience is not NULL and self.retry.causes & TIMEOUT
+                and self.retry.may(x))
+
+    cdef bint would_retry(self, Exchange x) noexcept:
+        return self.retry.may(x) and self.retry.budget.has(self.reactor.now)
+
+    cdef bint withholds(self, Exchange x) noexcept:
+        if self.retry is None or not self.retry.listed(x) or not self.retry.may(x):
+            return False
+        if self.retry.budget.has(self.reactor.now):
+            return True
+        add(&self.slot.retries_denied, 1)
+        return False
+
+    cdef void retry_after(self, Exchange x, Target target) noexcept:
+        if not self.again(x, target):
+            x.stages.fail(x, UPSTREAM_CLOSED)
+
+    cdef void connect_failed(self, Exchange x, Target target, Fault fault) noexcept:
+        """Another address or target may do: nothing of the request has left, whatever its method."""
+        cdef Py_ssize_t addresses = 0
+        self.counters.upstream_connect_failures += 1
+        self.observe(target, False, 0)
+        x.attempt = None
+        x.connects += 1
+        for item in self.targets:
+            addresses += len((<Target>item).addresses)
+        if x.connects < min(addresses, 8):
+            if len(self.targets) > 1:
+                tries_of(x, self).tried.append(target)
+            self.dispatch(x)
+        else:
+            self.failed(x, target, fault)
+
+    cdef void failed(self, Exchange x, Target target, Fault fault) noexcept:
+        if self.retry is None or not self.retry.causes & cause_of(fault) or not self.again(x, target):
+            x.stages.fail(x, fault)
+
+    cdef bint again(self, Exchange x, Target target) noexcept:
+        """Send it once more, after a pause, if rules and budget allow."""
+        cdef Tries tries
+        cdef int step
+        if not self.retry.may(x):
+            return False
+        if not self.retry.budget.take(self.reactor.now):
+            add(&self.slot.retries_denied, 1)
+            return False
+        tries = tries_of(x, self)
+        tries.tried.append(target)
+        add(&self.slot.retries, 1)
+        step = min(<int>tries.count, 2) * PAUSES + <int>(draw() % PAUSES)
+        tries.count += 1
+        if self.retry.pausing:
+            x.attempt = tries
+            arm(self.reactor, tries, self.retry.pauses[step])
+        else:
+            self.dispatch(x)
+        return True
 
     # Choice of a connection
 
-    cdef Target pick(self):
-        """Smooth weighted round robin over the targets that have an address."""
-        cdef Target target
-        cdef Target best = None
-        cdef int total = 0
-        for item in self.targets:
-            target = <Target>item
-            if not target.addresses:
-                continue
-            target.credit += target.weight
-            total += target.weight
-            if best is None or target.credit > best.credit:
-                best = target
-        if best is not None:
-            best.credit -= total
-        return best
-
     cdef UpstreamConnection take_idle(self, Target target):
-        cdef UpstreamConnection connection = target.idle
+        cdef UpstreamConnection connection = <UpstreamConnection>target.idle
         while connection is not None and connection.span.ends <= self.reactor.now:
             connection.drop()           # too old by now
-            connection = target.idle
+            connection = <UpstreamConnection>target.idle
         if connection is not None:
             connection.unpool()
         return connection
@@ -132,11 +376,16 @@ cdef class Upstream(Destination):
     cdef void dispatch(self, Exchange x) noexcept:
         cdef Target target
         cdef UpstreamConnection connection
-        target = <Target>self.targets[0] if len(self.targets) == 1 else self.pick()
-        if target is None or not target.addresses:
-            x.stages.fail(x, DNS_FAILED)
+        if self.main_breaker is not None and (
+                self.main_breaker.refuses(self.slot, self.reactor.now)
+                or (load(&self.slot.circuit) == HALF_OPEN and self.active)):
+            x.stages.fail(x, CIRCUIT_OPEN)
             return
-        if self.uploads >= self.max_uploads and is_upload(x):
+        target = self.pick(x)
+        if target is None:
+            self.unavailable(x)
+            return
+        if not self.admits() or (self.uploads >= self.max_uploads and is_upload(x)):
             self.enqueue(x)
             return
         connection = self.take_idle(target) if not x.replayed else None
@@ -170,13 +419,13 @@ cdef class Upstream(Destination):
         address = <Address>target.addresses[target.turn]
         fd = socket_(address.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
         if fd < 0:
-            self.connect_failed(x, CONNECT_FAILED)
+            self.connect_failed(x, target, CONNECT_FAILED)
             return
         if address.family != AF_UNIX:
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
         if connect_(fd, <sockaddr*>address.raw, address.raw_n) < 0 and errno != EINPROGRESS:
             close(fd)
-            self.connect_failed(x, CONNECT_FAILED)
+            self.connect_failed(x, target, CONNECT_FAILED)
             return
         connection = UpstreamConnection.__new__(UpstreamConnection)
         connection.upstream = self
@@ -186,8 +435,7 @@ cdef class Upstream(Destination):
         connection.parser = response_parser(self.limits)
         connection.connecting = connection.alive = True
         connection.claim(x)
-        connection.exchange = x
-        x.attempt = connection
+        connection.take(x)
         stream = SocketStream.__new__(SocketStream) if target.tls is None else tls_stream(target.tls)
         connection.stream = stream
         self.connections += 1
@@ -197,39 +445,38 @@ cdef class Upstream(Destination):
         try:
             stream.attach(self.reactor, connection, fd, True)
         except (OSError, MemoryError):
-            connection.exchange = None
+            connection.part()
             connection.drop()
-            self.connect_failed(x, CONNECT_FAILED)
-
-    cdef void connect_failed(self, Exchange x, Fault fault) noexcept:
-        """Another address or target may do: nothing of the request has left, whatever its method."""
-        cdef Py_ssize_t addresses = 0
-        self.counters.upstream_connect_failures += 1
-        x.attempt = None
-        x.connects += 1
-        for item in self.targets:
-            addresses += len((<Target>item).addresses)
-        if x.connects < min(addresses, 8):
-            self.dispatch(x)
-        else:
-            x.stages.fail(x, fault)
+            self.connect_failed(x, target, CONNECT_FAILED)
 
     # The queue of exchanges that wait for a connection
 
+    cdef bint admits(self) noexcept:
+        return self.limiter is None or self.active < <Py_ssize_t>self.limiter.limit
+
     cdef void enqueue(self, Exchange x) noexcept:
         cdef Line line = self.uploading if is_upload(x) else self.ready
+        cdef Waiter last, other
         if self.ready.length + self.uploading.length >= self.max_pending:
-            x.stages.fail(x, QUEUE_FULL)
-            return
+            last = self.ready.last
+            other = self.uploading.last
+            if last is None or (other is not None and other.priority > last.priority):
+                last = other
+            if last is None or last.priority <= x.plan.priority:
+                x.stages.fail(x, QUEUE_FULL)
+                return
+            add(&self.slot.shed, 1)
+            last.exchange.stages.fail(last.exchange, SHED)
         x.attempt = line.add(x, self.reactor, self.queue_timeout)
 
     cdef Exchange next_waiting(self):
-        """The one that has waited longest of those that may have a connection; it waits no more."""
+        """Of those that may have a connection, the one that matters most, then has waited longest."""
         cdef Waiter waiter = self.ready.first
         cdef Waiter other = self.uploading.first
         cdef Exchange x
         if other is not None and self.uploads < self.max_uploads and (
-                waiter is None or other.exchange.began < waiter.exchange.began):
+                waiter is None or other.priority < waiter.priority
+                or (other.priority == waiter.priority and other.exchange.began < waiter.exchange.began)):
             waiter = other
         if waiter is None:
             return None
@@ -240,6 +487,8 @@ cdef class Upstream(Destination):
 
     cdef bint has_room(self) noexcept:
         """Is there a connection for one more, open or yet to be opened?"""
+        if not self.admits():
+            return False
         if self.connections < self.max_connections:
             return True
         for target in self.targets:
@@ -250,7 +499,7 @@ cdef class Upstream(Destination):
     cdef void serve_waiting(self) noexcept:
         """A connection was freed or closed. Whose turn it is may fail at once: then it is the next one's."""
         cdef Exchange x
-        if self.serving:
+        if self.serving or (self.ready.first is None and self.uploading.first is None):
             return
         self.serving = True
         while self.has_room():
@@ -269,328 +518,12 @@ cdef class Upstream(Destination):
         self.closing = True
         for target in self.targets:
             while (<Target>target).idle is not None:
-                (<Target>target).idle.drop()
+                (<UpstreamConnection>(<Target>target).idle).drop()
 
 
-@cython.final
-cdef class UpstreamConnection(Connection):
-    cdef void connected(self) noexcept:
-        cdef Exchange x = self.exchange
-        self.connecting = False
-        self.upstream.lifetime.begin(&self.span, self.upstream.reactor.now)
-        disarm(self)
-        self.upstream.counters.upstream_connects += 1
-        if x is None:
-            self.pool()
-        else:
-            self.assign(x)
-
-    cdef void claim(self, Exchange x) noexcept:
-        if not self.uploading and is_upload(x):
-            self.uploading = True
-            self.upstream.uploads += 1
-
-    cdef void uploaded(self) noexcept:
-        if self.uploading:
-            self.uploading = False
-            self.upstream.uploads -= 1
-
-    cdef void assign(self, Exchange x) noexcept:
-        """Send the request's head; its body follows through the port."""
-        cdef Upstream upstream = self.upstream
-        cdef bytes host = upstream.host if upstream.host is not None else self.target.host
-        self.claim(x)
-        self.exchange = x
-        self.heard = False
-        x.attempt = self
-        x.destination = self.port
-        x.upstream_name = self.target.label
-        x.answered = 0
-        x.sent = clock()
-        self.parser.head = &x.response
-        self.parser.no_body = is_method(x, b"HEAD", 4)
-        put_request(x, self.stream, upstream.host_kind, host, upstream.via, upstream.additions)
-        if not x.request.has_body or x.request_complete:
-            arm(upstream.reactor, self, x.plan.response)
-        else:
-            arm(upstream.reactor, self, x.plan.idle)
-            x.source.resume(x)
-
-    cdef void data_received(self, const char* data, size_t n) noexcept:
-        cdef Exchange x = self.exchange
-        cdef Event event
-        cdef Stages stages
-        if x is None:
-            self.drop()             # nothing was asked: a response before its request
-            return
-        stages = x.stages
-        if not self.heard:
-            self.heard = True
-            x.answered = self.upstream.reactor.now
-            x.waited += x.answered - x.sent
-        while True:
-            event = self.parser.next(data, n)
-            data += self.parser.consumed
-            n -= self.parser.consumed
-            if event == MORE:
-                if x.response_started and self.stream.reading:      # else the wait is the client's
-                    arm(self.upstream.reactor, self, x.plan.idle)
-                return
-            if event == HEAD:
-                if x.response.status < 200 and x.response.status != 101:
-                    stages.interim(x)
-                    continue
-                if x.response.status == 101:
-                    self.switch_protocols(x, data, n)
-                    return
-                stages.head(x)
-                if self.exchange is not x:
-                    return
-                if self.parser.ended:
-                    self.complete(n == 0)
-                    return
-            elif event == BODY:
-                stages.body(x, self.parser.body, self.parser.body_length)
-                if self.exchange is not x:
-                    return
-            elif event == END:
-                if self.parser.has_trailers:
-                    x.trailers = &self.parser.trailers
-                self.complete(n == 0)
-                return
-            else:
-                self.lose(RESPONSE_CUT if x.response_started else RESPONSE_MALFORMED)
-                return
-
-    cdef void switch_protocols(self, Exchange x, const char* early, size_t n) noexcept:
-        """RFC 9110 section 7.8: only what the client offered can be switched to."""
-        cdef Stream stream = self.stream
-        if not x.request.upgrade or not x.request_complete or not offered(&x.request, &x.response):
-            self.lose(RESPONSE_MALFORMED)
-            return
-        disarm(self)
-        self.exchange = None
-        x.attempt = None
-        self.leave()
-        self.stream = NOWHERE
-        x.stages.upgrade(x, stream, early, n)
-        self.upstream.serve_waiting()
-
-    cdef void complete(self, bint keep) noexcept:
-        """The response is whole. The connection goes back first: the exchange's end may start another."""
-        cdef Exchange x = self.exchange
-        cdef Stages stages = x.stages
-        disarm(self)
-        self.uploaded()
-        self.exchange = None
-        x.attempt = None
-        x.destination = None
-        if (not spent(&self.span, self.upstream.reactor.now) and keep and x.request_complete
-                and x.response.keep_alive and self.stream.queued() == 0
-                and not self.stream.broken and not self.upstream.closing):
-            self.stream.resume_reading()        # a client that was slow to the end left it paused
-            self.pool()
-        else:
-            self.drop()
-        stages.end(x)
-
-    cdef void pool(self) noexcept:
-        cdef Upstream upstream = self.upstream
-        x = upstream.next_waiting()
-        if x is not None:
-            upstream.counters.upstream_reuses += 1
-            self.reused = True
-            self.assign(x)
-            return
-        if upstream.pool_idle is NULL:
-            self.drop()
-            return
-        self.pooled = True
-        self.newer = None
-        self.older = self.target.idle
-        if self.older is not None:
-            self.older.newer = self
-        self.target.idle = self
-        upstream.counters.now.upstream_idle += 1
-        arm(upstream.reactor, self, upstream.pool_idle)
-
-    cdef void unpool(self) noexcept:
-        if not self.pooled:
-            return
-        self.pooled = False
-        if self.newer is not None:
-            self.newer.older = self.older
-        else:
-            self.target.idle = self.older
-        if self.older is not None:
-            self.older.newer = self.newer
-        self.newer = self.older = None
-        self.upstream.counters.now.upstream_idle -= 1
-        disarm(self)
-
-    cdef void leave(self) noexcept:
-        """Out of the upstream's books."""
-        self.unpool()
-        self.uploaded()
-        if self.alive:
-            self.alive = False
-            self.upstream.connections -= 1
-            self.target.connections -= 1
-            self.upstream.counters.now.upstream_connections -= 1
-
-    cdef void drop(self) noexcept:
-        cdef bint counted = self.alive
-        cdef Stream stream = self.stream
-        disarm(self)
-        self.leave()
-        self.stream = NOWHERE
-        self.port.connection = None
-        stream.abort(False)
-        if counted:
-            self.upstream.serve_waiting()
-
-    cdef void lose(self, Fault fault) noexcept:
-        """The connection is of no use any more; what becomes of its exchange?"""
-        cdef Exchange x = self.exchange
-        cdef Upstream upstream = self.upstream
-        cdef bint connecting = self.connecting
-        self.exchange = None
-        self.drop()
-        if x is None:
-            return
-        x.attempt = None
-        x.destination = None
-        if connecting:
-            upstream.connect_failed(x, fault)
-        elif self.reused and not self.heard and fault == UPSTREAM_CLOSED and not x.replayed and replayable(x):
-            # The upstream closed an idle connection as the request was on its way (RFC 9112 section 9.3.1).
-            x.replayed = True
-            upstream.counters.upstream_replays += 1
-            upstream.dispatch(x)
-        else:
-            x.stages.fail(x, fault)
-
-    cdef void eof_received(self) noexcept:
-        cdef Exchange x = self.exchange
-        if x is None:
-            self.drop()
-        elif self.parser.eof() == END:
-            self.complete(False)
-        else:
-            self.lose(RESPONSE_CUT if x.response_started else UPSTREAM_CLOSED)
-
-    cdef void lost(self, int error) noexcept:
-        if self.exchange is not None and self.exchange.response_started:
-            self.lose(RESPONSE_CUT)
-        elif error == TLS_CERTIFICATE:
-            self.lose(CERTIFICATE_REFUSED)
-        elif error == TLS_ALERT:
-            self.lose(TLS_ALERTED)
-        elif error == TLS_PROTOCOL:
-            self.lose(TLS_FAILED)
-        elif self.connecting:
-            self.lose(CONNECT_FAILED)
-        else:
-            self.lose(UPSTREAM_CLOSED)
-
-    cdef void timed_out(self) noexcept:
-        cdef Exchange x = self.exchange
-        if x is None:
-            self.drop()
-        elif self.connecting:
-            self.lose(CONNECT_TIMEOUT)
-        elif x.response_started:
-            self.lose(RESPONSE_STALLED)
-        else:
-            self.lose(RESPONSE_TIMEOUT)
-
-    cdef void congested(self) noexcept:
-        if self.exchange is not None:
-            self.exchange.source.pause(self.exchange)
-
-    cdef void drained(self) noexcept:
-        cdef Exchange x = self.exchange
-        if x is not None:
-            if not x.request_complete:
-                arm(self.upstream.reactor, self, x.plan.idle)
-            x.source.resume(x)
-
-
-cdef inline bint is_upload(Exchange x) noexcept:
-    return x.request.has_body and not x.request_complete and not x.body_here
-
-
-cdef bint offered(const Head* request, const Head* response) noexcept:
-    """Is the protocol that the upstream switches to among those that the client named?"""
-    cdef const Header* theirs = head_known(response, UPGRADE)
-    cdef const Header* line
-    cdef uint32_t i, j, n
-    if theirs is NULL or not response.upgrade:
-        return False
-    n = theirs.value_length
-    for i in range(request.count):
-        line = &request.headers[i]
-        if line.known != UPGRADE:
-            continue
-        for j in range(line.value_length - n + 1 if line.value_length >= n else 0):
-            if ((j == 0 or request.data[line.value + j - 1] in (c" ", c"\t", c","))
-                    and (j + n == line.value_length
-                         or request.data[line.value + j + n] in (c" ", c"\t", c","))
-                    and strncasecmp(request.data + line.value + j, response.data + theirs.value, n) == 0):
-                return True
-    return False
-
-
-cdef bint replayable(Exchange x) noexcept:
-    """Idempotent (RFC 9110 section 9.2.2), nothing sent down, and no body to send again."""
-    if x.response_started or x.request.has_body:
-        return False
-    return (
-        is_method(x, b"GET", 3) or is_method(x, b"HEAD", 4) or is_method(x, b"OPTIONS", 7)
-        or is_method(x, b"PUT", 3) or is_method(x, b"DELETE", 6) or is_method(x, b"TRACE", 5)
-    )
-
-
-@cython.final
-cdef class Requester(Sink):
-    cdef void body(self, Exchange x, const char* data, size_t n) noexcept:
-        cdef UpstreamConnection connection = self.connection
-        if connection is None:
-            return
-        if x.request.chunked:
-            put_chunk(connection.stream, data, n)
-        else:
-            connection.stream.write(data, n)
-        if not connection.heard:
-            arm(connection.upstream.reactor, connection, x.plan.idle)
-
-    cdef void end(self, Exchange x) noexcept:
-        cdef UpstreamConnection connection = self.connection
-        if connection is None:
-            return
-        connection.uploaded()
-        if x.request.chunked:
-            put_last_chunk(connection.stream, x.trailers, connection.upstream.additions)
-            x.trailers = NULL
-        if not connection.heard:
-            x.sent = clock()
-            arm(connection.upstream.reactor, connection, x.plan.response)
-        if connection.upstream.uploading.first is not None:
-            connection.upstream.serve_waiting()
-
-    cdef void abort(self, Exchange x) noexcept:
-        if self.connection is not None:
-            self.connection.exchange = None
-            self.connection.drop()
-
-    cdef void pause(self, Exchange x) noexcept:
-        cdef UpstreamConnection connection = self.connection
-        if connection is not None:
-            connection.stream.pause_reading()
-            disarm(connection)          # the wait is the client's, and counted on its side
-
-    cdef void resume(self, Exchange x) noexcept:
-        cdef UpstreamConnection connection = self.connection
-        if connection is not None:
-            arm(connection.upstream.reactor, connection, x.plan.idle)
-            connection.stream.resume_reading()
+cdef unsigned int cause_of(Fault fault) noexcept:
+    if fault in (CONNECT_FAILED, CONNECT_TIMEOUT, TLS_FAILED, TLS_ALERTED):
+        return CONNECT
+    if fault in (UPSTREAM_CLOSED, RESPONSE_MALFORMED):
+        return RESET
+    return TIMEOUT if fault == RESPONSE_TIMEOUT else 0

@@ -1,6 +1,6 @@
 """Which route takes a request: a table compiled once, read by any number of threads."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import GenericAlias
 from typing import Any, ClassVar, Generic, Self, TypeVar, final
 from uuid import UUID
@@ -97,6 +97,12 @@ class NotAllowed:
         """Of all routes the request would match but for its method; OPTIONS is always among them."""
 
 @final
+class Freezer:
+    """What a router needs while it is compiled."""
+
+    def __new__(cls, n: int) -> Self: ...
+
+@final
 class Router(Generic[_T]):
     """Routes by path, host, headers and method.
 
@@ -163,6 +169,11 @@ class Router(Generic[_T]):
         """Compiles the table; without effect the second time. Most of it runs without the GIL.
 
         Raises RouteConflict with all conflicts; the router then stays open, as it was.
+        """
+    def freezing(self) -> Iterator[bool]:
+        """`freeze` in steps, for a loop that has other work: one is done each time the next is asked for.
+
+        It gives whether the step to come is long and runs without the GIL, so that it belongs in a thread.
         """
     def match(
         self, method: str, path: str | bytes, host: str = "", headers: Mapping[str, str] | None = None

@@ -1,51 +1,35 @@
-"""Connections to targets: pool, pick, connect, reuse, replay."""
+"""Upstreams: which target gets a request, when, and what becomes of it when that one fails."""
 
+from collections.abc import Callable
 from typing import Final, final
 
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.address import Address
+from tetrapylon._core.balance import Balancer
 from tetrapylon._core.counters import Slab
-from tetrapylon._core.exchange import Destination, Sink
+from tetrapylon._core.health import Breaker, Health
 from tetrapylon._core.lifetime import Lifetime
+from tetrapylon._core.limiter import Limiter
 from tetrapylon._core.message import Limits
+from tetrapylon._core.pool import Pool
 from tetrapylon._core.reactor import Reactor
-from tetrapylon._core.stream import Connection
-from tetrapylon._core.tls import Tls
+from tetrapylon._core.retry import Retry
+from tetrapylon._core.target import Target
 from tetrapylon._core.wire import Additions, Via
 
 @disjoint_base
-class Target:
-    """One server of an upstream. `host` is what `Host` says where it is to name the target."""
-
-    name: Final[str]
-    weight: Final[int]
-    tls: Final[Tls | None]
-    addresses: Final[list[Address]]
-    connections: Final[int]
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        host: bytes,
-        weight: int = 1,
-        addresses: list[Address] = ...,
-        tls: Tls | None = None,
-    ) -> None: ...
-    def set_addresses(self, addresses: list[Address]) -> None:
-        """Replaces the addresses; connections that are open stay."""
+class Tier:
+    """Targets that are asked alike."""
 
 @final
-class Upstream(Destination):
+class Upstream(Pool):
     """A group of targets with one pool of connections. Times in seconds; `idle` 0 keeps no connection.
 
-    `host` None sends the client's Host on, b"" the target's own, other bytes themselves.
+    `host` None sends the client's Host on, b"" the target's own, other bytes themselves. `tell` is called
+    with a target's name ("": all of them), what became of it and why.
     """
 
-    name: Final[str]
     targets: Final[list[Target]]
-    connections: Final[int]
 
     def __init__(
         self,
@@ -64,18 +48,31 @@ class Upstream(Destination):
         limits: Limits | None = None,
         additions: Additions | None = None,
         lifetime: Lifetime | None = None,
+        balancer: Balancer | None = None,
+        health: Health | None = None,
+        breaker: Breaker | None = None,
+        main_breaker: Breaker | None = None,
+        limiter: Limiter | None = None,
+        retry: Retry | None = None,
+        panic: float = 0.0,
+        slow_start: float = 0.0,
+        zone: str = "",
+        deadline_header: bytes | None = None,
+        tell: Callable[[str, str, str], None] | None = None,
     ) -> None: ...
+    def set_targets(self, targets: list[Target]) -> None:
+        """Other targets from now on; those that are gone finish what they have begun."""
+
+    def touch(self) -> None:
+        """Tells the board that these targets are there. Now and then."""
+
+    @property
+    def usable(self) -> list[str]:
+        """The names of the targets that may be given a request now."""
+
     @property
     def pending(self) -> int:
         """Exchanges that wait for a connection."""
 
     def close(self) -> None:
         """Drops the idle connections; those in use end with their exchange."""
-
-@final
-class UpstreamConnection(Connection):
-    """One HTTP/1.1 connection to a target."""
-
-@final
-class Requester(Sink):
-    """An exchange's view of an upstream connection."""

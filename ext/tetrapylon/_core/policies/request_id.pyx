@@ -7,16 +7,24 @@ from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
 
 import os
+from typing import Annotated
 
 from msgspec import Struct
+
+from tetrapylon.config.model.base import doc
+from tetrapylon.config.net import HeaderName
 
 cdef enum:
     ID = 32                 # hexadecimal digits
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    header: str = "X-Request-Id"
-    trust: bool = False
+    """One id for each request, which the client, the upstream and the access log are told."""
+
+    header: Annotated[HeaderName, doc("The field that holds it, on both sides.")] = "X-Request-Id"
+    trust: Annotated[
+        bool, doc("Keep the id that a client sends, up to 128 bytes; one of a trusted proxy is kept anyway.")
+    ] = False
 
 
 cdef class RequestId(Policy):
@@ -52,7 +60,7 @@ cdef class RequestId(Policy):
         head_add(head, self.name, len(self.name), fresh, ID, 0)
         return CONTINUE
 
-    cdef void response(self, Exchange x) noexcept:
+    cdef Verdict response(self, Exchange x) noexcept:
         """Tell the client, whatever the upstream said of it."""
         cdef Head* head = &x.response
         cdef uint32_t i
@@ -63,7 +71,8 @@ cdef class RequestId(Policy):
             if self.is_ours(&x.request, &x.request.headers[i]) and not x.request.headers[i].mark & DROPPED:
                 head_add(head, self.name, len(self.name), x.request.data + x.request.headers[i].value,
                          x.request.headers[i].value_length, 0)
-                return
+                break
+        return CONTINUE
 
     cdef bint is_ours(self, const Head* head, const Header* line) noexcept:
         return (
