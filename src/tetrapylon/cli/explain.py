@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tetrapylon.cli.arguments import add_config, add_format
-
-if TYPE_CHECKING:
-    from tetrapylon.config.explain import Explanation, Request
-    from tetrapylon.config.model import Config
 
 __all__ = ["configure", "run"]
 
@@ -40,89 +36,74 @@ def _header(text: str) -> tuple[str, str]:
 
 def run(arguments: argparse.Namespace) -> int:
     from tetrapylon.config import load
-    from tetrapylon.config.explain import explain
+    from tetrapylon.config.explain import explain, request
     from tetrapylon.errors import UsageError
 
     config = load(arguments.config)
-    request, query = _request(arguments)
     try:
-        found = explain(config, request)
+        asked = request(arguments.method, arguments.url, dict(arguments.headers))
     except ValueError as error:
-        raise UsageError(f"{request.path}: answered with 400: {error}") from None
+        raise UsageError(str(error)) from None
+    try:
+        told = explain(config, asked)
+    except ValueError as error:
+        raise UsageError(f"{asked.path}: answered with 400: {error}") from None
     if arguments.format == "json":
         import json
 
-        print(json.dumps(_summary(config, found, query), indent=2))
+        print(json.dumps(told, indent=2))
     else:
-        _tell(config, request, found, query)
-    return 0 if found.route is not None else 1
+        _tell(told)
+    return 0 if told["route"] is not None else 1
 
 
-def _request(arguments: argparse.Namespace) -> tuple[Request, str]:
-    """The request, and its query with the question mark."""
-    from urllib.parse import urlsplit
-
-    from tetrapylon.config.explain import Request
-    from tetrapylon.errors import UsageError
-
-    headers = dict(arguments.headers)
-    host = next((value for name, value in arguments.headers if name.lower() == "host"), "")
-    target = arguments.url
-    if "://" in target:
-        try:
-            parts = urlsplit(target)
-        except ValueError as error:
-            raise UsageError(f"{target!r} is not a URL: {error}") from None
-        host = host or parts.netloc.rpartition("@")[2]
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    elif not target.startswith("/"):
-        raise UsageError(
-            f"{target!r} is neither a path nor a URL; did you mean /{target} or http://{target}?"
-        )
-    path, mark, query = target.partition("#")[0].partition("?")
-    return Request(arguments.method, path, host, headers), mark + query
-
-
-def _summary(config: Config, found: Explanation, query: str) -> dict[str, Any]:
-    from tetrapylon.cli import describe
-
-    route = found.route
-    return {
-        "route": describe.summary(config, route) if route is not None else None,
-        "params": found.params,
-        "target": found.path + query if route is not None and route.upstream is not None else None,
-        "allowed": list(found.allowed),
-        "others": [
-            {"route": describe.summary(config, loser.route), "reason": loser.reason} for loser in found.losers
-        ],
-    }
-
-
-def _tell(config: Config, request: Request, found: Explanation, query: str) -> None:
-    from tetrapylon.cli import describe
-
-    route = found.route
+def _tell(told: dict[str, Any]) -> None:
+    route = told["route"]
     if route is not None:
-        policies = describe.policies(config, route)
-        print(f"route        {_title(route)}  ({route.at})")
-        if found.params:
-            print(f"parameters   {', '.join(f'{name}={value}' for name, value in found.params.items())}")
-        print(f"policies     {', '.join(policies) or 'none'}")
-        print(f"destination  {describe.destination(route)}")
-        if route.upstream is not None:
-            print(f"sent as      {request.method} {found.path}{query}")
-    elif found.allowed:
-        print(f"no route takes {request.method} here: 405, Allow: {', '.join(found.allowed)}")
+        print(f"route        {_title(route)}  ({route['at']})")
+        if told["params"]:
+            print(f"parameters   {', '.join(f'{name}={value}' for name, value in told['params'].items())}")
+        lines = [f"{each['use']}{_settings(each['settings'])}  ({each['from']})" for each in told["policies"]]
+        _list("policies", lines or ["none"])
+        print(f"destination  {told['destination']['text']}")
+        targets = [
+            each["url"] + (f" (weight {each['weight']})" if each["weight"] != 1 else "")
+            for each in told["destination"].get("targets", ())
+        ]
+        if targets:
+            _list("targets", targets)
+        if told["target"] is not None:
+            print(f"sent as      {told['method']} {told['target']}")
+        _list("limits", [_line(each) for each in told["limits"]])
+        _list("timeouts", [_line(each) for each in told["timeouts"]])
+    elif told["allowed"]:
+        print(f"no route takes {told['method']} here: 405, Allow: {', '.join(told['allowed'])}")
     else:
-        print(f"no route takes {request.path}: 404")
-    if found.losers:
+        print(f"no route takes {told['path']}: 404")
+    losers = [each for each in told["candidates"] if not each["wins"]]
+    if losers:
         print("\nnearest others")
-    for loser in found.losers:
-        print(f"  {_title(loser.route)}  ({loser.route.at})\n    {loser.reason}")
+    for each in losers:
+        print(f"  {_title(each['route'])}  ({each['route']['at']})\n    {each['reason']}")
 
 
-def _title(route: Any) -> str:
-    from tetrapylon.cli import describe
+def _list(name: str, lines: list[str]) -> None:
+    for index, line in enumerate(lines):
+        print(f"{name if index == 0 else '':<12} {line}")
 
-    host = f" {route.host}" if route.host else ""
-    return f"{describe.methods(route)}{host} {route.path}"
+
+def _line(each: dict[str, Any]) -> str:
+    return f"{each['name']} {each['value']}  ({each['from']})"
+
+
+def _settings(settings: dict[str, Any]) -> str:
+    if not settings:
+        return ""
+    import json
+
+    return " " + json.dumps(settings)
+
+
+def _title(route: dict[str, Any]) -> str:
+    host = f" {route['host']}" if route["host"] else ""
+    return f"{','.join(route['methods']) or '*'}{host} {route['path']}"

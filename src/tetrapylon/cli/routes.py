@@ -15,15 +15,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tetrapylon.cli import describe
     from tetrapylon.cli.style import print_table
-    from tetrapylon.config import load
+    from tetrapylon.config import describe, load
 
     config = load(arguments.config)
     if arguments.format == "json":
         import json
 
-        print(json.dumps([describe.summary(config, route) for route in config.routes], indent=2))
+        routes = [describe.summary(config, route, index) for index, route in enumerate(config.routes)]
+        print(json.dumps(routes, indent=2))
         return 0
     head = ["METHODS", "HOST", "PATH", "DESTINATION", "POLICIES"]
     rows = [
@@ -31,14 +31,15 @@ def run(arguments: argparse.Namespace) -> int:
             describe.methods(route),
             route.host or "*",
             route.path,
-            describe.destination(route),
+            describe.destination(config, route, index),
             ", ".join(describe.policies(config, route)) or "-",
         ]
-        for route in config.routes
+        for index, route in enumerate(config.routes)
     ]
     if any(route.headers for route in config.routes):
         head.insert(3, "HEADERS")
-        for row, route in zip(rows, config.routes, strict=True):
-            row.insert(3, ", ".join(f"{name}: {value}" for name, value in route.headers.items()) or "*")
+        for index, (row, route) in enumerate(zip(rows, config.routes, strict=True)):
+            shown = describe.headers(config, route, index)
+            row.insert(3, ", ".join(f"{name}: {value}" for name, value in shown.items()) or "*")
     print_table(head, rows)
     return 0

@@ -26,12 +26,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="worker processes, in place of the config's; auto: one a core",
     )
 
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="reload when a file of the config changes (needs tetrapylon[watch])",
+    )
+
 
 def run(arguments: argparse.Namespace) -> int:
     from tetrapylon import supervise
 
-    code: int = supervise.run(arguments.config, listen=arguments.listen, workers=arguments.workers)
+    if arguments.watch:
+        _require_watchfiles(arguments.config)
+    code: int = supervise.run(
+        arguments.config, listen=arguments.listen, workers=arguments.workers, watch=arguments.watch
+    )
     return code
+
+
+def _require_watchfiles(source: str) -> None:
+    from importlib.util import find_spec
+
+    from tetrapylon.config.loading import FORMATS
+    from tetrapylon.errors import UsageError
+
+    if not source.endswith(tuple(FORMATS)):
+        raise UsageError(f"--watch watches files, and {source} is none; reload it by HUP")
+    if find_spec("watchfiles") is None:
+        raise UsageError("--watch needs the package watchfiles: pip install 'tetrapylon[watch]'")
 
 
 def _address(text: str) -> str:

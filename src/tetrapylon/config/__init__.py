@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tetrapylon.config.wire import decode, encode
+from tetrapylon.config.wire import Encoded, decode, encode
 
 if TYPE_CHECKING:
     from tetrapylon.config.loading import load, loads, override, validate
 
-__all__ = ["decode", "encode", "load", "loads", "override", "validate"]
+__all__ = ["Encoded", "decode", "encode", "load", "loads", "override", "validate"]
 
 
 def __getattr__(name: str) -> Any:

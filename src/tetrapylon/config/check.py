@@ -10,17 +10,23 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import msgspec
+from msgspec import UNSET
+
 from tetrapylon._core.route import RouteConflict, RouteError, Router
-from tetrapylon.config import table
+from tetrapylon.config import consumers, table
+from tetrapylon.config.check_upstreams import check_split, check_upstreams, upstream_known
+from tetrapylon.config.code import check_code
 from tetrapylon.config.model import Config, ListenerTls, Redirect, Respond, Route, UpstreamTls
 from tetrapylon.config.net import HostPort, UnixPath, listen_address
+from tetrapylon.config.policies import check_policies
 from tetrapylon.config.shape import FAILED, nearest
 from tetrapylon.config.template import split
 from tetrapylon.config.tree import Path, Report, render_path
 
 __all__ = ["check"]
 
-DESTINATIONS = ("upstream", "respond", "redirect")
+DESTINATIONS = ("upstream", "split", "handler", "respond", "redirect")
 # Of what a path may hold (RFC 3986, 3.3), with escapes complete.
 PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 URI = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
@@ -41,17 +47,31 @@ OWN_FIELDS = frozenset(
 OWN_REQUEST_FIELDS = frozenset(
     {"expect", "forwarded", "host", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
 )
+TOLD_ELSEWHERE = OWN_FIELDS | OWN_REQUEST_FIELDS | {"authorization", "cookie", "x-request-id"}
 BODILESS = frozenset({204, 205, 304})
+PAGE_VARIABLES = ("status", "title", "detail", "reason", "request_id", "route")
+LARGEST_PAGE = 64 * 1024
 DEFAULT_TLS = ListenerTls(cert="", key="")
 
 
 def check(config: Config, report: Report) -> None:
     """Looks at a config as a whole."""
+    if config.include and report.document.native:
+        report.add(
+            ("include",), "a config built in Python includes no files", "`load` them, and add what they have"
+        )
     _addresses(config, report)
+    _logs(config, report)
+    _pages(config, report)
+    _traces(config, report)
     _targets(config, report)
     _tls(config, report)
     _upstream_headers(config, report)
+    check_upstreams(config, report)
+    consumers.check(config, report)
     _routes(config, report)
+    check_policies(config, report)
+    check_code(config, report)
     _table(config, report)
 
 
@@ -84,6 +104,53 @@ def _clash(one: HostPort | UnixPath, other: HostPort | UnixPath) -> bool:
         if wild in WILDCARDS and (host == "localhost" or (":" in host) is WILDCARDS[wild]):
             return True
     return "localhost" in (one.host, other.host) and {one.host, other.host} & {"127.0.0.1", "::1"} != set()
+
+
+def _logs(config: Config, report: Report) -> None:
+    access = config.log.access
+    if access is None or access is FAILED or access.format != "combined":
+        return
+    for key in ("headers", "response_headers"):
+        if getattr(access, key):
+            hint = "leave it out, or choose json"
+            report.add(("log", "access", key), "the combined format has no place for them", hint, key=True)
+
+
+def _pages(config: Config, report: Report) -> None:
+    taken: dict[tuple[str, int | None], int] = {}
+    for index, page in enumerate(config.server.errors):
+        path: Path = ("server", "errors", index)
+        if page is FAILED or page.type is None or page.body is None:
+            continue
+        if len(page.body.encode()) > LARGEST_PAGE:
+            report.add(
+                (*path, "body"), "the body is larger than 64KiB", "leave images and styles to a server"
+            )
+        for word in dict.fromkeys(re.findall(r"\{([A-Za-z_]+)\}", page.body)):
+            if word not in PAGE_VARIABLES and (close := nearest(word, PAGE_VARIABLES)):
+                report.add((*path, "body"), f"{{{word}}} is no variable", f"did you mean {{{close}}}?")
+        for status in page.status or (None,):
+            first = taken.setdefault((page.type, status), index)
+            if first != index:
+                what = f"{page.type} for {status}" if status else f"{page.type} for all statuses"
+                report.add(path, f"server.errors[{first}] is {what} too", "remove one")
+                break
+
+
+def _traces(config: Config, report: Report) -> None:
+    if config.traces is None or config.traces is FAILED:
+        return
+    uses = (
+        *config.policies,
+        *(use for route in config.routes if route is not FAILED for use in route.policies),
+    )
+    if not any(use is not FAILED and use.use == "traceparent" for use in uses) and not report.problems:
+        report.add(("traces",), "nothing makes spans", "add `policies: [{use: traceparent}]`", key=True)
+    from importlib.util import find_spec
+
+    if find_spec("opentelemetry") is None:
+        hint = 'pip install "tetrapylon[otel]"'
+        report.add(("traces",), "traces need OpenTelemetry's SDK", hint, key=True)
 
 
 def _targets(config: Config, report: Report) -> None:
@@ -127,22 +194,43 @@ def _certificates(settings: ListenerTls | UpstreamTls, path: Path, report: Repor
             if getattr(settings, key) != getattr(DEFAULT_TLS, key):
                 hint = "give the CAs as `client_ca`"
                 report.add((*path, key), "clients are asked for no certificate", hint, key=True)
+    if isinstance(settings, ListenerTls) and _as_cgi_reads(settings.subject_header) in TOLD_ELSEWHERE:
+        fault = f"{settings.subject_header} says something else of a request"
+        report.add((*path, "subject_header"), fault, "choose a name of its own")
     from tetrapylon.tls import problems
 
     for where, problem in problems(settings, datetime.now(UTC)):
         report.add((*path, *where), problem.message, problem.hint)
 
 
+def _subject_headers(config: Config) -> dict[str, int]:
+    """The fields in which upstreams are told the subject of a client's certificate -> the listener."""
+    listeners = [(i, each.tls) for i, each in enumerate(config.server.listen) if each is not FAILED]
+    return {
+        _as_cgi_reads(tls.subject_header): index
+        for index, tls in listeners
+        if tls is not None and tls is not FAILED and tls.client_ca is not None
+    }
+
+
+def _as_cgi_reads(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
 def _upstream_headers(config: Config, report: Report) -> None:
+    subjects = _subject_headers(config)
     for name, upstream in config.upstreams.items():
         if upstream is FAILED:
             continue
         path: Path = ("upstreams", name)
         for header in upstream.headers or ():
-            meant = header.lower().replace("_", "-")
+            meant = _as_cgi_reads(header)
             if meant in OWN_FIELDS or meant in OWN_REQUEST_FIELDS:
                 hint = "use `host`" if meant == "host" else "remove it"
                 report.add((*path, "headers", header), "the gateway sets this field itself", hint)
+            elif (listener := subjects.get(meant)) is not None:
+                fault = f"server.listen[{listener}].tls tells the client certificate's subject in this field"
+                report.add((*path, "headers", header), fault, "choose another name for one of the two")
         shown = upstream.credentials
         if shown is None or shown is FAILED:
             continue
@@ -165,7 +253,9 @@ def _routes(config: Config, report: Report) -> None:
         path: Path = ("routes", index)
         _destination(route, path, report)
         if route.upstream is not None:
-            _upstream(route.upstream, path, config, report)
+            upstream_known(route.upstream, (*path, "upstream"), config, report)
+        if route.split is not None:
+            check_split(route.split, (*path, "split"), config, report)
         if route.respond is not None:
             _respond(route.respond, (*path, "respond"), report)
         if route.rewrite is not None:
@@ -189,27 +279,20 @@ def _destination(route: Route, path: Path, report: Report) -> None:
         return
     given = [key for key in DESTINATIONS if getattr(route, key) is not None]
     if not given:
-        report.add(path, "the route leads nowhere", "expected one of upstream, respond or redirect")
+        hint = "expected one of upstream, split, handler, respond or redirect"
+        report.add(path, "the route leads nowhere", hint)
     elif len(given) > 1:
         report.add(
             (*path, given[1]), f"the route has `{given[0]}` already", "leave one of them out", key=True
         )
-    elif given[0] != "upstream":
+    elif given[0] not in ("upstream", "split"):
         if route.rewrite is not None:
             report.add(
                 (*path, "rewrite"), f"a {given[0]} sends nothing on to rewrite", "leave it out", key=True
             )
-        if route.timeouts != type(route.timeouts)():
+        left = msgspec.structs.replace(route.timeouts, total=UNSET, body=UNSET, body_idle=UNSET)
+        if (left if given[0] == "handler" else route.timeouts) != type(route.timeouts)():
             report.add((*path, "timeouts"), f"a {given[0]} waits for no upstream", "leave it out", key=True)
-
-
-def _upstream(name: str, path: Path, config: Config, report: Report) -> None:
-    if name in config.upstreams or (not config.upstreams and report.touched(("upstreams",))):
-        return
-    close = nearest(name, config.upstreams)
-    known = ", ".join(sorted(config.upstreams)[:10]) or "one in `upstreams`"
-    hint = f"did you mean {close!r}?" if close else f"expected {known}"
-    report.add((*path, "upstream"), f"there is no upstream {name!r}", hint)
 
 
 def _respond(respond: Respond, path: Path, report: Report) -> None:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
-from tetrapylon.config.tree import UNKNOWN, Node, Path, Report
+from tetrapylon.config.tree import UNKNOWN, Node, Path, Report, render_path
 
-__all__ = ["fill"]
+__all__ = ["Filler", "templates"]
 
 REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)(\})?")
 NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
@@ -19,35 +19,78 @@ class Unfilled(ValueError):
     """A reference that cannot be filled; the text is `what is wrong; what to write instead`."""
 
 
-def fill(report: Report, folder: FilePath, environment: Mapping[str, str]) -> None:
-    """Fills all references of the document in place. Problems go to `report`."""
-    _Filler(report, folder, environment).walk(report.document.root, ())
+def templates(root: Node) -> dict[str, str]:
+    """What was filled in below `root`: the path of each value, and the text that stands there for it."""
+    found: dict[str, str] = {}
+
+    def walk(node: Node, path: Path) -> None:
+        value = node.value
+        if node.template is not None:
+            found[render_path(path)] = node.template
+        elif isinstance(value, dict):
+            for key, child in value.items():
+                walk(child, (*path, key))
+        elif isinstance(value, list):
+            for index, child in enumerate(value):
+                walk(child, (*path, index))
+
+    walk(root, ())
+    return found
 
 
-class _Filler:
-    def __init__(self, report: Report, folder: FilePath, environment: Mapping[str, str]) -> None:
+def without_default(found: re.Match[str]) -> str:
+    """A reference as messages show it: its default may be as secret as its value."""
+    return found[0] if found[2] is None else f"${{{found[1].partition(':-')[0]}}}"
+
+
+class Filler:
+    """Fills all references of a document in place.
+
+    Relative file names start at the folder of the file that names them. Problems go to `report`, and so do
+    the texts filled in, for messages to leave out.
+    """
+
+    def __init__(self, report: Report, environment: Mapping[str, str]) -> None:
         self.report = report
-        self.folder = folder
+        self.folder = FilePath()
         self.environment = environment
         self.done: set[int] = set()
+
+    def fill(self, node: Node, path: Path) -> None:
+        """Fills the references in what stands at `path`, and below it."""
+        file = self.report.document.place(path).file
+        self.folder = FilePath(file).parent
+        self.walk(node, path)
 
     def walk(self, node: Node, path: Path) -> None:
         value = node.value
         if isinstance(value, str):
-            if "${" in value and node.template is None:
-                self.fill(node, value, path)
+            if "${" in value and id(node) not in self.done:
+                self.done.add(id(node))  # an alias shares its anchor's node
+                self.fill_text(node, value, path)
         elif isinstance(value, (dict, list)) and id(node) not in self.done:
-            self.done.add(id(node))  # an alias shares its anchor's node
+            self.done.add(id(node))
             for step, child in value.items() if isinstance(value, dict) else enumerate(value):
                 self.walk(child, (*path, step))
 
-    def fill(self, node: Node, text: str, path: Path) -> None:
-        node.template = text
+    def fill_text(self, node: Node, text: str, path: Path) -> None:
+        if all(found[0] == "$${" for found in REFERENCE.finditer(text)):
+            node.value = text.replace("$${", "${")
+            return
+        node.template = REFERENCE.sub(without_default, text)
         try:
-            node.value = REFERENCE.sub(self.replace, text)
+            node.value = REFERENCE.sub(self.replaced, text)
         except Unfilled as error:
             node.value = UNKNOWN
             self.report.add_error(path, error)
+            return
+        self.report.filled[node.value] = node.template
+
+    def replaced(self, found: re.Match[str]) -> str:
+        value = self.replace(found)
+        if found[0] != "$${":
+            self.report.filled[value] = without_default(found)
+        return value
 
     def replace(self, found: re.Match[str]) -> str:
         if found[0] == "$${":
@@ -75,6 +118,7 @@ class _Filler:
         path = self.folder / name
         try:
             with path.open("rb") as file:
+                self.report.document.files.append(str(path))
                 data = file.read(LARGEST_FILE + 1)
             if len(data) > LARGEST_FILE:
                 raise Unfilled(f"the file {name} is larger than 1MiB; expected a short text")

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from tetrapylon.config.fill import Filler, templates
+from tetrapylon.config.include import included
 from tetrapylon.config.model import Config, Listener
 from tetrapylon.config.tree import Document, Node, Report
 from tetrapylon.errors import ConfigError, Problem
@@ -21,6 +23,7 @@ __all__ = ["load", "loads", "override", "validate"]
 
 FORMATS = {".yaml": "read_yaml", ".yml": "read_yaml", ".toml": "read_toml", ".json": "read_json"}
 EXPECTED = "expected a .yaml, .toml or .json file, or MODULE:ATTRIBUTE"
+EXPECTED_VALUE = "expected a tetrapylon.Config or tetrapylon.Tetrapylon"
 ATTRIBUTE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 # A config of 100,000 routes takes about 10 MiB.
 LARGEST_FILE = 256 * 2**20
@@ -32,32 +35,63 @@ def load(source: str) -> Config:
     `source` is a `.yaml`, `.toml` or `.json` file, or `module:attribute` naming a `Config`. Raises
     ConfigError with all that is wrong with it.
     """
+    return load_document(source)[0]
+
+
+def load_document(source: str) -> tuple[Config, Document]:
+    """As `load`, with the places of what was read."""
     if FilePath(source).suffix not in FORMATS and ATTRIBUTE.fullmatch(source):
-        return validate(_attribute(source), source)
-    return loads(_text(source), source)
+        return _validate(_attribute(source), source)
+    return _read_text(_text(source), source)
 
 
 def loads(text: str, source: str) -> Config:
     """As `load`, of the text of a file called `source`, whose ending names its format."""
-    # Each format is imported when met: YAML alone takes 20 ms.
-    reader = import_module(f"{__package__}.{FORMATS[FilePath(source).suffix]}")
-    with _uncollected():
-        report = Report(reader.parse(text, source))
-        if "${" in text:
-            from tetrapylon.config.fill import fill
+    return _read_text(text, source)[0]
 
-            fill(report, FilePath(source).parent, os.environ)
-        return _read(report)
+
+def _read_text(text: str, source: str) -> tuple[Config, Document]:
+    referring: set[str] = set()
+
+    def parse(text: str, file: str) -> Document:
+        if "${" in text:
+            referring.add(file)
+        # Each format is imported when met: YAML alone takes 20 ms.
+        reader = import_module(f"{__package__}.{FORMATS[FilePath(file).suffix]}")
+        document: Document = reader.parse(text, file)
+        return document
+
+    with _uncollected():
+        report = Report(parse(text, source))
+        filler = Filler(report, os.environ)
+        top = report.document.root
+        if referring:
+            filler.fill(top, ())
+        if isinstance(top.value, dict) and "include" in top.value:
+            for node, path in included(report, lambda file: parse(_text(file), file)):
+                if node.file in referring:
+                    filler.fill(node, path)
+        return _read(report), report.document
 
 
 def validate(config: Config, source: str = "config") -> Config:
     """A config built in Python, checked as a file is: its numbers may do without units."""
+    return _validate(config, source)[0]
+
+
+def _validate(config: Config, source: str) -> tuple[Config, Document]:
     try:
         values = msgspec.to_builtins(config)
     except (TypeError, ValueError) as error:
         raise ConfigError([Problem(source, f"a value has no place in a config: {error}")]) from None
+    for name in ("files", "filled"):
+        values.pop(name, None)
+    for route in values.get("routes", ()):
+        route.pop("at", None)
     with _uncollected():
-        return _read(Report(Document(source, _native(values), native=True)))
+        report = Report(Document(source, _native(values), native=True))
+        checked = msgspec.structs.replace(_read(report), files=config.files, filled=config.filled)
+    return checked, report.document
 
 
 def override(config: Config, *, listen: Sequence[str] = (), workers: int | None = None) -> Config:
@@ -107,20 +141,28 @@ def _read(report: Report) -> Config:
         else route
         for index, route in enumerate(config.routes)
     )
-    config = msgspec.structs.replace(config, routes=routes)
+    filled = templates(document.root) if report.filled else {}
+    config = msgspec.structs.replace(config, routes=routes, files=tuple(document.files), filled=filled)
     check(config, report)
     report.raise_if_any()
-    return config
+    if config.docs is not None:
+        from tetrapylon.config.code import with_docs
+
+        config = with_docs(config)
+        check(config, report)
+        report.raise_if_any()
+    # What was included is there; what is loaded once more, as by `embed`, has nothing left to include.
+    return msgspec.structs.replace(config, include=())
 
 
 def _at(document: Document, index: int) -> str:
-    mark = document.place(("routes", index))
-    return f"{document.file}:{mark[0]}" if mark else f"{document.file}:routes[{index}]"
+    place = document.place(("routes", index))
+    return str(place) if place.mark else f"{place.file}:routes[{index}]"
 
 
 def _native(value: Any) -> Node:
     if isinstance(value, Mapping):
-        return Node({str(key): _native(child) for key, child in value.items() if key != "at"}, None)
+        return Node({str(key): _native(child) for key, child in value.items()}, None)
     if isinstance(value, (list, tuple)):
         return Node([_native(child) for child in value], None)
     return Node(value, None)
@@ -174,9 +216,11 @@ def _attribute(source: str) -> Config:
             value = getattr(value, name)
         except AttributeError:
             raise ConfigError([Problem(source, f"{module} has no attribute {name!r}")]) from None
+    if hasattr(value, "__tetrapylon_config__"):
+        value = value.__tetrapylon_config__(source)
     if not isinstance(value, Config):
         kind = type(value).__name__
-        raise ConfigError([Problem(source, f"this is of type {kind}", hint="expected a tetrapylon.Config")])
+        raise ConfigError([Problem(source, f"this is of type {kind}", hint=EXPECTED_VALUE)])
     return value
 
 

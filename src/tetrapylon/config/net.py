@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, NamedTuple
 
 from msgspec import Meta
@@ -12,17 +13,25 @@ from tetrapylon.config.units import Scalar
 __all__ = [
     "METHODS",
     "Address",
+    "BalanceKey",
+    "CheckPath",
     "Cidr",
+    "CollectorUrl",
+    "CookieName",
     "HeaderName",
     "HeaderValue",
     "HostPattern",
     "HostPort",
+    "LogPath",
+    "MediaType",
     "Method",
     "ServerName",
     "TargetUrl",
     "UnixPath",
     "UpstreamHost",
     "listen_address",
+    "listener_keys",
+    "syslog_address",
     "target_address",
 ]
 
@@ -94,6 +103,16 @@ def _port(text: str, lowest: int) -> int:
     return port
 
 
+def listener_keys(addresses: Iterable[str]) -> list[str]:
+    """What tells listeners apart: their addresses, and where port 0 is asked for more than once, a number."""
+    seen: dict[str, int] = {}
+    keys = []
+    for address in addresses:
+        seen[address] = count = seen.get(address, 0) + 1
+        keys.append(address if count == 1 else f"{address}#{count}")
+    return keys
+
+
 def listen_address(text: str) -> HostPort | UnixPath:
     """Where to listen: `host:port`, `[IPv6]:port` or `unix:/path`; port 0 lets the system choose.
 
@@ -154,6 +173,34 @@ def _address(text: str) -> str:
 def _target_url(url: str) -> str:
     address = target_address(url)
     return str(address) if isinstance(address, UnixPath) else f"{url.partition(':')[0].lower()}://{address}"
+
+
+def syslog_address(text: str) -> tuple[str, int] | str | None:
+    """Where `syslog:...` leads: (host, port), the path of a socket, or None for what is no syslog.
+
+    Raises ValueError.
+    """
+    if not text.startswith("syslog:"):
+        return None
+    where = text.removeprefix("syslog:")
+    if not where or where.startswith("/"):
+        return _unix_path(where or "/dev/log").path
+    found = listen_address(where)
+    assert isinstance(found, HostPort)
+    return found.host, _port(str(found.port), 1)
+
+
+def _log_path(text: str) -> str:
+    if not text:
+        raise ValueError("the path is empty; expected a file, `-` or syslog:")
+    if text.startswith("syslog") and not text.startswith("syslog:"):
+        raise ValueError(f"{text!r} is ambiguous; write syslog: for syslog, ./{text} for a file")
+    if any(c < " " or c == "\x7f" for c in text):
+        raise ValueError(f"{text!r} holds control characters; expected a path such as /var/log/access.log")
+    if text.endswith("/"):
+        raise ValueError(f"{text!r} is not the path of a file; expected one such as /var/log/access.log")
+    syslog_address(text)
+    return text
 
 
 def _server_name(text: str) -> str:
@@ -235,15 +282,73 @@ def _header_value(text: str) -> str:
     return text
 
 
+MEDIA_TYPE = re.compile(rf"({TOKEN.pattern})/({TOKEN.pattern})")
+
+
+def _collector_url(text: str) -> str:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a URL: {error}; expected http://HOST:PORT/PATH") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError(f"{text!r} is not the URL of a collector; expected http://HOST:4318/v1/traces")
+    if "@" in parts.netloc:
+        raise ValueError("a collector's URL carries no user name or password; expected them in `headers`")
+    _host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
+    return text
+
+
+def _media_type(text: str) -> str:
+    if ";" in text:
+        raise ValueError(f"{text!r} has parameters; expected the type alone, such as text/html")
+    if MEDIA_TYPE.fullmatch(text) is None or "*" in text:
+        raise ValueError(f"{text!r} is not a media type; expected one such as text/html")
+    return text.lower()
+
+
 def _scalar(name: str, parse: object, example: str) -> Meta:
     return Meta(extra={"scalar": Scalar(name, parse, str, example)})  # type: ignore[arg-type]
 
 
+def _balance_key(text: str) -> str:
+    kind, _, name = text.partition(":")
+    if text in ("client", "path"):
+        return text
+    if kind not in ("header", "cookie", "query") or not name:
+        raise ValueError(f"{text!r} is no key; expected client, path, header:NAME, cookie:NAME or query:NAME")
+    if TOKEN.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is not the name of a {kind}; expected letters, digits and dashes")
+    return text
+
+
+def _cookie_name(text: str) -> str:
+    if TOKEN.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is not a cookie name (RFC 6265, 4.1.1); expected letters and dashes")
+    return text
+
+
+def _check_path(text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError(f"{text!r} is not a path; expected one that begins with /")
+    if not text.isascii() or any(c <= " " or c in "#\x7f" for c in text):
+        raise ValueError(f"{text!r} holds what no path may (RFC 3986, 3.3); write it percent-encoded")
+    return text
+
+
 Address = Annotated[str, _scalar("a listen address", _address, "127.0.0.1:8080")]
+BalanceKey = Annotated[str, _scalar("a key", _balance_key, "header:X-User")]
+CheckPath = Annotated[str, _scalar("a path", _check_path, "/healthz")]
+CookieName = Annotated[str, _scalar("a cookie name", _cookie_name, "target")]
 Cidr = Annotated[str, _scalar("a network", _cidr, "10.0.0.0/8")]
+CollectorUrl = Annotated[str, _scalar("a URL", _collector_url, "http://127.0.0.1:4318/v1/traces")]
 HeaderName = Annotated[str, _scalar("a header name", _header_name, "X-Tenant")]
 HeaderValue = Annotated[str, _scalar("a header value", _header_value, "acme")]
 HostPattern = Annotated[str, _scalar("a host", _host_pattern, "*.example.com")]
+LogPath = Annotated[str, _scalar("a log", _log_path, "access.log")]
+MediaType = Annotated[str, _scalar("a media type", _media_type, "text/html")]
 Method = Annotated[str, _scalar("a method", _method, "GET")]
 TargetUrl = Annotated[str, _scalar("a target", _target_url, "http://127.0.0.1:9000")]
 ServerName = Annotated[str, _scalar("a host", _server_name, "users.example.com")]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from tetrapylon import catalog
-from tetrapylon._version import VERSION
+from tetrapylon._core.template import unknown
 from tetrapylon.config import shape
-from tetrapylon.config.model import PolicyUse
+from tetrapylon.config.model import Config, PluginOptions, PolicyUse
 from tetrapylon.config.shape import FAILED, Section, nearest
 from tetrapylon.config.tree import Node, Path, Report
+from tetrapylon.errors import LoadError
 
-__all__ = ["PolicySection", "settings_section"]
+__all__ = ["PolicySection", "check_policies", "settings_section"]
+
+PARAMETER = re.compile(r"\{(\w+)")
 
 
 class _None(msgspec.Struct, frozen=True):
@@ -39,28 +44,118 @@ class PolicySection(Section):
         name = use.read(given["use"], (*path, "use"), report)
         if name is FAILED:
             return FAILED
+        if ":" in name:
+            return self.read_plugin(name, given, path, report)
         if name not in catalog.POLICIES:
             self.unknown_policy(name, (*path, "use"), report)
             return FAILED
         if report.document.native:
             path = (*path, "settings")
+            if "options" in given and given["options"].value is not None:
+                report.add((*path[:-1], "options"), f"{name} is no plugin of yours", "leave it out")
+                return FAILED
             given = given["settings"].value if "settings" in given else {}
         else:
             given = {key: child for key, child in given.items() if key != "use"}
         settings = settings_section(name)
         built = settings.build(settings.read_fields(given, path, report), path, report)
-        if built is FAILED:
+        if built is FAILED or report.touched(path):
             return FAILED
         return PolicyUse(use=name, settings=msgspec.to_builtins(built))
 
+    def read_plugin(self, name: str, given: dict[str, Node], path: Path, report: Report) -> Any:
+        """A class of the user's: its settings by its own Struct, and beside them what any plugin has."""
+        from tetrapylon.load import place_of
+        from tetrapylon.plugin import read_plugin
+
+        try:
+            kind = read_plugin(name)
+        except LoadError as error:
+            where = f" ({error.where})" if error.where else ""
+            report.add((*path, "use"), error.message + where, error.hint)
+            return FAILED
+        try:
+            settings = shape.section(kind.settings)
+        except TypeError as error:
+            where = place_of(kind.settings)
+            report.add((*path, "use"), f"{name}.Settings has a type that no config holds: {error} ({where})")
+            return FAILED
+        options = shape.section(PluginOptions)
+        reserved = sorted(set(settings.fields) & set(options.fields))
+        if reserved:
+            hint = "choose another name"
+            what = f"{name}.Settings has `{reserved[0]}`, a key of every plugin ({place_of(kind.settings)})"
+            report.add((*path, "use"), what, hint)
+            return FAILED
+        inside = path
+        if report.document.native:
+            own = given["settings"].value if "settings" in given else {}
+            inside = (*path, "settings")
+            general = (given["options"].value or {}) if "options" in given else {}
+        else:
+            rest = {key: node for key, node in given.items() if key != "use"}
+            general = {key: rest.pop(key) for key in list(rest) if _is_of(key, options, settings)}
+            own = rest
+        built = settings.build(settings.read_fields(own, inside, report), inside, report)
+        general = options.build(options.read_fields(general, path, report), path, report)
+        if built is FAILED or general is FAILED:
+            return FAILED
+        return PolicyUse(use=name, settings=msgspec.to_builtins(built), options=general)
+
     def unknown_policy(self, name: str, path: Path, report: Report) -> None:
-        if ":" in name:
-            report.add(path, f"policies of your own ({name}) are not supported by version {VERSION}")
-            return
         close = nearest(name, catalog.POLICIES)
         known = ", ".join(sorted(catalog.POLICIES))
         hint = f"did you mean {close}?" if close else f"expected one of {known}" if known else ""
         report.add(path, f"there is no policy {name!r}", hint)
+
+
+def _is_of(key: str, options: Section, settings: Section) -> bool:
+    """Does the key belong to any plugin, rightly spelt or not, and not to this one's settings?"""
+    if key in settings.fields or key in options.fields:
+        return key in options.fields
+    return bool(nearest(key, options.fields)) and not nearest(key, settings.fields)
+
+
+def check_policies(config: Config, report: Report) -> None:
+    """What the policies themselves find wrong with their settings; see `Policy` in `_core/policy.pyi`."""
+    for path, use in _uses(config):
+        if use is FAILED or report.touched(path):
+            continue
+        if ":" in use.use:
+            continue
+        kind = catalog.policy(use.use)
+        place = (*path, "settings") if report.document.native else path
+        if hasattr(kind, "check"):
+            for inside, what, hint in kind.check(msgspec.convert(use.settings, kind.Settings), config):
+                report.add((*place, *inside), what, hint)
+        if hasattr(kind, "texts"):
+            parameters: list[str] = []
+            if path[0] == "routes" and isinstance(path[1], int):
+                parameters = PARAMETER.findall(config.routes[path[1]].path or "")
+            for inside, text, groups in kind.texts(msgspec.convert(use.settings, kind.Settings)):
+                _check_template((*place, *inside), text, (*parameters, *groups), report)
+
+
+def _check_template(path: Path, text: str, names: tuple[str, ...], report: Report) -> None:
+    try:
+        found = unknown(text, names)
+    except ValueError as error:
+        report.add_error(path, error)
+        return
+    if found is not None:
+        name, known = found
+        close = nearest(name, known)
+        hint = f"did you mean {{{close}}}?" if close else f"expected one of {', '.join(known)}"
+        report.add(path, f"{{{name}}} means nothing here", hint)
+
+
+def _uses(config: Config) -> Iterator[tuple[Path, PolicyUse]]:
+    for index, use in enumerate(config.policies):
+        yield ("policies", index), use
+    for number, route in enumerate(config.routes):
+        if route is not FAILED:
+            for index, use in enumerate(route.policies):
+                yield ("routes", number, "policies", index), use
 
 
 shape.register(PolicySection(PolicyUse))

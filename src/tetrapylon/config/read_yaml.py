@@ -91,7 +91,10 @@ class _Composer:
     def reach(self, depth: int, mark: Mark) -> None:
         self.peak = max(self.peak, depth)
         if depth > DEEPEST:
-            self.fail(f"nested deeper than {DEEPEST} levels", "flatten it", mark)
+            self.too_deep(mark)
+
+    def too_deep(self, mark: Mark) -> NoReturn:
+        self.fail(f"nested deeper than {DEEPEST} levels", "flatten it", mark)
 
     def alias(self, event: Any) -> Node:
         if event.anchor not in self.anchors:
@@ -175,6 +178,8 @@ class _Composer:
         if mark is not None:
             context = getattr(error, "context", None)
             problem = getattr(error, "problem", None) or "this is not YAML"
+            if "nesting depth" in problem:  # libyaml's own limit, met while it looks ahead of the events
+                self.too_deep((mark.line + 1, mark.column + 1))
             message = f"{problem} {context}" if context and context.startswith("while") else problem
             self.fail(f"not YAML: {message}", "", (mark.line + 1, mark.column + 1))
         position = getattr(error, "position", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,7 @@ from tetrapylon.config.policies import PolicySection, settings_section
 from tetrapylon.config.schema import description, written
 from tetrapylon.config.shape import Field, Shape
 
-__all__ = ["reference"]
+__all__ = ["about", "reference", "table"]
 
 HEAD = """\
 # Config reference
@@ -38,9 +39,19 @@ def reference() -> str:
     """The whole page."""
     lines = [HEAD, *_page("", shape.section(Config))]
     for name in sorted(catalog.POLICIES):
-        lines += ["", f"## Policy `{name}`", "", description(catalog.policy(name)), ""]
-        lines += _table(settings_section(name)) or ["It has no settings."]
+        settings = settings_section(name)
+        lines += ["", f"## Policy `{name}`", "", about(name).split("\n\n")[0].replace("\n", " "), ""]
+        lines += table(settings) or ["It has no settings."]
     return "\n".join(lines) + "\n"
+
+
+def about(name: str) -> str:
+    """What a policy does, as its class says or, where that says nothing, its settings."""
+    kind = catalog.policy(name)
+    said = inspect.getdoc(kind) or ""
+    if said.startswith(f"{kind.__name__}(") or not said:  # of a compiled class: its signature
+        said = inspect.getdoc(kind.Settings) or ""
+    return said
 
 
 def _page(path: str, section: shape.Section) -> Iterator[str]:
@@ -48,7 +59,7 @@ def _page(path: str, section: shape.Section) -> Iterator[str]:
     yield ""
     yield description(section.cls)
     yield ""
-    yield from _table(section)
+    yield from table(section)
     if section.later:
         yield ""
         keys = ", ".join(f"`{key}`" for key in sorted(section.later))
@@ -67,6 +78,9 @@ def _sections(place: Shape) -> Iterator[tuple[str, shape.Section]]:
             yield "", place
         case shape.Optional():
             yield from _sections(place.inner)
+        case shape.OneOf():
+            for one in place.shapes:
+                yield from _sections(one)
         case shape.Items():
             for suffix, inner in _sections(place.item):
                 yield f"[]{suffix}", inner
@@ -75,7 +89,8 @@ def _sections(place: Shape) -> Iterator[tuple[str, shape.Section]]:
                 yield f".NAME{suffix}", inner
 
 
-def _table(section: shape.Section) -> list[str]:
+def table(section: shape.Section) -> list[str]:
+    """A section's keys as a table in Markdown; empty without any."""
     if not section.fields:
         return []
     rows = [_row(field) for field in section.fields.values()]

@@ -10,7 +10,7 @@ import msgspec
 from tetrapylon import catalog
 from tetrapylon._version import VERSION
 from tetrapylon.config import shape
-from tetrapylon.config.model import Config
+from tetrapylon.config.model import Config, PluginOptions
 from tetrapylon.config.policies import PolicySection, settings_section
 from tetrapylon.config.shape import Shape
 
@@ -77,7 +77,10 @@ def _section(place: shape.Section, definitions: Json) -> Json:
     if isinstance(place, PolicySection):
         return {
             "description": description(place.cls),
-            "oneOf": [_policy(name, definitions) for name in sorted(catalog.POLICIES)],
+            "oneOf": [
+                *(_policy(name, definitions) for name in sorted(catalog.POLICIES)),
+                _plugin(definitions),
+            ],
         }
     return {"description": description(place.cls), **_object(place, definitions)}
 
@@ -106,6 +109,16 @@ def _policy(name: str, definitions: Json) -> Json:
     return found
 
 
+def _plugin(definitions: Json) -> Json:
+    """A class of the user's: its own settings are known to `check` alone."""
+    found = _object(shape.section(PluginOptions), definitions)
+    found["properties"] = {"use": {"type": "string", "pattern": ":"}, **found["properties"]}
+    found["required"] = ["use"]
+    found["additionalProperties"] = True
+    found["description"] = "A plugin: a class of your own, `module:Class`."
+    return found
+
+
 def _any(place: Shape, definitions: Json) -> Json:
     """The schema of a shape, with what may stand in its place."""
     match place:
@@ -121,7 +134,14 @@ def _any(place: Shape, definitions: Json) -> Json:
             choices = inner["anyOf"] if list(inner) == ["anyOf"] else [inner]
             return {"anyOf": [*choices, {"enum": ["none", None]}]}
         case shape.OneOf():
-            return _choice([_plain(one, definitions) for one in place.shapes])
+            return _choice(
+                [
+                    _reference(one, definitions)
+                    if isinstance(one, shape.Section)
+                    else _plain(one, definitions)
+                    for one in place.shapes
+                ]
+            )
         case shape.Number() if place.scalar is not None:
             text: Json = {
                 "type": "string",

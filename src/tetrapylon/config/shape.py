@@ -13,7 +13,7 @@ import msgspec
 from msgspec import inspect
 
 from tetrapylon._version import VERSION
-from tetrapylon.config.tree import UNKNOWN, Node, Path, Report, scalar
+from tetrapylon.config.tree import UNKNOWN, Node, Path, Report, scalar, show
 from tetrapylon.config.units import Scalar
 
 __all__ = [
@@ -52,20 +52,26 @@ class Shape:
         """The value for the Struct, or FAILED with the problems reported."""
         raise NotImplementedError
 
+    secret: bool = False
+    """No message shows what stands here."""
+
     def mismatch(self, node: Node, path: Path, report: Report, hint: str = "") -> Any:
-        if node.value is not UNKNOWN:
+        if self.secret and type(node.value) in (int, float, str):
+            report.add(path, f"expected {self.expected}, not what stands here", "write it in quotes")
+        elif node.value is not UNKNOWN:
             report.add(path, f"expected {self.expected}, not {show(node)}", hint)
         return FAILED
 
 
 class Text(Shape):
-    """A string; with a `scalar`, one that it parses."""
+    """A string; with a `scalar`, one that it parses. No message shows a `secret` one."""
 
     kinds = frozenset({str})
 
-    def __init__(self, scalar: Scalar | None, at_least: int = 0) -> None:
+    def __init__(self, scalar: Scalar | None, at_least: int = 0, *, secret: bool = False) -> None:
         self.scalar = scalar
         self.at_least = at_least
+        self.secret = secret
         self.expected = f"{scalar.name} such as {scalar.example}" if scalar else "a string"
 
     def read(self, node: Node, path: Path, report: Report) -> Any:
@@ -188,6 +194,7 @@ class Optional(Shape):
 
     def __init__(self, inner: Shape, *, nullable: bool) -> None:
         self.inner = inner
+        self.secret = inner.secret
         self.nullable = nullable
         self.kinds = inner.kinds | {type(None), str} if nullable else inner.kinds
         self.expected = f"{inner.expected}, or none" if nullable else inner.expected
@@ -386,26 +393,6 @@ class Section(Shape):
         return any(key not in self.fields and nearest(key, self.fields) == name for key in given)
 
 
-def show(node: Node, *, bare: bool = False) -> str:
-    """A node's value for a message; what was filled in from elsewhere may be secret and is not shown."""
-    value = node.value
-    if node.template is not None:
-        return f"the value of {node.template}"
-    if isinstance(value, str):
-        short = value if len(value) <= 60 else value[:57] + "..."
-        return short if bare else repr(short)
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def parse(scalar: Scalar, node: Node, path: Path, report: Report) -> Any:
     try:
         return scalar.parse(node.value)
@@ -490,7 +477,7 @@ def _shape(info: inspect.Type, extra: dict[str, Any]) -> Shape:
         case inspect.StructType():
             return _section(info)
         case inspect.StrType():
-            return Text(extra.get("scalar"), info.min_length or 0)
+            return Text(extra.get("scalar"), info.min_length or 0, secret=extra.get("secret", False))
         case inspect.IntType():
             return Number(int, extra.get("scalar"), info.ge, info.le)
         case inspect.FloatType():

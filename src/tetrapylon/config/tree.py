@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tetrapylon.errors import ConfigError, Problem
 
@@ -16,9 +16,11 @@ __all__ = [
     "Mark",
     "Node",
     "Path",
+    "Place",
     "Report",
     "render_path",
     "scalar",
+    "show",
 ]
 
 Mark = tuple[int, int]
@@ -34,6 +36,9 @@ LARGEST = 2_000_000
 """Values a document may have once its aliases are followed, so that a few lines cannot fill the memory."""
 
 
+SHORTEST_VEILED = 3
+"""A text that was filled in and is shorter than this stays in messages: replacing it would garble them."""
+
 UNKNOWN: Any = type("Unknown", (), {"__repr__": lambda self: "UNKNOWN"})()
 """The value of a Node that could not be filled in; the problem is in the report already."""
 
@@ -43,65 +48,99 @@ class Node:
 
     `value` is a scalar, a list of Nodes, or a dict of them; `keys` then has the place of each key. `template`
     is the text with its `${...}` where the value was filled in from elsewhere, which messages must not show.
+    `file` is the file that it and all below it stand in, where that is not the document's own.
     """
 
-    __slots__ = ("keys", "mark", "template", "value")
+    __slots__ = ("file", "keys", "mark", "template", "value")
 
     def __init__(self, value: Any, mark: Mark | None, keys: dict[str, Mark] | None = None) -> None:
         self.value = value
         self.mark = mark
         self.keys = keys
         self.template: str | None = None
+        self.file: str | None = None
+
+
+class Place(NamedTuple):
+    """Where something stands; `mark` is None in what was built in Python."""
+
+    file: str
+    mark: Mark | None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.mark[0]}" if self.mark else self.file
 
 
 class Document:
-    """A whole tree, and the name of its source in messages. `native` says it was built in Python."""
+    """A whole tree, and the name of its source in messages. `native` says it was built in Python.
 
-    __slots__ = ("file", "native", "root")
+    `files` are all that were read for it.
+    """
+
+    __slots__ = ("file", "files", "native", "root")
 
     def __init__(self, file: str, root: Node, *, native: bool = False) -> None:
         self.file = file
         self.root = root
         self.native = native
+        self.files: list[str] = [] if native else [file]
 
     def find(self, path: Path) -> Node:
         """The Node at `path`, or the nearest one above that exists."""
-        node = self.root
+        return self._walk(path)[0]
+
+    def place(self, path: Path, *, key: bool = False) -> Place:
+        """Where `path` stands: its value, or with `key` its key."""
+        node, file = self._walk(path)
+        if key and path:
+            keys = self.find(path[:-1]).keys
+            if keys is not None and path[-1] in keys:
+                return Place(file, keys[str(path[-1])])
+        return Place(file, node.mark)
+
+    def _walk(self, path: Path) -> tuple[Node, str]:
+        node, file = self.root, self.file
         for step in path:
             value = node.value
             steps = value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)
             if step not in steps:
                 break
             node = value[step]
-        return node
-
-    def place(self, path: Path, *, key: bool = False) -> Mark | None:
-        """Where `path` stands: its value, or with `key` its key."""
-        if key and path:
-            keys = self.find(path[:-1]).keys
-            if keys is not None and path[-1] in keys:
-                return keys[str(path[-1])]
-        return self.find(path).mark
+            file = node.file or file
+        return node, file
 
 
 class Report:
-    """Collects the problems of one document."""
+    """Collects the problems of one document.
+
+    `filled` has what was filled in from elsewhere, and the template of each: messages show the latter.
+    """
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.problems: list[Problem] = []
+        self.filled: dict[str, str] = {}
         self._touched: set[Path] = set()
         self._refused: set[Path] = set()
 
     def add(self, path: Path, message: str, hint: str = "", *, key: bool = False) -> None:
         """Notes that the value (or with `key`, the key) at `path` is wrong."""
-        line, column = self.document.place(path, key=key) or (None, None)
+        file, mark = self.document.place(path, key=key)
+        line, column = mark or (None, None)
+        if self.filled:
+            message, hint = self._veil(message), self._veil(hint)
         self.problems.append(
-            Problem(self.document.file, message, line=line, column=column, path=render_path(path), hint=hint)
+            Problem(file, message, line=line, column=column, path=render_path(path), hint=hint)
         )
         if key and path:
             self._refused.add(path[:-1])
         self._touched.update(path[:end] for end in range(len(path) + 1))
+
+    def _veil(self, text: str) -> str:
+        for value in sorted(self.filled, key=len, reverse=True):
+            if len(value) >= SHORTEST_VEILED:
+                text = text.replace(value, self.filled[value])
+        return text
 
     def add_error(self, path: Path, error: ValueError, *, key: bool = False) -> None:
         """Notes an error whose text is `what is wrong; what to write instead`."""
@@ -171,3 +210,23 @@ def scalar(text: str) -> str | int | float | bool | None:
     if FLOAT.fullmatch(text):
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     return text
+
+
+def show(node: Node, *, bare: bool = False) -> str:
+    """A node's value for a message; what was filled in from elsewhere may be secret and is not shown."""
+    value = node.value
+    if node.template is not None:
+        return f"the value of {node.template}"
+    if isinstance(value, str):
+        short = value if len(value) <= 60 else value[:57] + "..."
+        return short if bare else repr(short)
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

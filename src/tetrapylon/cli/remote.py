@@ -1,0 +1,117 @@
+"""How the verbs that act on a running gateway reach its admin address."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import socket
+from typing import Any, NamedTuple
+
+from tetrapylon.errors import ConfigError, TetrapylonError, UsageError
+
+__all__ = ["Refused", "add_admin", "ask", "reach"]
+
+TOKEN = "TETRAPYLON_ADMIN_TOKEN"
+DEFAULT = "127.0.0.1:9901"
+PATIENCE = 200.0
+
+
+class Refused(TetrapylonError):
+    """The gateway says no; `told` is its problem (RFC 9457)."""
+
+    def __init__(self, status: int, told: dict[str, Any]) -> None:
+        self.status = status
+        self.told = told
+        super().__init__(told.get("detail") or f"the gateway answered with status {status}")
+
+
+class Admin(NamedTuple):
+    address: str
+    token: str | None = None
+
+
+def add_admin(parser: argparse.ArgumentParser) -> None:
+    """CONFIG, which tells the admin address and its token, and what takes its place."""
+    parser.add_argument(
+        "config",
+        metavar="CONFIG",
+        nargs="?",
+        help="the config whose admin address is asked (default: gateway.yaml if there is one)",
+    )
+    parser.add_argument(
+        "--admin",
+        metavar="ADDRESS",
+        help=f"host:port, http://host:port or unix:/path of the admin address, in place of the config's; its"
+        f" token, if it wants one, is taken from {TOKEN}",
+    )
+
+
+def reach(arguments: argparse.Namespace) -> Admin:
+    """Where to ask. Raises UsageError."""
+    token = os.environ.get(TOKEN)
+    if arguments.admin is not None:
+        return Admin(arguments.admin, token)
+    source = arguments.config
+    if source is None:
+        if not os.path.exists("gateway.yaml"):
+            return Admin(DEFAULT, token)
+        source = "gateway.yaml"
+    from tetrapylon.config import load
+
+    try:
+        admin = load(source).admin
+    except ConfigError as error:
+        raise UsageError(
+            f"{source} has problems, so it does not tell where the gateway is; say it with --admin\n{error}"
+        ) from None
+    if admin is None:
+        raise UsageError(f"{source} has no admin address; give it one, or say where with --admin")
+    if admin.listen.endswith(":0"):
+        raise UsageError(f"{source} lets the system choose the admin port; say it with --admin")
+    return Admin(admin.listen, token or admin.token)
+
+
+def ask(admin: Admin, method: str, path: str) -> Any:
+    """What it answers, read as JSON. Raises Refused, and UsageError where nobody answers."""
+    connection = _connection(admin.address)
+    headers = {"Authorization": f"Bearer {admin.token}"} if admin.token else {}
+    try:
+        connection.request(method, path, headers=headers)
+        response = connection.getresponse()
+        body = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise TetrapylonError(
+            f"nobody answers at the admin address {admin.address}: {error}; does the gateway run there?"
+        ) from None
+    finally:
+        connection.close()
+    try:
+        told = json.loads(body)
+    except ValueError:
+        raise TetrapylonError(f"{admin.address}{path} does not answer as a gateway's admin address") from None
+    if response.status >= 400:
+        raise Refused(response.status, told)
+    return told
+
+
+def _connection(address: str) -> http.client.HTTPConnection:
+    if address.startswith("unix:"):
+        return _UnixConnection(address.removeprefix("unix:"))
+    scheme, _, rest = address.rpartition("://")
+    host = rest.rstrip("/")
+    if scheme == "https":
+        return http.client.HTTPSConnection(host, timeout=PATIENCE)
+    return http.client.HTTPConnection(host, timeout=PATIENCE)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)

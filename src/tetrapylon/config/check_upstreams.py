@@ -1,0 +1,114 @@
+"""What balancing, health, retries and breakers mean together, beyond the types of their keys."""
+
+from __future__ import annotations
+
+from tetrapylon.config.model import Breaker, Config, Split, Upstream
+from tetrapylon.config.shape import FAILED, nearest
+from tetrapylon.config.tree import Path, Report
+
+__all__ = ["check_split", "check_upstreams", "upstream_known"]
+
+
+def check_upstreams(config: Config, report: Report) -> None:
+    for name, upstream in config.upstreams.items():
+        if upstream is not FAILED:
+            _balance(upstream, ("upstreams", name), report)
+            _health(upstream, ("upstreams", name, "health"), report)
+            _breakers(upstream, ("upstreams", name, "breaker"), report)
+            _limit(upstream, ("upstreams", name, "adaptive_limit"), report)
+            _retry(upstream, ("upstreams", name, "retry"), report)
+
+
+def _balance(upstream: Upstream, path: Path, report: Report) -> None:
+    balance = upstream.balance
+    if balance is FAILED or isinstance(balance, str) or report.touched((*path, "balance")):
+        return
+    if (balance.consistent_hash is None) == (balance.sticky_cookie is None):
+        hint = "give one of consistent_hash and sticky_cookie"
+        report.add((*path, "balance"), "this does not say how a target is picked", hint)
+
+
+def _health(upstream: Upstream, path: Path, report: Report) -> None:
+    passive = upstream.health.passive if upstream.health is not FAILED else None
+    if report.touched(path) or passive is None:
+        return
+    path = (*path, "passive")
+    if passive.consecutive_failures is None and passive.failure_rate is None and passive.latency is None:
+        hint = "give consecutive_failures, failure_rate or latency"
+        report.add(path, "there is no rule by which a target is ejected", hint)
+    if passive.longest < passive.eject:
+        hint = f"expected at least {passive.eject:g}s"
+        report.add((*path, "longest"), "the longest ejection is shorter than the first", hint)
+    if passive.failure_rate == 0:
+        report.add((*path, "failure_rate"), "0% ejects every target", "expected more, or leave it out")
+
+
+def _breakers(upstream: Upstream, path: Path, report: Report) -> None:
+    if report.touched(path):
+        return
+    for key in ("target", "upstream"):
+        breaker: Breaker | None = getattr(upstream.breaker, key)
+        if breaker is None:
+            continue
+        if breaker.failure_rate is None and breaker.slow_rate is None:
+            hint = "give failure_rate or slow_rate"
+            report.add((*path, key), "there is no rule by which it opens", hint)
+        for rate in ("failure_rate", "slow_rate"):
+            if getattr(breaker, rate) == 0:
+                report.add((*path, key, rate), "0% opens it at once", "expected more, or leave it out")
+
+
+def _limit(upstream: Upstream, path: Path, report: Report) -> None:
+    adaptive = upstream.adaptive_limit
+    if adaptive is None or report.touched(path) or report.touched((*path[:2], "pool")):
+        return
+    if adaptive.least > upstream.pool.max_connections:
+        hint = f"expected at most {upstream.pool.max_connections}, which is pool.max_connections"
+        report.add((*path, "least"), "the least limit is above the most connections", hint)
+    elif adaptive.initial < adaptive.least:
+        report.add(
+            (*path, "initial"), "the limit starts below its least", f"expected at least {adaptive.least}"
+        )
+
+
+def _retry(upstream: Upstream, path: Path, report: Report) -> None:
+    retry = upstream.retry
+    if retry is None or report.touched(path):
+        return
+    if not retry.on:
+        report.add((*path, "on"), "nothing is a reason to try again", "name one, or leave `retry` out")
+    if retry.try_timeout is not None and "timeout" not in retry.on:
+        hint = "add timeout to `on`, or leave it out"
+        report.add((*path, "try_timeout"), "a timeout is no reason to try again here", hint, key=True)
+
+
+def check_split(split: Split, path: Path, config: Config, report: Report) -> None:
+    consumers = {consumer.name for consumer in config.consumers if consumer is not FAILED}
+    for index, branch in enumerate(split.to or ()):
+        here: Path = (*path, "to", index)
+        if branch is FAILED or report.touched(here):
+            continue
+        upstream_known(branch.upstream, (*here, "upstream"), config, report)
+        conditions = branch.headers or branch.cookies or branch.consumers
+        if branch.weight is None and not conditions:
+            hint = "give weight, headers, cookies or consumers"
+            report.add(here, "the branch does not say which requests take it", hint)
+        elif branch.weight is not None and conditions:
+            hint = "make two branches of it"
+            report.add((*here, "weight"), "a branch names requests or has a share", hint, key=True)
+        for at, name in enumerate(branch.consumers):
+            if name not in consumers and not report.touched(("consumers",)):
+                report.add(
+                    (*here, "consumers", at), f"there is no consumer {name!r}", "name one of `consumers`"
+                )
+    if not report.touched(path) and not sum(branch.weight or 0 for branch in split.to):
+        report.add((*path, "to"), "the weights come to nothing", "give a branch a weight above 0")
+
+
+def upstream_known(name: str, path: Path, config: Config, report: Report) -> None:
+    if name in config.upstreams or (not config.upstreams and report.touched(("upstreams",))):
+        return
+    close = nearest(name, config.upstreams)
+    known = ", ".join(sorted(config.upstreams)[:10]) or "one in `upstreams`"
+    hint = f"did you mean {close!r}?" if close else f"expected {known}"
+    report.add(path, f"there is no upstream {name!r}", hint)

@@ -1,0 +1,112 @@
+"""The user's own Python that a config names, imported and checked, so that serving it holds no surprise."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from tetrapylon.config.model import Config, Respond, Route
+from tetrapylon.config.shape import FAILED
+from tetrapylon.config.tree import Path, Report
+from tetrapylon.errors import LoadError
+
+__all__ = ["check_code", "report_load", "with_docs"]
+
+PARAMETER = re.compile(r"\{(\w+)")
+
+
+def check_code(config: Config, report: Report) -> None:
+    """Handlers and the lifespan; plugins are read where policies are."""
+    for index, route in enumerate(config.routes):
+        if route is FAILED or route.handler is None or report.touched(("routes", index, "handler")):
+            continue
+        path: Path = ("routes", index, "handler")
+        if isinstance(report.document.find(path).value, dict):
+            path = (*path, "call")
+        _handler(route, path, report)
+    if config.lifespan is not None and not report.touched(("lifespan",)):
+        _lifespan(config.lifespan, ("lifespan",), report)
+
+
+def report_load(path: Path, error: LoadError, report: Report) -> None:
+    """Notes what is wrong with Python of the user's, with its place there."""
+    where = f" ({error.where})" if error.where else ""
+    report.add(path, error.message + where, error.hint)
+
+
+def signature_of(route: Route) -> Any:
+    """The signature of a route's handler. Raises LoadError."""
+    from tetrapylon.handler import read_signature
+    from tetrapylon.load import load_object
+
+    assert route.handler is not None
+    return read_signature(
+        load_object(route.handler.call), PARAMETER.findall(route.path or ""), route.handler.call
+    )
+
+
+def _handler(route: Route, path: Path, report: Report) -> None:
+    if report.touched((*path[:2], "path")):
+        return
+    try:
+        signature = signature_of(route)
+    except LoadError as error:
+        report_load(path, error, report)
+        return
+    assert route.handler is not None
+    if route.handler.run_in == "loop":
+        return
+    import inspect
+
+    if inspect.iscoroutinefunction(signature.function) or inspect.isasyncgenfunction(signature.function):
+        report.add(
+            (*path[:3], "run_in"),
+            f"{route.handler.call} is async: it runs on the loop ({signature.where})",
+            "leave it out",
+            key=True,
+        )
+    elif any(each.place == "request" for each in signature.parameters):
+        return
+
+
+def _lifespan(reference: str, path: Path, report: Report) -> None:
+    from tetrapylon.load import load_object, place_of
+
+    try:
+        found = load_object(reference)
+    except LoadError as error:
+        report_load(path, error, report)
+        return
+    if not callable(found):
+        hint = "expected a function of one argument, decorated with contextlib.asynccontextmanager"
+        report.add(path, f"{reference} is of type {type(found).__name__} ({place_of(found)})", hint)
+
+
+def with_docs(config: Config) -> Config:
+    """The config with the routes of `docs`, whose content is made from the handlers' signatures."""
+    docs = config.docs
+    if docs is None or docs is FAILED:
+        return config
+    from tetrapylon.openapi import Operation, document, page
+
+    operations = []
+    for route in config.routes:
+        if route.handler is None:
+            continue
+        name = route.name or route.handler.call.rpartition(":")[2].rpartition(".")[2]
+        operations.append(Operation(route.path, route.methods, name, signature_of(route)))
+    made = document(operations, title=docs.title, version=docs.version)
+    text = msgspec.json.encode(made).decode()
+    routes = [_docs_route(docs.path, text, "application/json")]
+    if docs.page is not None:
+        routes.append(_docs_route(docs.page, page(docs.title, docs.path), "text/html; charset=utf-8"))
+    # What was loaded before, as by `embed`, has them already.
+    theirs = {route.path for route in routes}
+    kept = tuple(each for each in config.routes if not (each.path in theirs and each.respond is not None))
+    return msgspec.structs.replace(config, routes=(*kept, *routes))
+
+
+def _docs_route(path: str, body: str, kind: str) -> Route:
+    return Route(path=path, methods=("GET",), respond=Respond(body=body, content_type=kind), at="docs")

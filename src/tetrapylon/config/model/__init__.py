@@ -1,0 +1,145 @@
+"""The config as msgspec Structs: every key, its type, its default and its one description.
+
+Files, the JSON Schema and the reference are all read from these Structs; a config built in Python is
+made of them. All are frozen, so one may be shared freely.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from tetrapylon.config.model.audit import Audit, AuditIgnore
+from tetrapylon.config.model.base import Section, Text, doc
+from tetrapylon.config.model.code import Docs, HandlerUse, PluginOptions
+from tetrapylon.config.model.consumer import Consumer
+from tetrapylon.config.model.log import AccessLog, ErrorLog, Log, Redact, Traces
+from tetrapylon.config.model.route import (
+    Branch,
+    PolicyUse,
+    Redirect,
+    Respond,
+    Route,
+    RouteLimits,
+    RouteTimeouts,
+    Split,
+)
+from tetrapylon.config.model.server import (
+    Admin,
+    Certificate,
+    ErrorPage,
+    Listener,
+    ListenerTls,
+    Server,
+    ServerLimits,
+    ServerTimeouts,
+)
+from tetrapylon.config.model.upstream import (
+    ActiveHealth,
+    AdaptiveLimit,
+    Balance,
+    Breaker,
+    Breakers,
+    ConsistentHash,
+    Credentials,
+    Health,
+    PassiveHealth,
+    Pool,
+    Retry,
+    StickyCookie,
+    Target,
+    Upstream,
+    UpstreamTimeouts,
+    UpstreamTls,
+)
+
+__all__ = [
+    "AccessLog",
+    "ActiveHealth",
+    "AdaptiveLimit",
+    "Admin",
+    "Audit",
+    "AuditIgnore",
+    "Balance",
+    "Branch",
+    "Breaker",
+    "Breakers",
+    "Certificate",
+    "Config",
+    "ConsistentHash",
+    "Consumer",
+    "Credentials",
+    "Docs",
+    "ErrorLog",
+    "ErrorPage",
+    "HandlerUse",
+    "Health",
+    "Listener",
+    "ListenerTls",
+    "Log",
+    "PassiveHealth",
+    "PluginOptions",
+    "PolicyUse",
+    "Pool",
+    "Redact",
+    "Redirect",
+    "Respond",
+    "Retry",
+    "Route",
+    "RouteLimits",
+    "RouteTimeouts",
+    "Section",
+    "Server",
+    "ServerLimits",
+    "ServerTimeouts",
+    "Split",
+    "StickyCookie",
+    "Target",
+    "Traces",
+    "Upstream",
+    "UpstreamTimeouts",
+    "UpstreamTls",
+]
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole config."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"apps"})
+
+    include: Annotated[
+        tuple[Text, ...],
+        doc(
+            "Further files, by name or by pattern such as `routes/*.yaml`, relative to this one: their"
+            " upstreams, policies, routes, consumers and apps are added to those here."
+        ),
+    ] = ()
+    server: Annotated[Server, doc("The gateway's own side of the wire.")] = Server()
+    admin: Annotated[Admin | None, doc("The admin address; there is none when left out.")] = None
+    log: Annotated[Log, doc("What is written down.")] = Log()
+    traces: Annotated[
+        Traces | None, doc("Where spans go; nowhere when left out, and `traceparent` is still passed on.")
+    ] = None
+    upstreams: Annotated[
+        dict[Text, Upstream],
+        doc("Where requests are sent on to, by name."),
+    ] = {}
+    policies: Annotated[tuple[PolicyUse, ...], doc("Policies on every route, before the route's own.")] = ()
+    consumers: Annotated[tuple[Consumer, ...], doc("Who requests may be from.")] = ()
+    routes: Annotated[tuple[Route, ...], doc("Which requests go where.")] = ()
+    lifespan: Annotated[
+        Text | None,
+        doc(
+            "What handlers and plugins share, as `module:name`: an async context manager that is given a"
+            " mapping to fill, entered in each worker before it serves and left after it."
+        ),
+    ] = None
+    docs: Annotated[
+        Docs | None, doc("The OpenAPI document of the handlers; there is none when left out.")
+    ] = None
+    audit: Annotated[Audit, doc("What `tetrapylon audit` is told.")] = Audit()
+    files: Annotated[tuple[str, ...], Meta(extra={"internal": True})] = ()
+    """Every file that was read for it, the included ones too; set when it is loaded."""
+    filled: Annotated[dict[str, str], Meta(extra={"internal": True})] = {}
+    """The path of each value that was filled in, and its `${...}`; set when it is loaded."""

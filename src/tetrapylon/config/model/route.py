@@ -1,0 +1,163 @@
+"""Routes: which requests they take, their policies, and where they lead."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from tetrapylon.config.model.base import Section, Text, Timeout, doc
+from tetrapylon.config.model.code import HandlerUse, PluginOptions
+from tetrapylon.config.net import BalanceKey, CookieName, HeaderName, HeaderValue, HostPattern, Method
+from tetrapylon.config.units import Size
+
+
+class PolicyUse(Section, frozen=True, kw_only=True):
+    """A policy in a list of policies: its name in `use`, its settings beside it.
+
+    `settings` holds builtin values that convert to the policy's own `Settings` Struct; in Python,
+    `PolicyUse(use="request_id", settings={"header": "X-Id"})`.
+    """
+
+    use: Annotated[str, doc("The policy's name; of a plugin, your own class, `module:Class`.", min_length=1)]
+    settings: Annotated[dict[str, Any], doc("The policy's own settings.")] = {}
+    options: Annotated[
+        PluginOptions | None, doc("Of a plugin: what is no setting of its own; in a file, beside these.")
+    ] = None
+
+
+class Respond(Section, frozen=True, kw_only=True):
+    """An answer that the gateway gives itself."""
+
+    status: Annotated[int, doc("The status code.", ge=200, le=599)] = 200
+    body: Annotated[str, doc("The body, as UTF-8.")] = ""
+    content_type: Annotated[HeaderValue, doc("`Content-Type` of the body.", min_length=1)] = (
+        "text/plain; charset=utf-8"
+    )
+    headers: Annotated[dict[HeaderName, HeaderValue], doc("Further header fields.")] = {}
+
+
+class Redirect(Section, frozen=True, kw_only=True):
+    """A redirect that the gateway answers with; a bare string is its `to`."""
+
+    shorthand: ClassVar[str] = "to"
+
+    to: Annotated[
+        Text,
+        doc("A path or URL; `{name}` stands for a parameter of the route's path."),
+    ]
+    status: Annotated[Literal[301, 302, 303, 307, 308], doc("The status code.")] = 308
+
+
+class Branch(Section, frozen=True, kw_only=True):
+    """One way of a split: with a `weight`, a share; without, the requests that it names."""
+
+    upstream: Annotated[Text, doc("The name of the upstream.")]
+    weight: Annotated[
+        Annotated[int, Meta(ge=0, le=1_000_000)] | None,
+        doc("Its share of the requests that no branch names, relative to the other weights."),
+    ] = None
+    headers: Annotated[
+        dict[HeaderName, HeaderValue], doc("Header fields that such a request carries, with their values.")
+    ] = {}
+    cookies: Annotated[dict[CookieName, str], doc("Cookies that it carries, with their values.")] = {}
+    consumers: Annotated[tuple[Text, ...], doc("Consumers of which one has sent it.")] = ()
+
+
+class Split(Section, frozen=True, kw_only=True):
+    """A route that leads to several upstreams: a canary by weight, header, cookie or consumer."""
+
+    to: Annotated[tuple[Branch, ...], doc("The branches; the first that names a request.", min_length=1)]
+    by: Annotated[
+        BalanceKey | None,
+        doc(
+            "What keeps a client on its branch: `client`, `path`, `header:NAME`, `cookie:NAME`, `query:NAME`;"
+            " left out, each request is drawn anew."
+        ),
+    ] = None
+
+
+class RouteLimits(Section, frozen=True, kw_only=True):
+    """A route's own limits, over the server's."""
+
+    body: Annotated[Size | UnsetType | None, doc("The request's body, `none` for no limit; larger: 413.")] = (
+        UNSET
+    )
+
+
+class RouteTimeouts(Section, frozen=True, kw_only=True):
+    """A route's own timeouts, over the server's and the upstream's."""
+
+    body_idle: Annotated[
+        Timeout | UnsetType, doc("Between two pieces of the request's body; longer: 408.")
+    ] = UNSET
+    body: Annotated[
+        Timeout | UnsetType | None,
+        doc("From a request's first byte to its last, however steadily; longer: 408."),
+    ] = UNSET
+    response: Annotated[
+        Timeout | UnsetType | None, doc("From the request's end to the response's head; longer: 504.")
+    ] = UNSET
+    idle: Annotated[
+        Timeout | UnsetType | None, doc("Between two pieces of the response's body; longer: it is cut.")
+    ] = UNSET
+    total: Annotated[
+        Timeout | UnsetType | None, doc("The whole exchange; longer: 504, or cut once it has begun.")
+    ] = UNSET
+    tunnel: Annotated[
+        Timeout | UnsetType | None,
+        doc("A WebSocket, or another upgraded connection, on which nobody says a word."),
+    ] = UNSET
+
+
+class Route(Section, frozen=True, kw_only=True):
+    """Which requests to take, and where they go.
+
+    One of `upstream`, `split`, `handler`, `respond` and `redirect`.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"app"})
+
+    path: Annotated[
+        str,
+        doc(
+            "The path: literal segments, and `{name}` for one segment, `{name:int}`, `{name:uuid}`, or"
+            " `{name:path}` for the rest. The most specific route wins, whatever the order.",
+            min_length=1,
+        ),
+    ]
+    methods: Annotated[tuple[Method, ...], doc("Methods it takes; all when left out. HEAD follows GET.")] = ()
+    host: Annotated[
+        HostPattern | None, doc("The host it takes, exact or `*.example.com`; all when left out.")
+    ] = None
+    headers: Annotated[
+        dict[HeaderName, HeaderValue], doc("Header fields that a request must carry, with their values.")
+    ] = {}
+    upstream: Annotated[str | None, doc("The name of the upstream to send requests on to.")] = None
+    split: Annotated[Split | None, doc("Several upstreams, and who goes where.")] = None
+    rewrite: Annotated[
+        str | None,
+        doc("The path sent to the upstream in place of the client's; `{name}` stands for a parameter."),
+    ] = None
+    handler: Annotated[HandlerUse | None, doc("A function of yours that answers.")] = None
+    respond: Annotated[Respond | None, doc("An answer to give.")] = None
+    redirect: Annotated[Redirect | None, doc("A redirect to answer with.")] = None
+    limits: Annotated[RouteLimits, doc("Limits of its own, over the server's.")] = RouteLimits()
+    timeouts: Annotated[RouteTimeouts, doc("Timeouts of its own, over the server's and the upstream's.")] = (
+        RouteTimeouts()
+    )
+    policies: Annotated[tuple[PolicyUse, ...], doc("Policies of its own, after those of every route.")] = ()
+    priority: Annotated[
+        Literal["high", "normal", "low"],
+        doc("Who goes first where requests wait for an upstream, and who gives way where the line is full."),
+    ] = "normal"
+    name: Annotated[Text | None, doc("Its name in metrics and logs; its path when left out.")] = None
+    at: Annotated[str, Meta(extra={"internal": True})] = ""
+    """Where it stands, as `FILE:LINE`; set when the config is loaded."""
+
+    @property
+    def upstreams(self) -> tuple[str, ...]:
+        """The names of those that it leads to."""
+        if self.split is not None:
+            return tuple(branch.upstream for branch in self.split.to)
+        return () if self.upstream is None else (self.upstream,)
