@@ -8,42 +8,107 @@ TYPE_CHECKING = False  # what type checkers take for true; importing `typing` ta
 if TYPE_CHECKING:
     from typing import Any
 
+    from tetrapylon._core.handler import Event
+    from tetrapylon._core.plugin import Outcome
     from tetrapylon._core.route import Router
+    from tetrapylon._core.surface import Headers, Request, Response
+    from tetrapylon.app import Tetrapylon
     from tetrapylon.config.model import (
         AccessLog,
+        ActiveHealth,
+        AdaptiveLimit,
         Admin,
+        Audit,
+        AuditIgnore,
+        Balance,
+        Branch,
+        Breaker,
+        Breakers,
+        Certificate,
         Config,
+        ConsistentHash,
+        Consumer,
+        Credentials,
+        Docs,
+        ErrorLog,
+        ErrorPage,
+        HandlerUse,
+        Health,
         Listener,
+        ListenerTls,
         Log,
+        PassiveHealth,
+        PluginOptions,
         PolicyUse,
         Pool,
+        Redact,
         Redirect,
         Respond,
+        Retry,
         Route,
         RouteLimits,
         RouteTimeouts,
         Server,
         ServerLimits,
         ServerTimeouts,
+        Split,
+        StickyCookie,
         Target,
+        Traces,
         Upstream,
         UpstreamTimeouts,
+        UpstreamTls,
     )
-    from tetrapylon.embed import embed
-    from tetrapylon.errors import ConfigError, Problem, TetrapylonError
+    from tetrapylon.embed import embed, embedded
+    from tetrapylon.errors import ConfigError, ExchangeOver, HTTPError, Problem, TetrapylonError
+    from tetrapylon.handler import Body, Cookie, Header, Path, Query
 
 __all__ = [
     "AccessLog",
+    "ActiveHealth",
+    "AdaptiveLimit",
     "Admin",
+    "Audit",
+    "AuditIgnore",
+    "Balance",
+    "Body",
+    "Branch",
+    "Breaker",
+    "Breakers",
+    "Certificate",
     "Config",
     "ConfigError",
+    "ConsistentHash",
+    "Consumer",
+    "Cookie",
+    "Credentials",
+    "Docs",
+    "ErrorLog",
+    "ErrorPage",
+    "Event",
+    "ExchangeOver",
+    "HTTPError",
+    "HandlerUse",
+    "Header",
+    "Headers",
+    "Health",
     "Listener",
+    "ListenerTls",
     "Log",
+    "Outcome",
+    "PassiveHealth",
+    "Path",
+    "PluginOptions",
     "PolicyUse",
     "Pool",
     "Problem",
+    "Query",
+    "Redact",
     "Redirect",
+    "Request",
     "Respond",
+    "Response",
+    "Retry",
     "Route",
     "RouteLimits",
     "RouteTimeouts",
@@ -51,17 +116,31 @@ __all__ = [
     "Server",
     "ServerLimits",
     "ServerTimeouts",
+    "Split",
+    "StickyCookie",
     "Target",
+    "Tetrapylon",
     "TetrapylonError",
+    "Traces",
     "Upstream",
     "UpstreamTimeouts",
+    "UpstreamTls",
     "__version__",
     "embed",
+    "embedded",
 ]
 
-_MODULES = {"Router": "_core.route", "embed": "embed"} | dict.fromkeys(
-    ("ConfigError", "Problem", "TetrapylonError"), "errors"
-)
+_MODULES = {
+    "Router": "_core.route",
+    "embed": "embed",
+    "embedded": "embed",
+    "Tetrapylon": "app",
+    "Event": "_core.handler",
+    "Outcome": "_core.plugin",
+    **dict.fromkeys(("Headers", "Request", "Response"), "_core.surface"),
+    **dict.fromkeys(("ConfigError", "ExchangeOver", "HTTPError", "Problem", "TetrapylonError"), "errors"),
+    **dict.fromkeys(("Body", "Cookie", "Header", "Path", "Query"), "handler"),
+}
 
 
 if not TYPE_CHECKING:

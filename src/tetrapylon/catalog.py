@@ -8,7 +8,31 @@ from typing import Any
 __all__ = ["POLICIES", "policy"]
 
 POLICIES: dict[str, str] = {
+    "acl": "tetrapylon._core.policies.acl:Acl",
+    "api_key": "tetrapylon._core.policies.api_key:ApiKey",
+    "basic": "tetrapylon._core.policies.basic:Basic",
+    "bot": "tetrapylon._core.policies.bot:Bot",
+    "compress": "tetrapylon._core.policies.compress:Compress",
+    "concurrency": "tetrapylon._core.policies.concurrency:Concurrency",
+    "cors": "tetrapylon._core.policies.cors:Cors",
+    "decompress": "tetrapylon._core.policies.decompress:Decompress",
+    "fault": "tetrapylon._core.policies.fault:Fault",
+    "filter": "tetrapylon._core.policies.filter:Filter",
+    "forward_auth": "tetrapylon._core.policies.forward_auth:ForwardAuth",
+    "headers": "tetrapylon._core.policies.headers:Headers",
+    "hmac": "tetrapylon._core.policies.hmac:Hmac",
+    "ip": "tetrapylon._core.policies.ip:Ip",
+    "jwt": "tetrapylon._core.policies.jwt:Jwt",
+    "maintenance": "tetrapylon._core.policies.maintenance:Maintenance",
+    "mirror": "tetrapylon._core.policies.mirror:Mirror",
+    "mtls": "tetrapylon._core.policies.mtls:Mtls",
+    "quota": "tetrapylon._core.policies.quota:Quota",
+    "rate_limit": "tetrapylon._core.policies.rate_limit:RateLimit",
+    "redirect": "tetrapylon._core.policies.redirect:Redirect",
     "request_id": "tetrapylon._core.policies.request_id:RequestId",
+    "rewrite": "tetrapylon._core.policies.rewrite:Rewrite",
+    "security_headers": "tetrapylon._core.policies.security_headers:SecurityHeaders",
+    "traceparent": "tetrapylon._core.policies.traceparent:TraceParent",
 }
 
 

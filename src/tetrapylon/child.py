@@ -6,8 +6,10 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from tetrapylon._core.counters import Slab, State
+from tetrapylon.channel import Channel
 from tetrapylon.events import say
 from tetrapylon.process import Timing, describe_end, name_signal, spawn
 
@@ -21,13 +23,19 @@ LONGEST_DELAY = 30.0
 class Child:
     """A process that is replaced when it dies, after a delay that grows while its lives are short.
 
-    Times are CLOCK_MONOTONIC seconds, given by the caller.
+    `main` is given its end of the channel. Times are CLOCK_MONOTONIC seconds, given by the caller.
     """
 
-    def __init__(self, name: str, main: Callable[[], int], slab: Slab | None, timing: Timing) -> None:
+    def __init__(
+        self, name: str, main: Callable[[Channel], int], slab: Slab | None, timing: Timing, place: int = -1
+    ) -> None:
         self.name = name
         self.slab = slab
+        self.place = place
+        """Of a worker: which of the sockets are its own."""
         self.pid = 0
+        self.channel: Channel | None = None
+        """Our end, while it is alive."""
         self.served = False
         """It has served at least once, in any life."""
         self.start_at: float | None = None
@@ -49,13 +57,26 @@ class Child:
         return len(self._short_lives) >= CRASH_LOOP
 
     def start(self, now: float) -> None:
-        """Raises OSError when the system has no room for another process."""
+        """Raises OSError when the system has no room for another process, or for the channel to it."""
         self.start_at = None
         self._born = now
         self._beat = 0
         self._silence = 0.0
         self._kill_at = None
-        self.pid = spawn(self._main)
+        self.channel, other = Channel.pair()
+        try:
+            self.pid = spawn(partial(self._main, other))
+        except OSError:
+            self.part()
+            raise
+        finally:
+            other.close()
+
+    def part(self) -> None:
+        """Nothing more is said between us."""
+        if self.channel is not None:
+            self.channel.close()
+            self.channel = None
 
     def signal(self, number: int) -> None:
         if self.pid:
@@ -75,6 +96,7 @@ class Child:
         who = str(self)
         lived = now - self._born
         self.pid = 0
+        self.part()
         self._kill_at = None
         if self.slab is not None:
             self.slab.release()

@@ -1,194 +1,391 @@
 """From a checked config to the compiled plane: the one place that knows both.
 
-Read `build` from top to bottom: it is the gateway.
+Read `editions` from top to bottom: it is the gateway. What outlives a config is made and kept in `works`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import gc
 import re
-from base64 import b64encode
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from copy import copy
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from msgspec import UnsetType, convert
+from msgspec import UnsetType, convert, json
 
 from tetrapylon import catalog
+from tetrapylon._core.call import CallStages
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.downstream import Gateway
-from tetrapylon._core.exchange import Plan
+from tetrapylon._core.exchange import Destination, Plan
 from tetrapylon._core.lifetime import Lifetime
-from tetrapylon._core.log import AccessLog
 from tetrapylon._core.message import Limits
-from tetrapylon._core.reactor import Reactor
+from tetrapylon._core.pages import Page, Pages
 from tetrapylon._core.respond import Answer
 from tetrapylon._core.route import Router
 from tetrapylon._core.stages import Snapshot, make_plan
-from tetrapylon._core.tls import Tls
-from tetrapylon._core.upstream import Target, Upstream
-from tetrapylon._core.wire import Additions, Via
 from tetrapylon.config import model
-from tetrapylon.config.net import UnixPath, target_address
+from tetrapylon.config.net import listener_keys
 from tetrapylon.config.template import split
-from tetrapylon.events import say
-from tetrapylon.resolve import Resolver
+from tetrapylon.works import Closes, Kept, Steps, Works, finish
 
 if TYPE_CHECKING:
     import socket
     import ssl
 
-    from tetrapylon.tls import Watcher
+    from tetrapylon._core.accept import Listener
+    from tetrapylon.redis_store import Redis
+    from tetrapylon.tracing import Spans
+    from tetrapylon.usercode import UserCode
 
 T = TypeVar("T")
+PRIORITIES = {"high": 0, "normal": 1, "low": 2}
 PARAMETER = re.compile(r"\{(\w+)")
+HANDLER_BODY = 2**20
+"""Bytes of a body that a handler is given, where neither its route nor the server says."""
 
-# The name in Via that this gateway knows itself by: drawn before the fork, so that all workers share it.
-PSEUDONYM = f"tetrapylon-{os.urandom(4).hex()}"
+SLICE = 0.0005
+"""Seconds of work on a new config between two turns of the loop."""
+LET_GO = 64
+"""Routes freed in one go."""
 
 
-class Closes(Protocol):
-    def close(self) -> None: ...
+class Source(Protocol):
+    """A checked config as `config.Encoded` gives it: the routes apart, each with its counters' place."""
+
+    @property
+    def head(self) -> model.Config: ...
+    def routes(self) -> Iterator[tuple[model.Route, int]]: ...
+
+
+class _Whole(NamedTuple):
+    """A config that is in memory already."""
+
+    head: model.Config
+
+    def routes(self) -> Iterator[tuple[model.Route, int]]:
+        return zip(self.head.routes, range(len(self.head.routes)), strict=True)
+
+
+class Edition(NamedTuple):
+    """One config, compiled: what a gateway takes on at once."""
+
+    head: model.Config
+    snapshot: Snapshot
+    kept: Kept
+
+
+EVERYWHERE = "policies"
+
+
+class Scope:
+    """What a policy's `build` is given: the gateway around the route that uses it."""
+
+    def __init__(
+        self,
+        config: model.Config,
+        works: Works,
+        upstreams: Mapping[str, Destination],
+        spans: Spans | None = None,
+    ) -> None:
+        self._spans = spans
+        self.config = config
+        """All but the routes."""
+        self.loop = works.loop
+        self.reactor = works.reactor
+        self.slab = works.slab
+        self.upstreams = upstreams
+        self.closing: list[Closes] = []
+        """What ends with the route, by its `close()`: after the last exchange that was begun by it."""
+        self.calls = CallStages(works.reactor, works.via)
+        """For requests of the policy's own: `Call(scope.calls, scope.plan(...), ...)`."""
+        self.parameters: list[str] = []
+        """Of the route's path, in order."""
+        self.upstream: str | None = None
+        """Where the route leads to; None: no upstream."""
+        self.place = EVERYWHERE
+        """Whose policies are being built: a route's own, or those of all. State is kept by it."""
+        self.redis: Callable[[str], Redis] = works.redis
+        """The Redis at a URL, one for all who name it."""
+        self.reserved = _subject_headers(config.server)
+        self.lease = works.lease
+        self.shared: dict[tuple[str, bytes], _Shared] = {}
+        self.user_code = works.user_code
+        """What handlers and plugins stand on."""
+
+    def at(self, route: model.Route) -> Scope:
+        """As it is around that route."""
+        scope = copy(self)
+        scope.parameters = PARAMETER.findall(route.path)
+        scope.upstream = route.upstream
+        scope.closing = []
+        return scope
+
+    def spans(self) -> Callable[[Any], object] | None:
+        """What takes the span of a sampled request; None: the config exports none."""
+        return self._spans.put if self._spans is not None else None
+
+    def plan(self, upstream: str, *, total: float | None = None) -> Plan:
+        """Where a Call goes: an upstream under its own timeouts, and perhaps one for all of it (seconds)."""
+        timeouts = self.config.upstreams[upstream].timeouts
+        return make_plan(
+            self.reactor,
+            upstream,
+            self.upstreams[upstream],
+            self.slab,
+            -1,
+            response=timeouts.response,
+            idle=timeouts.idle,
+            total=total if total is not None else timeouts.total,
+        )
+
+
+class _Shared:
+    """A policy for all routes that use it with the same settings. It ends with the last of them."""
+
+    def __init__(self, kind: Any, settings: Any, scope: Scope) -> None:
+        self._closing: list[Closes] = []
+        routes, scope.closing = scope.closing, self._closing
+        try:
+            self._policy: object = kind.build(settings, scope)
+        finally:
+            scope.closing = routes
+        self._routes = 0
+
+    def for_route(self, scope: Scope) -> object:
+        if self._closing:
+            self._routes += 1
+            scope.closing.append(self)
+        return self._policy
+
+    def close(self) -> None:
+        self._routes -= 1
+        if not self._routes:
+            for each in self._closing:
+                each.close()
 
 
 def build(
-    config: model.Config, loop: asyncio.AbstractEventLoop, slab: Slab, closing: list[Closes] | None = None
-) -> Gateway:
-    """The gateway of a checked config; it serves nothing until it is given a socket.
+    config: model.Config,
+    loop: asyncio.AbstractEventLoop,
+    slab: Slab,
+    *,
+    fakes: Mapping[str, Callable[..., Any]] | None = None,
+) -> tuple[Gateway, UserCode | None]:
+    """The gateway of a checked config, and the user's code in it.
 
-    `closing` is closed with it.
+    It serves nothing until it is given a socket. `fakes` are functions in place of upstreams, for tests.
     """
-    closing = [] if closing is None else closing
-    reactor = Reactor(loop)
-    via = Via(PSEUDONYM)
-    resolver = Resolver(loop)
-    upstreams = {
-        name: _upstream(upstream, name, reactor, via, slab, resolver, lambda: _watcher(loop, closing))
-        for name, upstream in config.upstreams.items()
-    }
-    snapshot = _snapshot(config, reactor, upstreams, via, slab)
-    return Gateway(
-        reactor,
-        snapshot,
-        slab,
-        _access_log(config.log.access),
-        closing=[resolver, *upstreams.values(), *closing],
-    )
+    works = Works(loop, slab)
+    works.fakes.update(fakes or {})
+    edition = finish(editions(_Whole(config), works))
+    works.settle(edition.kept)
+    return _gateway(edition, works), works.code
+
+
+def _gateway(edition: Edition, works: Works) -> Gateway:
+    return Gateway(works.reactor, edition.snapshot, works.slab, edition.kept.access_log, closing=[works])
+
+
+def editions(config: Source, works: Works) -> Steps[Edition]:
+    """Compiles a config in steps (see `works.Steps`); what it has in common with the last one is kept."""
+    head = config.head
+    kept = yield from works.keep(head)
+    upstreams: dict[str, Destination] = {name: made.made for name, made in kept.upstreams.items()}
+    upstreams.update({name: works.user_code().fake(name, each) for name, each in works.fakes.items()})
+    scope = Scope(head, works, upstreams, kept.spans.made if kept.spans is not None else None)
+    if head.lifespan is not None:
+        works.user_code().lifespan = head.lifespan
+    router: Router[Plan] = Router()
+    for route, slot in config.routes():
+        plan = _plan(scope, route, slot)
+        router.add(
+            route.path, plan, methods=route.methods, host=route.host, headers=route.headers, name=route.name
+        )
+        yield False
+    yield from router.freezing()
+    return Edition(head, _snapshot(head.server, router, works, scope.reserved), kept)
 
 
 class Serving:
-    """A gateway with the listeners of its config: what a worker serves."""
+    """A gateway with the listeners of its config, which takes on one config after the other.
+
+    All calls come from the loop's thread.
+    """
 
     def __init__(
-        self, gateway: Gateway, entries: Sequence[model.Listener], secure: Sequence[Tls | None]
+        self,
+        config: Source,
+        loop: asyncio.AbstractEventLoop,
+        slab: Slab,
+        fronts: Mapping[bytes, ssl.SSLContext] | None = None,
     ) -> None:
-        self._gateway = gateway
-        self._entries = entries
-        self._secure = secure
-        self.drain = gateway.drain
-        self.reopen_logs = gateway.reopen_logs
-        self.close = gateway.close
+        """`fronts` as `works.fronts` made them."""
+        self._loop = loop
+        self._works = Works(loop, slab, fronts)
+        self._edition = finish(editions(config, self._works))
+        self._works.settle(self._edition.kept)
+        self._gateway = _gateway(self._edition, self._works)
+        self._listening: dict[str, list[Listener]] = {}
+        self.reopen_logs = self._gateway.reopen_logs
+        self.drain = self._gateway.drain
+        self.close = self._gateway.close
 
     @property
     def active(self) -> int:
         return self._gateway.active
 
-    def listen(self, sock: socket.socket, entry: int) -> None:
-        self._gateway.listen(
-            sock, tls=self._secure[entry], proxy_protocol=self._entries[entry].proxy_protocol
-        )
+    @property
+    def drain_time(self) -> float:
+        """How many seconds the config gives exchanges in flight to finish."""
+        return self._edition.head.server.timeouts.drain
+
+    @property
+    def _entries(self) -> dict[str, model.Listener]:
+        listen = self._edition.head.server.listen
+        return dict(zip(listener_keys(each.address for each in listen), listen, strict=True))
+
+    async def start(self) -> None:
+        """Before it listens. Raises TetrapylonError where the user's code does not begin."""
+        if self._works.code is not None:
+            await self._works.code.start()
+
+    async def stop(self) -> None:
+        """Once nothing is in flight."""
+        if self._works.code is not None:
+            await self._works.code.stop()
+
+    def listen(self, sock: socket.socket, address: str) -> None:
+        settings = self._entries[address]
+        tls = self._edition.kept.tls(address)
+        listener = self._gateway.listen(sock, tls=tls, proxy_protocol=settings.proxy_protocol)
+        self._listening.setdefault(address, []).append(listener)
+
+    async def prepare(self, config: Source) -> Edition:
+        """Compiles another config, in slices that leave the loop its turns. `adopt` it, or `discard` it.
+
+        What is made meanwhile lasts as long as the config does, so the collector need not walk it.
+        """
+        gc.collect(1)
+        gc.disable()
+        try:
+            edition = await _paced(self._loop, editions(config, self._works))
+            await self.start()  # what is new in the user's code
+            return edition
+        except BaseException:
+            self._works.settle(self._edition.kept)
+            gc.enable()
+            raise
+
+    async def discard(self, edition: Edition) -> None:
+        """Frees one that was prepared and is not adopted."""
+        self._works.settle(self._edition.kept)
+        await self._free(edition.snapshot.router)
+
+    def adopt(
+        self, edition: Edition, sockets: Sequence[tuple[socket.socket, str]]
+    ) -> Coroutine[Any, Any, None]:
+        """Serves by it from the next request on. What is given is to be run: it frees the last config.
+
+        `sockets` are further ones to accept on, each with its address.
+        """
+        router = self._edition.snapshot.router
+        self._edition = edition
+        self._gateway.swap(edition.snapshot)
+        self._gateway.write_to(edition.kept.access_log)
+        self._relisten()
+        for sock, address in sockets:
+            self.listen(sock, address)
+        self._works.settle(edition.kept)
+        return self._free(router)
+
+    def upstreams(self) -> list[dict[str, Any]]:
+        """What each upstream does now, for operators."""
+        return [
+            {
+                "name": name,
+                "connections": upstream.connections,
+                "pending": upstream.pending,
+                "targets": [
+                    {
+                        "url": target.name,
+                        "weight": target.weight,
+                        "addresses": [address.text for address in target.addresses],
+                        "connections": target.connections,
+                    }
+                    for target in upstream.targets
+                ],
+            }
+            for name, upstream in ((name, made.made) for name, made in self._edition.kept.upstreams.items())
+        ]
+
+    def _relisten(self) -> None:
+        settings = self._entries
+        for address, listeners in list(self._listening.items()):
+            entry = settings.get(address)
+            for listener in listeners:
+                if entry is None:
+                    self._gateway.stop_listening(listener)
+                else:
+                    tls = self._edition.kept.tls(address)
+                    listener.change(tls=tls, proxy_protocol=entry.proxy_protocol)
+            if entry is None:
+                del self._listening[address]
+
+    async def _free(self, router: Router[Plan]) -> None:
+        """Some routes at a time; exchanges in flight keep the plans of theirs."""
+        await _paced(self._loop, _let_go(router.routes, router.table))
+        gc.freeze()
+        gc.enable()
 
 
-def serving(
-    config: model.Config,
-    loop: asyncio.AbstractEventLoop,
-    slab: Slab,
-    fronts: Sequence[ssl.SSLContext | None],
-) -> Serving:
-    """As `build`, with the config's listeners; `fronts` as the function of that name made them."""
-    closing: list[Closes] = []
-    secure = [
-        None if listener.tls is None else _server_tls(listener.tls, front, _watcher(loop, closing))
-        for listener, front in zip(config.server.listen, fronts, strict=True)
-    ]
-    return Serving(build(config, loop, slab, closing), config.server.listen, secure)
+def _let_go(*lists: list[T]) -> Generator[bool, None, None]:
+    """Frees what is in the lists, some at a time. Nobody else has them any more."""
+    while any(lists):
+        for each in lists:
+            del each[-LET_GO:]
+        yield False
 
 
-def fronts(config: model.Config) -> list[ssl.SSLContext | None]:
-    """What the TLS of each listener begins with; see `tls.fronts`."""
-    listeners = [listener.tls for listener in config.server.listen]
-    if not any(listeners):
-        return [None] * len(listeners)
-    from tetrapylon import tls
-
-    return tls.fronts(listeners)
-
-
-def _watcher(loop: asyncio.AbstractEventLoop, closing: list[Closes]) -> Watcher:
-    """The one watcher of this gateway, made on first use."""
-    from tetrapylon.tls import Watcher
-
-    for each in closing:
-        if isinstance(each, Watcher):
-            return each
-    closing.append(watcher := Watcher(loop))
-    return watcher
+async def _paced(loop: asyncio.AbstractEventLoop, steps: Steps[T]) -> T:
+    """Takes the steps, a slice in each turn of the loop, and those that may be long in a thread."""
+    began = time.perf_counter()
+    apart = False
+    while True:
+        step = await loop.run_in_executor(None, _next, steps) if apart else _next(steps)
+        if step.done:
+            value: T = step.value
+            return value
+        apart = step.apart
+        if apart or time.perf_counter() - began >= SLICE:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
 
 
-def _server_tls(settings: model.ListenerTls, front: ssl.SSLContext | None, watcher: Watcher) -> Tls:
-    from tetrapylon.tls import Identity
-
-    identity = Identity(settings, front)
-    header = settings.subject_header.encode() if settings.client_ca is not None else None
-    secure = Tls(identity.front, subject_header=header)
-
-    def reload() -> None:
-        identity.reload()
-        secure.context = identity.front
-
-    watcher.add(identity.files, reload)
-    return secure
+class _Step(NamedTuple):
+    apart: bool
+    done: bool = False
+    value: Any = None
 
 
-def _client_tls(settings: model.UpstreamTls, host: str, watcher: Watcher) -> Tls:
-    from tetrapylon.tls import client_context, client_files
-
-    secure = Tls(client_context(settings), server_name=settings.server_name or host)
-
-    def reload() -> None:
-        secure.context = client_context(settings, datetime.now(UTC))
-
-    watcher.add(client_files(settings), reload)
-    return secure
+def _next(steps: Steps[Any]) -> _Step:
+    try:
+        return _Step(next(steps))
+    except StopIteration as stop:
+        return _Step(False, True, stop.value)
 
 
-def _access_log(access: model.AccessLog | None) -> AccessLog | None:
-    if access is None:
-        return None
-    where = 1 if access.path == "-" else access.path
-    return AccessLog(where, sample=access.sample, on_error=lambda error: say("error", f"access log: {error}"))
-
-
-def _snapshot(
-    config: model.Config, reactor: Reactor, upstreams: dict[str, Upstream], via: Via, slab: Slab
-) -> Snapshot:
-    server = config.server
-    router: Router[Plan] = Router()
-    for index, route in enumerate(config.routes):
-        plan = _plan(config, route, index, reactor, upstreams, slab)
-        router.add(
-            route.path, plan, methods=route.methods, host=route.host, headers=route.headers, name=route.name
-        )
-    router.freeze()
+def _snapshot(server: model.Server, router: Router[Plan], works: Works, reserved: set[bytes]) -> Snapshot:
     return Snapshot(
-        reactor,
+        works.reactor,
         router,
         limits=Limits(
             head=server.limits.header_bytes, headers=server.limits.headers, target=server.limits.target_bytes
         ),
-        via=via,
+        via=works.via,
         header=server.timeouts.header,
         body_idle=server.timeouts.body_idle,
         keepalive=server.timeouts.keepalive,
@@ -197,39 +394,95 @@ def _snapshot(
         lifetime=Lifetime(age=server.timeouts.connection_age, messages=server.limits.requests_per_connection),
         trusts=_trusts(server.trusted_proxies),
         handshake=server.timeouts.handshake,
-        reserved=_reserved(server),
+        pages=_pages(server.errors),
+        reserved=reserved,
     )
 
 
-def _plan(
-    config: model.Config,
+def _plan(scope: Scope, route: model.Route, slot: int) -> Plan:
+    """A route's plan; one for each branch, where it splits."""
+    scope = scope.at(route)
+    closing = scope.closing
+    policies: list[object] = [_policy(use, scope) for use in scope.config.policies]
+    scope.place = f"{route.name or route.path} {route.methods} {route.host} {route.headers}"
+    policies += [_policy(use, scope) for use in route.policies]
+    policies += _replay(scope.config, route)
+    lease = scope.lease(closing)
+    if route.upstream is not None:
+        return _way(scope, route, slot, policies, lease, scope.upstreams[route.upstream], route.upstream)
+    if route.handler is not None:
+        body_limit = _body_limit(scope.config, route)
+        handler = scope.user_code().handler(route.handler, scope.parameters, body_limit=body_limit)
+        return _way(scope, route, slot, policies, lease, handler, None)
+    if route.split is None:
+        answer = _answer(route, scope.parameters)
+        return _way(scope, route, slot, policies, lease, answer, None)
+    from tetrapylon._core.split import Branch, Split
+
+    branches = [
+        Branch(
+            _way(scope, route, slot, policies, lease, scope.upstreams[each.upstream], each.upstream),
+            weight=each.weight or 0,
+            headers=[(name.encode(), value.encode()) for name, value in each.headers.items()],
+            cookies=[(name.encode(), value.encode()) for name, value in each.cookies.items()],
+            consumers=each.consumers or None,
+        )
+        for each in route.split.to
+        if each.weight != 0
+    ]
+    way = Split(branches, route.split.by, (route.name or route.path).encode())
+    return _way(scope, route, slot, policies, lease, way, None)
+
+
+def _way(
+    scope: Scope,
     route: model.Route,
-    index: int,
-    reactor: Reactor,
-    upstreams: dict[str, Upstream],
-    slab: Slab,
+    slot: int,
+    policies: Sequence[object],
+    lease: object,
+    destination: Destination,
+    upstream: str | None,
 ) -> Plan:
-    server = config.server
-    timeouts = (
-        config.upstreams[route.upstream].timeouts if route.upstream is not None else model.UpstreamTimeouts()
-    )
-    parameters = PARAMETER.findall(route.path)
+    config, server = scope.config, scope.config.server
+    timeouts = config.upstreams[upstream].timeouts if upstream is not None else model.UpstreamTimeouts()
     return make_plan(
-        reactor,
+        scope.reactor,
         route.name or route.path,
-        upstreams[route.upstream] if route.upstream is not None else _answer(route, parameters),
-        slab,
-        index,
-        body_limit=_first(route.limits.body, server.limits.body),
+        destination,
+        scope.slab,
+        slot,
+        body_limit=_body_limit(config, route),
         body=_first(route.timeouts.body, server.timeouts.body),
         body_idle=_first(route.timeouts.body_idle, server.timeouts.body_idle),
         response=_first(route.timeouts.response, timeouts.response),
         idle=_first(route.timeouts.idle, timeouts.idle),
         total=_first(route.timeouts.total, timeouts.total),
         tunnel=_first(route.timeouts.tunnel, timeouts.tunnel),
-        rewrite=None if route.rewrite is None else _template(route.rewrite, parameters),
-        policies=tuple(_policy(use) for use in (*config.policies, *route.policies)),
+        rewrite=None if route.rewrite is None else _template(route.rewrite, scope.parameters),
+        policies=tuple(policies),
+        parameters=tuple(scope.parameters),
+        lease=lease,
+        priority=PRIORITIES[route.priority],
     )
+
+
+def _replay(config: model.Config, route: model.Route) -> list[object]:
+    """What keeps bodies for a retry."""
+    retries = [config.upstreams[name].retry for name in route.upstreams]
+    kept = [retry for retry in retries if retry is not None and retry.body]
+    if not kept:
+        return []
+    from tetrapylon._core.policies.replay import Replay
+
+    methods = {method.encode() for retry in kept for method in retry.methods}
+    return [Replay(max(retry.body for retry in kept), [b"PUT", b"DELETE", *methods])]
+
+
+def _body_limit(config: model.Config, route: model.Route) -> int | None:
+    limit = _first(route.limits.body, config.server.limits.body)
+    if route.handler is not None and limit is None and isinstance(route.limits.body, UnsetType):
+        return HANDLER_BODY
+    return limit
 
 
 def _answer(route: model.Route, parameters: list[str]) -> Answer:
@@ -243,59 +496,21 @@ def _answer(route: model.Route, parameters: list[str]) -> Answer:
     return Answer(respond.status, headers=headers, body=body)
 
 
-def _upstream(
-    upstream: model.Upstream,
-    name: str,
-    reactor: Reactor,
-    via: Via,
-    slab: Slab,
-    resolver: Resolver,
-    watcher: Callable[[], Watcher],
-) -> Upstream:
-    targets = []
-    for each in upstream.targets:
-        where = target_address(each.url)
-        # A Unix socket has no authority of its own (RFC 9112 section 3.2).
-        https = each.url.startswith("https:")
-        usual = ":443" if https else ":80"
-        host = b"localhost" if isinstance(where, UnixPath) else str(where).removesuffix(usual).encode()
-        tls = None
-        if https and not isinstance(where, UnixPath):
-            tls = _client_tls(upstream.tls, where.host, watcher())
-        target = Target(str(where), host=host, weight=each.weight, tls=tls)
-        resolver.give(target, where)
-        targets.append(target)
-    return Upstream(
-        reactor,
-        name,
-        targets,
-        via,
-        slab=slab,
-        host={"preserve": None, "target": b""}.get(upstream.host, upstream.host.encode()),
-        connect=upstream.timeouts.connect,
-        wait=upstream.pool.max_wait,
-        idle=upstream.pool.idle,
-        max_connections=upstream.pool.max_connections,
-        max_pending=upstream.pool.max_pending,
-        additions=_additions(upstream),
-        lifetime=Lifetime(age=upstream.pool.max_age, messages=upstream.pool.max_requests),
-    )
-
-
-def _additions(upstream: model.Upstream) -> Additions | None:
-    headers = [(name.encode(), value.encode()) for name, value in upstream.headers.items()]
-    shown = upstream.credentials
-    if shown is not None and shown.bearer is not None:
-        headers.append((b"Authorization", b"Bearer " + shown.bearer.encode()))
-    elif shown is not None:
-        pair = f"{shown.user}:{shown.password}".encode()
-        headers.append((b"Authorization", b"Basic " + b64encode(pair)))
-    return Additions(headers) if headers else None
-
-
-def _policy(use: model.PolicyUse) -> object:
+def _policy(use: model.PolicyUse, scope: Scope) -> object:
+    if ":" in use.use:
+        return scope.user_code().plugin(use)
     kind = catalog.policy(use.use)
-    return kind(convert(use.settings, kind.Settings))
+    settings = convert(use.settings, kind.Settings)
+    if hasattr(kind, "vouches"):
+        scope.reserved.update(name.encode() for name in kind.vouches(settings))
+    if not hasattr(kind, "build"):
+        return kind(settings)
+    if not getattr(kind, "shared", False):
+        return kind.build(settings, scope)
+    key = use.use, json.encode(settings, order="sorted")
+    if key not in scope.shared:
+        scope.shared[key] = _Shared(kind, settings, scope)
+    return scope.shared[key].for_route(scope)
 
 
 def _template(text: str, parameters: list[str]) -> list[bytes | int]:
@@ -306,7 +521,11 @@ def _first(own: T | UnsetType, general: T) -> T:
     return general if isinstance(own, UnsetType) else own
 
 
-def _reserved(server: model.Server) -> set[bytes]:
+def _pages(errors: Sequence[model.ErrorPage]) -> Pages | None:
+    return Pages(Page(each.type, each.body, statuses=each.status) for each in errors) if errors else None
+
+
+def _subject_headers(server: model.Server) -> set[bytes]:
     """Fields in which the gateway vouches for a client."""
     listeners = [listener.tls for listener in server.listen if listener.tls is not None]
     return {tls.subject_header.encode() for tls in listeners if tls.client_ca is not None}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+
+from tetrapylon.errors import TetrapylonError
 
 if TYPE_CHECKING:
     from tetrapylon._core.downstream import Gateway
     from tetrapylon.config.model import Config
 
-__all__ = ["embed"]
+__all__ = ["embed", "embedded"]
 
 
 def embed(config: Config, loop: asyncio.AbstractEventLoop) -> Gateway:
@@ -31,4 +35,36 @@ def embed(config: Config, loop: asyncio.AbstractEventLoop) -> Gateway:
 
     checked = validate(config)
     misfit.tell()
-    return build(checked, loop, Slabs(1, len(checked.routes)).slab(0))
+    gateway, code = build(checked, loop, Slabs(1, len(checked.routes)).slab(0))
+    if code is not None and code.begins:
+        gateway.close()
+        raise TetrapylonError(
+            "this config has a lifespan, or plugins with on_start: they are begun by `async with"
+            " tetrapylon.embedded(config) as gateway`"
+        )
+    return gateway
+
+
+@asynccontextmanager
+async def embedded(config: Config) -> AsyncIterator[Gateway]:
+    """As `embed`, on the running loop, with what handlers and plugins begin and end with."""
+    from tetrapylon import misfit
+    from tetrapylon._core.counters import Slabs
+    from tetrapylon.compile import build
+    from tetrapylon.config import validate
+
+    checked = validate(config)
+    misfit.tell()
+    loop = asyncio.get_running_loop()
+    gateway, code = build(checked, loop, Slabs(1, len(checked.routes)).slab(0))
+    try:
+        if code is not None:
+            await code.start()
+        try:
+            yield gateway
+        finally:
+            gateway.drain()
+            if code is not None:
+                await code.stop()
+    finally:
+        gateway.close()

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-__all__ = ["ConfigError", "Problem", "TetrapylonError", "UsageError"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "ConfigError",
+    "ExchangeOver",
+    "HTTPError",
+    "LoadError",
+    "Problem",
+    "TetrapylonError",
+    "UsageError",
+]
 
 
 class TetrapylonError(Exception):
@@ -51,8 +63,63 @@ class Problem:
 
 
 class ConfigError(TetrapylonError):
-    """A config that cannot be served. `problems` holds all of them, in the order of the file."""
+    """A config that cannot be served. `problems` holds all of them, file by file, each in its order."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
+        found = list(problems)
+        files = list(dict.fromkeys(problem.file for problem in found))
+        self.problems = sorted(
+            found, key=lambda each: (files.index(each.file), each.line or 0, each.column or 0)
+        )
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ExchangeOver(TetrapylonError):
+    """A request or response was used after its exchange had ended: by then its memory serves another one."""
+
+
+class HTTPError(TetrapylonError):
+    """Raised by a handler or plugin, it is the answer: a problem (RFC 9457) with this status.
+
+    `errors` are further details, each a mapping, such as `{"in": "query", "field": "page", "detail": "..."}`.
+    Raises ValueError for a status that is not 400 to 599.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
+        if not 400 <= status <= 599:
+            raise ValueError(f"{status} is the status of no error; expected 400 to 599")
+        super().__init__(f"{status} {detail}".rstrip())
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.errors = [dict(error) for error in errors]
+
+    def lines(self) -> list[tuple[bytes, bytes]]:
+        """Its header fields for the wire. Raises ValueError where one cannot be sent."""
+        found = []
+        for name, value in self.headers.items():
+            if any(char in name + value for char in "\r\n\0"):
+                raise ValueError(f"the field {name} has a line break or NUL (RFC 9110 section 5.5)")
+            found.append((name.encode("ascii"), value.encode("latin-1")))
+        return found
+
+
+class LoadError(TetrapylonError):
+    """Python of the user's that the config names and that cannot be used.
+
+    Its text is what is wrong; `hint` what to do instead, and `where` the place in the source, or "".
+    """
+
+    def __init__(self, message: str, hint: str = "", where: str = "") -> None:
+        self.message = message
+        self.hint = hint
+        self.where = where
+        place = f" ({where})" if where else ""
+        super().__init__(f"{message}{place}" + (f"; {hint}" if hint else ""))

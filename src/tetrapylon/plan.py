@@ -1,17 +1,21 @@
 """From a config to what the supervisor needs of it.
 
-The config is read and checked in a short-lived child, so that the readers' memory (PyYAML and friends) is
-gone with it, and while it is at work this process imports what its children will share.
+A config is read and checked in a short-lived child, so that the readers' memory (PyYAML and friends) is gone
+with it. At the start this process imports, while the child is at work, what its children will share.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tetrapylon.errors import TetrapylonError
+import msgspec
+
+from tetrapylon.channel import content_of, file_of
+from tetrapylon.config.diff import Changes
+from tetrapylon.errors import ConfigError, TetrapylonError
 from tetrapylon.events import line
 from tetrapylon.process import EXIT_FAILED, Context, Timing, describe_end, spawn
 
@@ -20,23 +24,84 @@ Main = Callable[[Context], int]
 SPARE_DESCRIPTORS = 64
 
 
-class Plan(NamedTuple):
+class Facts(msgspec.Struct, frozen=True):
     """What the supervisor needs to know of a config."""
 
     listen: list[str]
-    admin: str | None
-    workers: int
-    routes: int
-    drain: float
+    """As `net.listener_keys` has them."""
+    tls: list[str] = []
+    """Those of `listen` that speak TLS."""
+    admin: str | None = None
+    workers: int = 1
+    drain: float = 30.0
     """Seconds that exchanges in flight are given to finish."""
+    descriptors: int = 0
+    """How many a worker may come to need."""
+    room: int = 1
+    """For how many routes' counters there is room."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What came of reading a config: `facts`, or `problems`."""
+
+    facts: Facts | None = None
+    problems: list[Any] = []
+    changes: Changes = Changes()
+    """From the config in force."""
+    same: bool = False
+    """It is the config in force, to the last byte."""
+    restart: list[str] = []
+    """Changed settings that take effect with a restart, and no sooner."""
+    overflow: int = 0
+    """Routes that found no counters of their own."""
+
+
+class Paper(NamedTuple):
+    """The files in memory by which a reader of a config is told what it needs, and tells what it found."""
+
+    config: int
+    """To be written: the config, encoded."""
+    finding: int
+    """To be written: a Finding."""
+    slots: int
+    """The table of slots, to be added to."""
+    room: int = 0
+    """How many slots there can be; 0: as seems right for the config."""
+    running: int = -1
+    """The config in force; -1 at the start."""
+    back: int = -1
+    """An earlier config, to be taken in place of the source's; -1 for the source's."""
+
+
+Reader = Callable[[Paper], int]
+
+
+class Plan(NamedTuple):
+    """What the supervisor runs."""
+
+    facts: Facts
     worker: Main
     control: Main | None
     """None when there is nothing for it to do."""
+    config: int
+    """The file of the config, encoded."""
+    slots: int
+    """The table of slots."""
+    read: Reader | None = None
+    """Reads the config again, in a child of its own; None where there is nothing to read."""
+    source: str = ""
+    watch: Main | None = None
+    """Orders a reload when the config's files change."""
     timing: Timing = Timing()
-    tls: frozenset[int] = frozenset()
-    """Which of `listen` speak TLS."""
-    descriptors: int = 0
-    """How many a worker may come to need."""
+
+
+class Source(NamedTuple):
+    """Where a config comes from, with what the command line puts in its place."""
+
+    name: str
+    """A path or `module:attribute`."""
+    listen: Sequence[str] = ()
+    workers: int | None = None
 
 
 class ConfigRefused(TetrapylonError):
@@ -47,57 +112,126 @@ class ConfigRefused(TetrapylonError):
         super().__init__("the config cannot be served")
 
 
-def load_plan(source: str, *, listen: list[str], workers: int | None) -> Plan:
+def load_plan(source: Source) -> Plan:
     """Reads a config and plans for it. Raises ConfigRefused when that was said on standard error."""
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    pid = spawn(partial(_read_config, source, listen, workers, reader, writer))
-    os.close(writer)
+    from tetrapylon.slots import new_table
+
+    table = new_table()
+    paper = Paper(file_of(b"", "config"), file_of(b"", "finding"), table)
+    pid = spawn(partial(_begin, source, paper))
     # What the children share, imported while the config is read; with what compiling it needs.
     import ipaddress  # noqa: F401
     import urllib.parse  # noqa: F401
 
-    from tetrapylon import catalog, compile, control, misfit, worker
-    from tetrapylon.config import decode
+    from tetrapylon import catalog, compile, control, logs, misfit, worker, works  # noqa: F401
+    from tetrapylon.config.wire import Encoded
 
-    with open(reader, "rb") as pipe:
-        encoded = pipe.read()
     status = os.waitpid(pid, 0)[1]
     if os.WIFSIGNALED(status):
-        line(f"tetrapylon: the process reading {source} {describe_end(status)}")
+        line(f"tetrapylon: the process reading {source.name} {describe_end(status)}")
         raise ConfigRefused(EXIT_FAILED)
     if status:
         raise ConfigRefused(os.waitstatus_to_exitcode(status))
+    facts = read_finding(paper.finding).facts
+    os.close(paper.finding)
+    assert facts is not None
+    encoded = Encoded(content_of(paper.config))
+    logs.tell(encoded.head.log.errors)
     misfit.tell()
-    config = decode(encoded)
-    for policies in (config.policies, *(route.policies for route in config.routes)):
-        for each in policies:
-            catalog.policy(each.use)
-    server = config.server
-    # Made before the workers are, which so have the keys of session tickets in common.
-    fronts = compile.fronts(config)
+    for use in encoded.policies():
+        if ":" not in use:  # the user's own Python is imported in each worker
+            catalog.policy(use)
     return Plan(
-        listen=[listener.address for listener in server.listen],
-        admin=config.admin.listen if config.admin is not None else None,
-        workers=len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers,
-        routes=len(config.routes),
-        drain=server.timeouts.drain,
-        worker=partial(worker.main, encoded, fronts),
-        control=partial(control.main, encoded) if config.admin is not None else None,
-        descriptors=server.limits.connections
-        + sum(upstream.pool.max_connections for upstream in config.upstreams.values())
-        + SPARE_DESCRIPTORS,
-        tls=frozenset(i for i, listener in enumerate(server.listen) if listener.tls is not None),
+        facts=facts,
+        # TLS contexts are made before the workers are, which so have the keys of session tickets in common.
+        worker=partial(worker.main, works.fronts(encoded.head.server.listen)),
+        control=control.main if facts.admin is not None else None,
+        config=paper.config,
+        slots=table,
+        read=partial(read_again, source),
+        source=source.name,
     )
 
 
-def _read_config(source: str, listen: list[str], workers: int | None, reader: int, writer: int) -> int:
-    os.close(reader)
-    from tetrapylon.config import encode, load, override
+def read_finding(file: int) -> Finding:
+    return msgspec.msgpack.decode(content_of(file), type=Finding)
+
+
+def _begin(source: Source, paper: Paper) -> int:
+    """Reads the first config. Raises ConfigError."""
     from tetrapylon.resolve import check_names
 
-    config = override(load(source), listen=listen, workers=workers)
-    check_names(config, source)
-    encoded = encode(config)
-    with open(writer, "wb") as pipe:
-        pipe.write(encoded)
+    config = _load(source)
+    check_names(config, source.name)
+    _write(config, paper, Finding())
     return 0
+
+
+def read_again(source: Source, paper: Paper) -> int:
+    """Reads the config while another is in force. Problems are part of what is found."""
+    from tetrapylon.config import decode
+    from tetrapylon.config.diff import differences
+    from tetrapylon.resolve import check_names
+
+    try:
+        if paper.back >= 0:
+            config = decode(content_of(paper.back))
+        else:
+            config = _load(source)
+            check_names(config, source.name)
+    except ConfigError as error:
+        problems = [describe(problem) for problem in error.problems]
+        os.pwrite(paper.finding, msgspec.msgpack.encode(Finding(problems=problems)), 0)
+        return 0
+    running = content_of(paper.running)
+    before = decode(running)
+    changes = differences(before, config)
+    restart = ["admin"] if before.admin != config.admin else []
+    _write(config, paper, Finding(changes=changes, restart=restart), running)
+    return 0
+
+
+def describe(problem: Any) -> dict[str, Any]:
+    """A Problem for JSON."""
+    names = ("file", "line", "column", "path", "message", "hint")
+    found = {name: getattr(problem, name) for name in names}
+    return {**{name: value for name, value in found.items() if value}, "text": str(problem)}
+
+
+def _load(source: Source) -> Any:
+    from tetrapylon.config import load, override
+
+    return override(load(source.name), listen=source.listen, workers=source.workers)
+
+
+def _write(config: Any, paper: Paper, finding: Finding, running: bytes | None = None) -> None:
+    from tetrapylon.config import encode
+    from tetrapylon.slots import assign, dropped, room_for
+
+    room = paper.room or room_for(len(config.routes))
+    slots = assign(paper.slots, config, room)
+    encoded = encode(config, slots)
+    finding = msgspec.structs.replace(
+        finding, facts=_facts(config, room), same=encoded == running, overflow=dropped(slots)
+    )
+    for file, data in ((paper.config, encoded), (paper.finding, msgspec.msgpack.encode(finding))):
+        with open(file, "wb", closefd=False) as out:
+            out.write(data)
+
+
+def _facts(config: Any, room: int) -> Facts:
+    from tetrapylon.config.net import listener_keys
+
+    server = config.server
+    keys = listener_keys(listener.address for listener in server.listen)
+    return Facts(
+        listen=keys,
+        tls=[key for key, listener in zip(keys, server.listen, strict=True) if listener.tls is not None],
+        admin=config.admin.listen if config.admin is not None else None,
+        workers=len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers,
+        room=room,
+        drain=server.timeouts.drain,
+        descriptors=server.limits.connections
+        + sum(upstream.pool.max_connections for upstream in config.upstreams.values())
+        + SPARE_DESCRIPTORS,
+    )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import socket
 
     from tetrapylon._core.counters import Slab, Slabs
+    from tetrapylon.channel import Channel
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -52,18 +53,23 @@ class Context(NamedTuple):
     """What a child is given at its fork."""
 
     worker: int
-    """The worker's index; -1 for the control process."""
-    sockets: list[socket.socket]
-    entries: list[int]
-    """Which of the config's listeners each socket belongs to."""
+    """The worker's place; -1 for the control process."""
+    sockets: list[tuple[socket.socket, str]]
+    """To listen on, each with the address that the config has for it."""
     slabs: Slabs
     slab: Slab
     """The worker's own; the supervisor's for the control process, to read."""
-    lifeline: int
+    config: int
+    """The file of the config in force, as `config.encode` wrote it. To be closed."""
+    slots: int = -1
+    """The file that names the routes' counters, for the control process; see `tetrapylon.slots`."""
+    channel: Channel | None = None
+    """To the supervisor."""
+    lifeline: int = -1
     """A pipe that reads EOF once the supervisor is gone; -1 without one."""
-    notify: int
+    notify: int = -1
     """A pipe to the supervisor: one byte says "look at my state"; -1 without one."""
-    timing: Timing
+    timing: Timing = Timing()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tetrapylon._core.address import Address
-from tetrapylon._core.upstream import Target
+from tetrapylon._core.target import Target
 from tetrapylon.config.net import HostPort, UnixPath, target_address
 from tetrapylon.errors import ConfigError, Problem
 from tetrapylon.events import say
@@ -16,7 +16,7 @@ from tetrapylon.events import say
 if TYPE_CHECKING:
     from tetrapylon.config.model import Config
 
-__all__ = ["REFRESH", "Resolver", "addresses", "check_names"]
+__all__ = ["REFRESH", "Named", "Resolver", "addresses", "check_names", "look_up"]
 
 REFRESH = 30.0
 """Seconds between two look-ups of a name: getaddrinfo(3) tells no TTL."""
@@ -50,31 +50,52 @@ def check_names(config: Config, file: str) -> None:
         raise ConfigError(problems)
 
 
+def look_up(where: HostPort | UnixPath) -> list[Address]:
+    """A target's addresses now; none, and a warning, where its name is not known. Blocks."""
+    if isinstance(where, UnixPath):
+        return [Address.unix(where.path)]
+    try:
+        return addresses(where.host, where.port)
+    except OSError as error:
+        say("warning", f"{where.host} does not resolve: {error}; trying again every {REFRESH:g} s")
+        return []
+
+
+class Named:
+    """A target whose addresses are kept fresh until this is closed."""
+
+    def __init__(self, resolver: Resolver, target: Target, where: HostPort) -> None:
+        self.target = target
+        self.where = where
+        self._resolver = resolver
+
+    def close(self) -> None:
+        self._resolver.forget(self)
+
+
 class Resolver:
     """Keeps the addresses of named targets fresh, on the loop but not in its way."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._named: list[tuple[Target, HostPort]] = []
+        self._named: dict[Named, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def give(self, target: Target, where: HostPort | UnixPath) -> None:
-        """Sets the target's addresses now, and again and again if it has a name."""
-        if isinstance(where, UnixPath):
-            target.set_addresses([Address.unix(where.path)])
-            return
+    def refresh(self, target: Target, where: HostPort) -> list[Named]:
+        """Sets the target's addresses again and again, if it has a name: what is given ends it."""
         try:
-            target.set_addresses([Address.ip(where.host, where.port)])
-            return
+            Address.ip(where.host, where.port)
+            return []
         except ValueError:
-            self._named.append((target, where))
-        try:
-            target.set_addresses(addresses(where.host, where.port))
-        except OSError as error:
-            say("warning", f"{where.host} does not resolve: {error}; trying again every {REFRESH:g} s")
+            named = Named(self, target, where)
+        self._named[named] = None
         if self._timer is None:
             self._timer = self._loop.call_later(REFRESH, self._start)
+        return [named]
+
+    def forget(self, named: Named) -> None:
+        self._named.pop(named, None)
 
     def close(self) -> None:
         if self._timer is not None:
@@ -88,7 +109,8 @@ class Resolver:
             self._task = self._loop.create_task(self._refresh())
 
     async def _refresh(self) -> None:
-        for target, where in self._named:
+        for named in list(self._named):
+            target, where = named.target, named.where
             try:
                 found = await self._loop.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
             except OSError as error:

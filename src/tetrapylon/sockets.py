@@ -14,6 +14,8 @@ import stat
 from collections.abc import Collection, Iterable
 from typing import Any
 
+import msgspec
+
 from tetrapylon.errors import TetrapylonError
 
 # The kernel cuts it to net.core.somaxconn.
@@ -27,16 +29,18 @@ class ListenError(TetrapylonError):
 class Listener:
     """One address and its sockets: one a worker, or one that all share.
 
-    `address` is where it is bound, in the config's spelling and with the port that the system chose;
-    `entry` tells which of the addresses asked for it serves, and `tls` whether that speaks TLS.
+    `address` is where it is bound, in the config's spelling and with the port that the system chose; `asked`
+    is what was asked for, and `tls` whether that speaks TLS.
     """
 
     def __init__(
-        self, address: str, sockets: list[socket.socket], path: str | None = None, entry: int = 0
+        self, address: str, sockets: list[socket.socket], path: str | None = None, *, shared: bool = False
     ) -> None:
         self.address = address
-        self.entry = entry
+        self.asked = address
         self.tls = False
+        self.shared = shared or path is not None
+        """Whether all workers accept from one socket."""
         self._sockets = sockets
         self._path = path
         self._identity = _identity(path) if path is not None else None
@@ -47,45 +51,97 @@ class Listener:
             return self.address
         return f"{'https' if self.tls else 'http'}://{self.address}"
 
-    def socket(self, index: int) -> socket.socket:
-        """The socket of worker `index`."""
-        return self._sockets[index % len(self._sockets)]
+    def sockets(self, place: int, workers: int) -> list[socket.socket]:
+        """Those of the worker at `place` among `workers`: each has at least one that accepts from it."""
+        if self.shared:
+            return list(self._sockets)
+        return [sock for i, sock in enumerate(self._sockets) if i % workers == place]
 
-    def keep(self, index: int | None) -> None:
-        """Closes this process's copies but that of worker `index`; None keeps none."""
-        kept = None if index is None else self.socket(index)
+    def grow(self, workers: int, setting: str) -> list[socket.socket]:
+        """Binds further sockets until there is one a worker. Gives them; raises ListenError."""
+        missing = workers - len(self._sockets)
+        if self.shared or missing <= 0:
+            return []
+        first = self._sockets[0]
+        try:
+            more = _bind_all(first.family, first.getsockname(), missing, alone=False)
+        except OSError as error:
+            raise ListenError(_reason(self.address, error, setting)) from error
+        self._sockets.extend(more)
+        return more
+
+    def shrink(self, sockets: Collection[socket.socket]) -> None:
+        """Closes what `grow` gave."""
+        for sock in sockets:
+            self._sockets.remove(sock)
+            sock.close()
+
+    def listen(self, setting: str) -> None:
+        """Takes connections from now on, for somebody to accept. Raises ListenError."""
+        try:
+            for sock in self._sockets:
+                sock.listen(BACKLOG)
+        except OSError as error:
+            raise ListenError(_reason(self.address, error, setting)) from error
+
+    def keep(self, sockets: Collection[socket.socket] = ()) -> None:
+        """Closes this process's copies but `sockets`."""
         for sock in self._sockets:
-            if sock is not kept:
+            if sock not in sockets:
                 sock.close()
 
     def close(self) -> None:
         """Closes all of this process's copies, and removes the Unix socket if it is still ours."""
-        self.keep(None)
+        self.keep()
         if self._path is not None and _identity(self._path) == self._identity:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)
         self._path = None
 
 
-def open_listeners(
-    addresses: Iterable[str], workers: int, setting: str, *, tls: Collection[int] = ()
-) -> list[Listener]:
-    """Opens every address: `host:port`, `[IPv6]:port` or `unix:/path`; all or none stay open.
+class Held(msgspec.Struct, frozen=True):
+    """A listener, for another program that inherits its descriptors."""
 
-    A host name stands for all its addresses. `setting` is the config's key that a message points to.
-    `tls` are the places of those that speak TLS. Raises ListenError.
-    """
-    opened: list[Listener] = []
+    address: str
+    asked: str
+    descriptors: list[int]
+    path: str | None
+    shared: bool
+
+
+def hold(listener: Listener) -> Held:
+    descriptors = [sock.fileno() for sock in listener._sockets]
+    return Held(listener.address, listener.asked, descriptors, listener._path, listener.shared)
+
+
+def take(held: Held) -> Listener:
+    sockets = [socket.socket(fileno=descriptor) for descriptor in held.descriptors]
+    listener = Listener(held.address, sockets, held.path, shared=held.shared)
+    listener.asked = held.asked
+    return listener
+
+
+def given_by_manager(sock: socket.socket) -> Listener:
+    """A socket that a service manager listens on, and keeps: all workers share it, and nobody removes it."""
+    name = sock.getsockname()
+    address = f"unix:{name}" if sock.family == socket.AF_UNIX else _spell(sock.family, name)
+    return Listener(address, [sock], shared=True)
+
+
+def open_listeners(
+    addresses: Iterable[str],
+    workers: int,
+    setting: str,
+    *,
+    tls: Collection[str] = (),
+    given: list[Listener] | None = None,
+) -> list[Listener]:
+    """As `bind_listeners`, and listens."""
+    opened = bind_listeners(addresses, workers, setting, tls=tls, given=given)
     try:
-        for entry, address in enumerate(addresses):
-            before = len(opened)
-            if address.startswith("unix:"):
-                opened.append(_open_unix(address, setting))
-            else:
-                _open_tcp(address, workers, setting, opened)
-            for listener in opened[before:]:
-                listener.entry = entry
-                listener.tls = entry in tls
+        for listener in opened:
+            listener.grow(workers, setting)
+            listener.listen(setting)
     except BaseException:
         for listener in opened:
             listener.close()
@@ -93,7 +149,46 @@ def open_listeners(
     return opened
 
 
-def _open_tcp(address: str, workers: int, setting: str, opened: list[Listener]) -> None:
+def bind_listeners(
+    addresses: Iterable[str],
+    workers: int,
+    setting: str,
+    *,
+    tls: Collection[str] = (),
+    own: Collection[int] = (),
+    given: list[Listener] | None = None,
+) -> list[Listener]:
+    """Binds every address: `host:port`, `[IPv6]:port` or `unix:/path`; all or none stay open.
+
+    A number behind `#` tells apart those that ask for port 0.
+    A host name stands for all its addresses. `setting` is the config's key that a message points to. `tls`
+    are those of the addresses that speak TLS, `own` the ports that this gateway has. Those of `given` that
+    fit are taken from it, in place of new ones. Raises ListenError.
+    """
+    opened: list[Listener] = []
+    given = [] if given is None else given
+    try:
+        for key in addresses:
+            before = len(opened)
+            address = key if key.startswith("unix:") else key.partition("#")[0]
+            if inherited := [each for each in given if key in (each.asked, each.address)]:
+                opened.extend(inherited)
+                given[:] = [each for each in given if each not in inherited]
+            elif address.startswith("unix:"):
+                opened.append(_open_unix(address, setting))
+            else:
+                _open_tcp(address, workers, setting, opened, own)
+            for listener in opened[before:]:
+                listener.asked = key
+                listener.tls = key in tls
+    except BaseException:
+        for listener in opened:
+            listener.close()
+        raise
+    return opened
+
+
+def _open_tcp(address: str, workers: int, setting: str, opened: list[Listener], own: Collection[int]) -> None:
     """Appends to `opened` each listener as it opens."""
     host, _, port = address.rpartition(":")
     chosen = int(port)
@@ -104,7 +199,8 @@ def _open_tcp(address: str, workers: int, setting: str, opened: list[Listener]) 
         if any(listener.address == here for listener in opened):
             raise ListenError(f"{here} is listed twice; remove one from {setting}")
         try:
-            sockets = _bind_all(family, (name[0], chosen, *name[2:]), workers)
+            alone = chosen not in own
+            sockets = _bind_all(family, (name[0], chosen, *name[2:]), workers, alone=alone)
         except OSError as error:
             if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 raise ListenError(_reason(here, error, setting)) from error
@@ -129,9 +225,9 @@ def _resolve(
     return list(dict.fromkeys((family, name) for family, _, _, _, name in found))
 
 
-def _bind_all(family: socket.AddressFamily, name: tuple[Any, ...], workers: int) -> list[socket.socket]:
-    """Raises OSError with nothing left open."""
-    if name[1] != 0:
+def _bind_all(family: int, name: tuple[Any, ...], workers: int, *, alone: bool) -> list[socket.socket]:
+    """`alone`: nobody has the port yet. Raises OSError with nothing left open."""
+    if name[1] != 0 and alone:
         # SO_REUSEPORT alone would let a second gateway of the same user share the port in silence.
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             _bind(probe, family, name)
@@ -145,8 +241,6 @@ def _bind_all(family: socket.AddressFamily, name: tuple[Any, ...], workers: int)
             sock.setblocking(False)
             _bind(sock, family, name)
             name = (name[0], sock.getsockname()[1], *name[2:])
-        for sock in sockets:
-            sock.listen(BACKLOG)
     except OSError:
         for sock in sockets:
             sock.close()
@@ -154,7 +248,7 @@ def _bind_all(family: socket.AddressFamily, name: tuple[Any, ...], workers: int)
     return sockets
 
 
-def _bind(sock: socket.socket, family: socket.AddressFamily, name: tuple[Any, ...]) -> None:
+def _bind(sock: socket.socket, family: int, name: tuple[Any, ...]) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # [::] is not 0.0.0.0
@@ -168,7 +262,6 @@ def _open_unix(address: str, setting: str) -> Listener:
         _clear_stale(path, setting)
         sock.setblocking(False)
         sock.bind(path)
-        sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
         raise ListenError(_reason(address, error, setting)) from error

@@ -12,29 +12,47 @@ import os
 import resource
 import select
 import signal
+import socket
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 
-from tetrapylon import __version__
-from tetrapylon._core.counters import Slabs, State
+from tetrapylon import __version__, events
+from tetrapylon._core.counters import Slab, Slabs, State
+from tetrapylon.channel import Ask, Channel, Committed, Done, News, Prepared, Reload, Told, file_of
 from tetrapylon.child import Child
 from tetrapylon.events import line, say
-from tetrapylon.plan import ConfigRefused, Main, Plan, load_plan
-from tetrapylon.process import EXIT_FAILED, EXIT_USAGE, SIGNALS, Context
-from tetrapylon.sockets import Listener, ListenError, open_listeners
+from tetrapylon.handover import TRIAL, become, command, received
+from tetrapylon.listening import Change, Listening
+from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
+from tetrapylon.process import EXIT_FAILED, EXIT_USAGE, SIGNALS, Context, describe_end, spawn
+from tetrapylon.reload import Order, Reloads
+from tetrapylon.service import Manager, activated
+from tetrapylon.sockets import Listener, ListenError, given_by_manager, open_listeners
+
+MOST_WORKERS = 64
+"""There is room for so many, or for twice as many as at the start if that is more."""
 
 
-def run(source: str, *, listen: list[str], workers: int | None) -> int:
+def run(source: str, *, listen: Sequence[str] = (), workers: int | None = None, watch: bool = False) -> int:
     """Serves the config in `source`, a path or `module:attribute`, until stopped; returns the exit status.
 
-    `listen` and `workers` take the place of what the config says, unless empty or None.
+    `listen` and `workers` take the place of what the config says, unless empty or None. `watch`: a change of
+    its files is a reload.
     """
     try:
-        plan = load_plan(source, listen=listen, workers=workers)
+        plan = load_plan(Source(source, listen, workers))
     except ConfigRefused as refused:
         return refused.status
+    if TRIAL in os.environ:
+        return 0
+    if watch:
+        from tetrapylon.control import watch as watcher
+
+        plan = plan._replace(watch=watcher.main)
     return serve(plan)
 
 
@@ -51,12 +69,26 @@ class Supervisor:
     """Runs a plan until it is told to stop. Raises ListenError from its constructor."""
 
     def __init__(self, plan: Plan) -> None:
+        facts = plan.facts
         self._plan = plan
-        self._listeners = open_listeners(plan.listen, plan.workers, "server.listen", tls=plan.tls)
+        self._facts = facts
+        self._manager = Manager()
+        self._handover = handover = received()
+        given = [given_by_manager(sock) for sock in activated()]
+        given += handover.sockets() if handover else []
+        self._listening = Listening(facts.listen, facts.workers, facts.tls, given)
         self._admin: list[Listener] = []
         try:
-            self._admin = open_listeners([plan.admin] if plan.admin else [], 1, "admin.listen")
-            self._slabs = Slabs(plan.workers, plan.routes)
+            given += handover.admin_sockets() if handover else []
+            admin = [facts.admin] if facts.admin else []
+            self._admin = open_listeners(admin, 1, "admin.listen", given=given)
+            for listener in given:
+                say(
+                    "warning",
+                    f"{listener.address} was handed over and is in no use; closing it",
+                )
+                listener.close()
+            self._slabs = Slabs(max(MOST_WORKERS, 2 * facts.workers), facts.room)
         except BaseException:
             self._close_listeners()
             raise
@@ -64,16 +96,25 @@ class Supervisor:
         self._wakeup = _Pipe()
         self._notify = _Pipe()
         self._lifeline = _Pipe()
-        self._workers = [
-            Child(f"worker {i}", self._main(plan.worker, i), self._slabs.slab(i), plan.timing)
-            for i in range(plan.workers)
-        ]
-        self._control = [
-            Child("control process", self._main(main, -1), None, plan.timing)
-            for main in (plan.control,)
-            if main
-        ]
-        self._children = [*self._workers, *self._control]
+        self._old: dict[int, float | None] = dict.fromkeys(handover.workers if handover else [])
+        """Workers of the supervisor before, by pid; once they drain, with the time they are killed at."""
+        self._trial = 0
+        """The process that tries out new code."""
+        self._reloads = Reloads(self, plan.read, plan.config, plan.slots, facts, plan.source)
+        self._workers: list[Child] = []
+        self._leaving: dict[Child, float] = {}
+        """Workers that drain for good, each with the time at which it is killed."""
+        for _ in range(facts.workers):
+            self._add_worker()
+        self._control: list[Child] = []
+        if plan.control is not None:
+            self._control.append(
+                Child("control process", partial(self._main, plan.control, -1, None), None, plan.timing)
+            )
+        if plan.watch is not None:
+            self._control.append(
+                Child("watcher", partial(self._main, plan.watch, -1, None), None, plan.timing)
+            )
         self._announced = False
         self._stops = 0
         """How many times it was told to stop."""
@@ -84,24 +125,30 @@ class Supervisor:
     def run(self) -> int:
         """Serves until stopped. Returns the exit status."""
         faulthandler.enable()
-        _raise_descriptor_limit(self._plan.descriptors)
+        _raise_descriptor_limit(self._facts.descriptors)
         _handle_signals(self._wakeup.write)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        for pid in self._handover.control if self._handover else []:
+            _signal(pid, signal.SIGQUIT)
         self._slab.claim(os.getpid())
         self._slab.state = State.SERVING
         gc.collect()
         gc.freeze()
-        poll = select.poll()
-        poll.register(self._wakeup.read, select.POLLIN)
-        poll.register(self._notify.read, select.POLLIN)
         looked = time.monotonic()
+        self._reap(looked)  # of those that were handed over
         for child in self._children:
             child.start_at = looked
         try:
             while not self._done():
                 now = time.monotonic()
                 self._start_due(now)
-                ready = {fd for fd, _ in poll.poll(self._timeout(now) * 1000)}
+                ready = self._wait(now)
                 now = time.monotonic()
+                for child in self._children:
+                    if child.channel is not None and child.channel.fileno() in ready:
+                        self._hear(child, child.channel, now)
+                self._reloads.tick(now)
+                self._manager.alive(now)
                 if self._notify.read in ready:
                     self._notify.drain()
                     self._note_served()
@@ -118,34 +165,53 @@ class Supervisor:
 
     # -- children
 
-    def _main(self, main: Main, index: int) -> Callable[[], int]:
+    @property
+    def _children(self) -> list[Child]:
+        return [*self._workers, *self._leaving, *self._control]
+
+    def _main(self, main: Main, place: int, slab: Slab | None, channel: Channel) -> int:
         """What a child runs once it is forked: it closes what is not its own, then goes to work."""
-
-        def run() -> int:
-            self._wakeup.close()
-            os.close(self._notify.read)
-            os.close(self._lifeline.write)
-            for listener in self._listeners:
-                listener.keep(index if index >= 0 else None)
+        self._wakeup.close()
+        os.close(self._notify.read)
+        os.close(self._lifeline.write)
+        if self._handover is not None:
+            os.close(self._handover.lifeline)
+        for child in self._children:
+            if child.channel is not None:
+                child.channel.close()
+        self._reloads.forget_files()
+        worker = place >= 0
+        self._listening.keep(place if worker else None)
+        sockets = self._listening.of(place) if worker else self._admin_sockets()
+        if worker:
             for listener in self._admin:
-                listener.keep(0 if index < 0 else None)
-            if index >= 0:
-                self._slabs.close_fd()
-            mine = self._listeners if index >= 0 else self._admin
-            return main(
-                Context(
-                    worker=index,
-                    sockets=[listener.socket(index) for listener in mine],
-                    entries=[listener.entry for listener in mine],
-                    slabs=self._slabs,
-                    slab=self._slabs.slab(index) if index >= 0 else self._slab,
-                    lifeline=self._lifeline.read,
-                    notify=self._notify.write,
-                    timing=self._plan.timing,
-                )
+                listener.keep()
+            self._slabs.close_fd()
+            os.close(self._plan.slots)
+        return main(
+            Context(
+                worker=place,
+                sockets=sockets,
+                slabs=self._slabs,
+                slab=slab or self._slab,
+                config=self._reloads.config,
+                slots=self._plan.slots,
+                channel=channel,
+                lifeline=self._lifeline.read,
+                notify=self._notify.write,
+                timing=self._plan.timing,
             )
+        )
 
-        return run
+    def _admin_sockets(self) -> list[tuple[socket.socket, str]]:
+        return [(sock, listener.asked) for listener in self._admin for sock in listener.sockets(0, 1)]
+
+    def _add_worker(self) -> None:
+        place = len(self._workers)
+        used = {child.slab.index for child in [*self._workers, *self._leaving] if child.slab is not None}
+        slab = self._slabs.slab(next(index for index in range(self._slabs.workers) if index not in used))
+        main = partial(self._main, self._plan.worker, place, slab)
+        self._workers.append(Child(f"worker {place}", main, slab, self._plan.timing, place))
 
     def _start_due(self, now: float) -> None:
         for child in self._children:
@@ -154,6 +220,105 @@ class Supervisor:
                     child.start(now)
                 except OSError as error:
                     child.could_not_start(error, now)
+                    continue
+                if child in self._control:
+                    self.tell()
+                else:
+                    self._reloads.born(child)
+
+    def _wait(self, now: float) -> set[int]:
+        """Sleeps until something is to be read or done; the descriptors that can be read."""
+        poll = select.poll()
+        poll.register(self._wakeup.read, select.POLLIN)
+        poll.register(self._notify.read, select.POLLIN)
+        for child in self._children:
+            if child.channel is not None:
+                poll.register(child.channel, select.POLLIN)
+        # A channel whose child has died says so until the child is reaped, which SIGCHLD brings about.
+        return {descriptor for descriptor, _ in poll.poll(self._timeout(now) * 1000)}
+
+    def _hear(self, child: Child, channel: Channel, now: float) -> None:
+        try:
+            heard = channel.receive()
+        except BlockingIOError:
+            return
+        if heard is None:
+            child.part()
+            return
+        message, files = heard
+        match message:
+            case Prepared() | Committed():
+                self._reloads.heard(child, message, now)
+            case Reload():
+                # The watcher wants no answer: what it gets are the news.
+                reply = partial(self._reply, message.number) if message.number else None
+                self._reloads.order(Order(message.origin, message.dry_run, message.back, reply), now)
+            case Ask():
+                asked = [each for each in self._workers if each.channel and each.channel.send(message)]
+                self._to_control(Told(message.number, -1, len(asked)))
+            case Told():
+                self._to_control(Told(message.number, child.place), files)
+        for file in files:
+            os.close(file)
+
+    # -- the control process
+
+    def _to_control(self, message: Done | News | Told, files: Sequence[int] = ()) -> None:
+        for child in self._control if isinstance(message, News) else self._control[:1]:
+            if child.channel is not None and not child.channel.send(message, files):
+                say("warning", f"{child} does not listen")
+
+    def _reply(self, number: int, outcome: bytes) -> None:
+        file = file_of(outcome, "outcome")
+        self._to_control(Done(number), [file])
+        os.close(file)
+
+    # -- what a reload asks of it
+
+    @property
+    def living(self) -> Iterable[Child]:
+        return [child for child in self._workers if child.alive]
+
+    def tell(self) -> None:
+        if self._announced and not self._stops:
+            self._manager.ready(f"generation {self._reloads.generation}")
+        news = file_of(self._reloads.news(), "news")
+        self._to_control(News(), [self._reloads.config, news])
+        os.close(news)
+
+    def change(self, facts: Facts) -> Change:
+        if facts.workers + len(self._leaving) > self._slabs.workers:
+            raise ListenError(
+                f"server.workers: there is room for {self._slabs.workers} workers; restart it to have more"
+            )
+        return self._listening.change(facts.listen, facts.workers, facts.tls)
+
+    def give_up(self, change: Change) -> None:
+        self._listening.undo(change)
+
+    def handed(self, change: Change, child: Child) -> list[tuple[int, str]]:
+        if child.place >= change.workers:
+            return []
+        handed = self._listening.handed(change, child.place)
+        return [(sock.fileno(), address) for sock, address in handed]
+
+    def adopt(self, facts: Facts, config: int, change: Change) -> None:
+        self._listening.commit(change)
+        self._facts = facts
+
+    def renewed(self, change: Change) -> None:
+        now = time.monotonic()
+        for listener in change.gone:
+            listener.close()
+        while len(self._workers) > self._facts.workers:
+            child = self._workers.pop()
+            child.start_at = None
+            if child.alive:
+                self._leaving[child] = now + self._facts.drain + self._plan.timing.grace
+                child.signal(signal.SIGTERM)
+        while len(self._workers) < self._facts.workers:
+            self._add_worker()
+            self._workers[-1].start_at = now
 
     def _note_served(self) -> None:
         for child in self._workers:
@@ -163,10 +328,12 @@ class Supervisor:
             return
         if all(child.served or child.crash_loop for child in self._workers):
             self._announced = True
-            urls = ", ".join(listener.url for listener in self._listeners)
+            urls = ", ".join(listener.url for listener in self._listening)
             count = len(self._workers)
             admin = "".join(f", admin on {listener.url}" for listener in self._admin)
             line(f"tetrapylon {__version__} listening on {urls} ({count} worker{'s'[: count != 1]}){admin}")
+            self._manager.ready(f"listening on {urls}")
+            self._retire_old(time.monotonic())
 
     def _reap(self, now: float) -> None:
         while True:
@@ -176,6 +343,14 @@ class Supervisor:
                 return
             if pid == 0:
                 return
+            if self._reloads.reaped(pid, status, now):
+                continue
+            if pid in self._old:
+                del self._old[pid]
+                continue
+            if pid == self._trial:
+                self._tried(status)
+                continue
             # Others than ours are orphans that a container's first process is given.
             child = next((child for child in self._children if child.pid == pid), None)
             if child is None:
@@ -184,14 +359,19 @@ class Supervisor:
                 child.stopped_by(os.WSTOPSIG(status))
                 continue
             child.note_served()
-            child.reaped(status, now, expected=self._stops > 0)
-            if not self._stops:
+            leaving = self._leaving.pop(child, None) is not None
+            child.reaped(status, now, expected=self._stops > 0 or leaving)
+            self._reloads.died(child, now)
+            if not self._stops and not leaving:
                 self._slab.count_restart()
                 self._give_up_if_hopeless(status, now)
 
     def _give_up_if_hopeless(self, wait_status: int, now: float) -> None:
         """Where no worker ever served: after a refusal that would come again, or many deaths."""
         if any(child.served for child in self._workers):
+            return
+        if self._old:
+            say("error", "no worker could begin to serve; the old ones serve on")
             return
         refused = os.WIFEXITED(wait_status) and os.WEXITSTATUS(wait_status) == EXIT_USAGE
         if refused or any(child.crash_loop for child in self._workers):
@@ -209,35 +389,88 @@ class Supervisor:
                 self._stop(now)
                 self._stop(now)
             elif number == signal.SIGUSR1:
-                for child in self._workers:
+                events.reopen()
+                for child in [*self._workers, *self._leaving, *self._control]:
                     child.signal(signal.SIGUSR1)
-            elif number in (signal.SIGHUP, signal.SIGUSR2):
-                name = signal.Signals(number).name
-                say("warning", f"{name}: this version cannot reload; restart it to apply a change")
+            elif number == signal.SIGHUP:
+                self._reloads.order(Order("SIGHUP"), now)
+            elif number == signal.SIGUSR2:
+                self._try_new_code()
         self._reap(now)
 
     def _stop(self, now: float) -> None:
         """First: stop accepting, let exchanges finish. Again: stop now."""
         self._stops += 1
+        self._manager.stopping()
         order = signal.SIGTERM if self._stops == 1 else signal.SIGQUIT
         if self._stops == 1:
             self._slab.state = State.DRAINING
-            self._close_data_listeners()
-            self._kill_at = now + self._plan.drain + self._plan.timing.grace
+            self._listening.close()
+            self._kill_at = now + self._facts.drain + self._plan.timing.grace
         else:
             self._kill_at = min(self._kill_at or now, now + self._plan.timing.grace)
         for child in self._children:
             child.start_at = None
-        for child in self._workers:
+        for child in [*self._workers, *self._leaving]:
             child.signal(order)
             child.signal(signal.SIGCONT)
+        for pid in self._old:
+            self._old[pid] = self._kill_at
+            _signal(pid, order)
+
+    # -- new code
+
+    def _try_new_code(self) -> None:
+        """Whether it can begin at all is found out by a process of its own: this one has no way back."""
+        if self._trial or self._old or self._reloads.busy or self._stops:
+            say("warning", "SIGUSR2: not now: a reload, a replacement or the end is under way")
+            return
+        environment = {**os.environ, TRIAL: "1"}
+        self._trial = spawn(lambda: os.execve(sys.executable, command(), environment))
+
+    def _tried(self, status: int) -> None:
+        self._trial = 0
+        if status:
+            say(
+                "error",
+                f"SIGUSR2: the new code {describe_end(status)} before it could serve; the old serves on",
+            )
+            return
+        if self._stops:
+            return
+        say("info", "SIGUSR2: replacing the workers by new code")
+        self._manager.reloading()
+        workers = [child.pid for child in [*self._workers, *self._leaving] if child.alive]
+        control = [child.pid for child in self._control if child.alive]
+        try:
+            become(self._listening, self._admin, workers, control, self._lifeline.write)
+        except OSError as error:
+            say("error", f"SIGUSR2: the new code could not be started: {error}; the old serves on")
+
+    def _retire_old(self, now: float) -> None:
+        """The new workers serve: those of the old code can go."""
+        for pid in self._old:
+            self._old[pid] = now + self._facts.drain + self._plan.timing.grace
+            _signal(pid, signal.SIGTERM)
+
+    def begun(self) -> None:
+        self._manager.reloading()
 
     def _look(self, now: float, elapsed: float) -> None:
+        events.tick()
+        for pid, due in self._old.items():
+            if due is not None and now >= due:
+                say("warning", f"old worker (pid {pid}) has not ended in time; killing it")
+                _signal(pid, signal.SIGKILL)
         if not self._stops:
             for child in self._workers:
                 child.watch(now, elapsed)
+            for child, due in self._leaving.items():
+                if now >= due:
+                    say("warning", f"{child} has not ended in time; killing it")
+                    child.signal(signal.SIGKILL)
             return
-        alive = [child for child in self._workers if child.alive]
+        alive = [child for child in [*self._workers, *self._leaving] if child.alive]
         if not alive and not self._control_told:
             # Last, so that it can answer "draining" to the end.
             self._control_told = True
@@ -252,13 +485,18 @@ class Supervisor:
                     child.signal(signal.SIGKILL)
 
     def _done(self) -> bool:
-        return self._stops > 0 and not any(child.alive for child in self._children)
+        return self._stops > 0 and not self._old and not any(child.alive for child in self._children)
 
     def _timeout(self, now: float) -> float:
         """Seconds until something is due, a look at the heartbeats at the latest."""
         due = [child.start_at for child in self._children if child.start_at is not None]
         if self._kill_at is not None:
             due.append(self._kill_at)
+        reload = self._reloads.timeout(now)
+        if reload is not None:
+            due.append(now + reload)
+        if self._manager.watchdog is not None:
+            due.append(now + self._manager.watchdog)
         return max(0.0, min([self._plan.timing.beat, *(at - now for at in due)]))
 
     def _end_all(self) -> None:
@@ -269,13 +507,16 @@ class Supervisor:
                 os.waitpid(child.pid, 0)
         self._close_listeners()
 
-    def _close_data_listeners(self) -> None:
-        for listener in self._listeners:
+    def _close_listeners(self) -> None:
+        self._listening.close()
+        for listener in self._admin:
             listener.close()
 
-    def _close_listeners(self) -> None:
-        for listener in [*self._listeners, *self._admin]:
-            listener.close()
+
+def _signal(pid: int, number: int) -> None:
+    """Of a child that may have ended, and is not reaped yet."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 class _Pipe:

@@ -16,7 +16,7 @@ from tetrapylon.events import say
 if TYPE_CHECKING:
     from tetrapylon.config.model import Certificate, ListenerTls, UpstreamTls
 
-__all__ = ["Files", "Identity", "TlsProblem", "Watcher", "client_context", "fronts", "problems"]
+__all__ = ["Files", "Identity", "TlsProblem", "Watcher", "client_context", "problems", "server_context"]
 
 # Mozilla's "intermediate" list of 2025 without DHE: forward secrecy and authenticated encryption alone.
 # TLS 1.3 has a list of its own, all of it sound.
@@ -55,17 +55,12 @@ def server_context(settings: ListenerTls) -> ssl.SSLContext:
     return context
 
 
-def fronts(listeners: list[ListenerTls | None]) -> list[ssl.SSLContext | None]:
-    """The context that each listener's handshakes begin with. It holds the keys of session tickets, so that
-    workers forked after it was made resume each other's sessions. Raises TlsProblem."""
-    return [None if settings is None else server_context(settings) for settings in listeners]
-
-
 class Identity:
     """A listener's certificates, the one to show chosen by the name that the client asks for.
 
     A handshake begins in `front` and goes on in the context of the certificate, so that certificates can be
-    replaced while the keys of session tickets stay. Raises TlsProblem.
+    replaced while the keys of session tickets stay. One that was made before the workers were forked has them
+    resume each other's sessions. Raises TlsProblem.
     """
 
     def __init__(self, settings: ListenerTls, front: ssl.SSLContext | None = None) -> None:
@@ -129,7 +124,7 @@ def client_context(settings: UpstreamTls, now: datetime | None = None) -> ssl.SS
     """For connections to an upstream's targets. Raises TlsProblem."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     if not settings.verify:
         context.check_hostname = False
@@ -260,8 +255,9 @@ def problems(
 class Files:
     """Files that are read together. `reload` raises TlsProblem."""
 
-    def __init__(self, names: list[str], reload: Callable[[], None]) -> None:
+    def __init__(self, names: list[str], reload: Callable[[], None], watcher: Watcher) -> None:
         self._names = names
+        self._watcher = watcher
         self._reload = reload
         self._seen = self._changing = self._look()
 
@@ -275,6 +271,10 @@ class Files:
             except TlsProblem as problem:
                 say("error", f"tls: {problem}; the files read before stay in use")
         self._changing = found
+
+    def close(self) -> None:
+        """They are looked at no more."""
+        self._watcher.forget(self)
 
     def _look(self) -> list[tuple[int, int, int] | None]:
         return [_stamp(name) for name in self._names]
@@ -293,13 +293,19 @@ class Watcher:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._files: list[Files] = []
+        self._files: dict[Files, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, names: list[str], reload: Callable[[], None]) -> None:
-        self._files.append(Files(names, reload))
+    def add(self, names: list[str], reload: Callable[[], None]) -> Files:
+        """Until what is given is closed."""
+        files = Files(names, reload, self)
+        self._files[files] = None
         if self._timer is None:
             self._timer = self._loop.call_later(LOOK, self._look)
+        return files
+
+    def forget(self, files: Files) -> None:
+        self._files.pop(files, None)
 
     def close(self) -> None:
         if self._timer is not None:
@@ -307,5 +313,5 @@ class Watcher:
 
     def _look(self) -> None:
         self._timer = self._loop.call_later(LOOK, self._look)
-        for files in self._files:
+        for files in list(self._files):
             files.look()

@@ -11,72 +11,84 @@ import os
 import signal
 import sys
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import uvloop
 
+from tetrapylon import events
 from tetrapylon._core.counters import Slab, Slabs, State
+from tetrapylon.channel import content_of, file_of
+from tetrapylon.config.wire import Encoded
 from tetrapylon.errors import TetrapylonError
 from tetrapylon.events import line, say
-from tetrapylon.process import EXIT_USAGE, Context, Timing
+from tetrapylon.process import EXIT_USAGE, Context
+from tetrapylon.renew import Renewable, Renewals
 
 if TYPE_CHECKING:
     import socket
     import ssl
 
 DRAIN_POLL = 0.02
+LAST_REQUEST = 0.5
+"""Seconds that a draining worker leaves idle connections open: a request may be on its way already."""
 
 
-class Gateway(Protocol):
+class Gateway(Renewable, Protocol):
     """What a worker asks of the compiled plane. All calls come from the loop's thread."""
 
     @property
     def active(self) -> int:
         """Client connections open and exchanges in flight; 0 when nothing would be cut."""
 
-    def listen(self, sock: socket.socket, entry: int) -> None:
+    @property
+    def drain_time(self) -> float:
+        """How many seconds the config gives exchanges in flight to finish."""
+
+    def listen(self, sock: socket.socket, address: str) -> None:
         """Accepts on a listening, non-blocking socket, beginning in this turn of the loop.
 
-        `entry` is the config's listener that it belongs to.
+        `address` is that of the config's listener that it belongs to.
         """
 
-    def drain(self) -> None:
-        """Accepts what is queued, then no more; closes idle connections, others when their exchange ends."""
+    async def start(self) -> None:
+        """What has to be there before it accepts."""
+
+    async def stop(self) -> None:
+        """Ends what `start` began, when nothing is in flight any more."""
+
+    def drain(self, patience: float) -> None:
+        """Accepts what is queued, then no more; closes connections after an exchange, idle ones after
+        `patience` s."""
 
     def reopen_logs(self) -> None:
-        """Opens log files anew by name, after they were moved away."""
+        """Opens log files anew by name, after they were moved away. Raises OSError."""
 
     def close(self) -> None:
         """Cuts what is left, writes out what is buffered, and frees everything."""
 
 
-Fronts = Sequence["ssl.SSLContext | None"]
+Fronts = Mapping[bytes, "ssl.SSLContext"]
 Build = Callable[[asyncio.AbstractEventLoop, Slab], Gateway]
 
 
-def main(config: bytes, fronts: Fronts, context: Context) -> int:
-    """The worker of `tetrapylon run`; `config` as `config.encode` wrote it, `fronts` as `compile` made them.
+def main(fronts: Fronts, context: Context) -> int:
+    """The worker of `tetrapylon run`; `fronts` as `works` made them.
 
     Returns the exit status. Raises TetrapylonError where the config cannot be compiled.
     """
     from tetrapylon import compile
-    from tetrapylon.config import decode
 
-    settings = decode(config)
-    return serve(
-        context,
-        lambda loop, slab: compile.serving(settings, loop, slab, fronts),
-        settings.server.timeouts.drain,
-    )
+    def build(loop: asyncio.AbstractEventLoop, slab: Slab) -> Gateway:
+        config = content_of(context.config)
+        os.close(context.config)
+        return compile.Serving(Encoded(config), loop, slab, fronts)
+
+    return serve(context, build)
 
 
-def serve(context: Context, build: Build, drain: float) -> int:
-    """Serves until told to stop; what is in flight is then given `drain` seconds.
-
-    Returns the exit status.
-    """
+def serve(context: Context, build: Build) -> int:
+    """Serves until told to stop, and what is in flight to its end. Returns the exit status."""
     context.slab.claim(os.getpid())
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -85,7 +97,7 @@ def serve(context: Context, build: Build, drain: float) -> int:
     gc.collect()
     gc.freeze()
     try:
-        loop.run_until_complete(_Worker(context, loop, gateway, drain).run())
+        loop.run_until_complete(_Worker(context, loop, gateway).run())
         return 0
     finally:
         # The loop gives its signals up: one that comes now would kill the process, and its status with it.
@@ -102,14 +114,12 @@ class _Worker:
         context: Context,
         loop: asyncio.AbstractEventLoop,
         gateway: Gateway,
-        drain: float,
     ) -> None:
         self._name = f"worker {context.worker} (pid {os.getpid()})"
         self._context = context
         self._slab = context.slab
         self._loop = loop
         self._gateway = gateway
-        self._drain = drain
         self._next_beat = 0.0
         self._draining = False
         self._stopped = asyncio.Event()
@@ -118,22 +128,39 @@ class _Worker:
         """Handlers first, so that no signal is lost between them and "serving"."""
         self._loop.add_signal_handler(signal.SIGTERM, self._stop)
         self._loop.add_signal_handler(signal.SIGQUIT, self._stopped.set)
-        self._loop.add_signal_handler(signal.SIGUSR1, self._gateway.reopen_logs)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
         if self._context.lifeline >= 0:
             self._loop.add_reader(self._context.lifeline, self._orphaned)
         else:
             self._loop.add_signal_handler(signal.SIGINT, self._stop)
-        for sock, entry in zip(self._context.sockets, self._context.entries, strict=True):
-            self._gateway.listen(sock, entry)
+        await self._gateway.start()
+        for sock, address in self._context.sockets:
+            self._gateway.listen(sock, address)
+        if self._context.channel is not None:
+            for sock, _ in self._context.sockets:
+                sock.close()  # the gateway has its own: one that a reload closes must be closed everywhere
+            Renewals(self._loop, self._context.channel, self._gateway, self._name).begin()
         self._next_beat = time.monotonic()
         self._beat()
         self._slab.state = State.SERVING
         if self._context.notify >= 0:
             os.write(self._context.notify, b"\0")
         await self._stopped.wait()
+        await self._gateway.stop()
+
+    def _reopen_logs(self) -> None:
+        events.reopen()
+        try:
+            self._gateway.reopen_logs()
+        except OSError as error:
+            say(
+                "error",
+                f"{self._name}: the access log cannot be opened anew: {error}; the old one stays in use",
+            )
 
     def _beat(self) -> None:
         now = time.monotonic()
+        events.tick()
         self._slab.beat()
         self._slab.observe_lag(now - self._next_beat)
         self._next_beat = now + self._context.timing.beat
@@ -145,8 +172,9 @@ class _Worker:
             return
         self._draining = True
         self._slab.state = State.DRAINING
-        self._gateway.drain()
-        self._wait_idle(time.monotonic() + self._drain)
+        drain = self._gateway.drain_time
+        self._gateway.drain(min(LAST_REQUEST, drain / 2))
+        self._wait_idle(time.monotonic() + drain)
 
     def _wait_idle(self, deadline: float) -> None:
         left = self._gateway.active
@@ -154,7 +182,10 @@ class _Worker:
             self._loop.call_later(DRAIN_POLL, self._wait_idle, deadline)
             return
         if left:
-            say("warning", f"{self._name} cut {left} in flight that did not finish in {self._drain:g} s")
+            say(
+                "warning",
+                f"{self._name} cut {left} in flight that did not finish in {self._gateway.drain_time:g} s",
+            )
         self._stopped.set()
 
     def _orphaned(self) -> None:
@@ -162,34 +193,40 @@ class _Worker:
         self._loop.remove_reader(self._context.lifeline)
         say("error", f"{self._name} lost its supervisor; draining, then ending")
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, self._drain + 2 * self._context.timing.grace)
+        limit = self._gateway.drain_time + 2 * self._context.timing.grace
+        signal.setitimer(signal.ITIMER_REAL, limit)
         self._stop()
 
 
 def _tell_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    error = context.get("exception")
-    say("error", f"worker (pid {os.getpid()}): {context['message']}")
-    if error is not None:
-        traceback.print_exception(error)
+    say("error", f"worker (pid {os.getpid()}): {context['message']}", error=context.get("exception"))
 
 
 def _run_alone(source: str) -> int:
-    from tetrapylon import compile, misfit
+    from tetrapylon import logs, misfit
     from tetrapylon.config import encode, load
+    from tetrapylon.config.net import listener_keys
     from tetrapylon.sockets import open_listeners
 
     config = load(source)
-    addresses = [each.address for each in config.server.listen]
-    secure = [i for i, each in enumerate(config.server.listen) if each.tls is not None]
+    logs.tell(config.log.errors)
+    addresses = listener_keys(each.address for each in config.server.listen)
+    listen = zip(addresses, config.server.listen, strict=True)
+    secure = [address for address, each in listen if each.tls is not None]
     listeners = open_listeners(addresses, 1, "server.listen", tls=secure)
     slabs = Slabs(1, len(config.routes))
     misfit.tell()
     line(f"tetrapylon worker listening on {', '.join(listener.url for listener in listeners)}")
     try:
-        sockets = [listener.socket(0) for listener in listeners]
-        entries = [listener.entry for listener in listeners]
-        context = Context(0, sockets, entries, slabs, slabs.slab(0), -1, -1, Timing())
-        return main(encode(config), compile.fronts(config), context)
+        sockets = [(sock, listener.asked) for listener in listeners for sock in listener.sockets(0, 1)]
+        context = Context(
+            worker=0,
+            sockets=sockets,
+            slabs=slabs,
+            slab=slabs.slab(0),
+            config=file_of(encode(config), "config"),
+        )
+        return main({}, context)
     finally:
         for listener in listeners:
             listener.close()

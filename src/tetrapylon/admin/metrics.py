@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from tetrapylon.admin import upstreams
+from tetrapylon.admin.text import Kind, head, join_labels, sample
 
 if TYPE_CHECKING:
     from tetrapylon._core.counters import HistogramCounts, RouteCounts, Slabs, Totals, WorkerCounts
@@ -12,8 +15,6 @@ if TYPE_CHECKING:
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 PIECE = 64 * 1024
-
-Kind = Literal["counter", "gauge", "histogram"]
 
 DURATION = "http_server_request_duration_seconds"
 SHARE = "tetrapylon_gateway_duration_seconds"
@@ -58,15 +59,56 @@ WORKER_GAUGES = (
 )
 
 
-class Exposition:
-    """Renders the sums of `slabs`; `labels` are those of each route; equal ones share a series."""
+# Families whose series get their names as the gateway runs (`_core/series.pyi`): kind and text.
+FAMILIES: dict[str, tuple[Kind, str]] = {
+    "tetrapylon_series_dropped_total": ("counter", "What was counted for series that had no room."),
+    "tetrapylon_mirror_copies_total": ("counter", "Copies of requests sent to a second upstream."),
+    "tetrapylon_mirror_dropped_total": (
+        "counter",
+        "Copies not made: too many under way, or too much body.",
+    ),
+    "tetrapylon_mirror_failed_total": ("counter", "Copies that got no whole answer."),
+    "tetrapylon_limit_keys_forgotten_total": (
+        "counter",
+        "Keys that were forgotten before their time, for want of room.",
+    ),
+    "tetrapylon_limit_store_failures_total": (
+        "counter",
+        "Requests decided without the store that counts them, because it was away.",
+    ),
+    "tetrapylon_limit_uncounted_total": (
+        "counter",
+        "Requests let through uncounted, for want of room.",
+    ),
+    "tetrapylon_spans_total": (
+        "counter",
+        "Spans of sampled requests: exported, dropped for want of room, failed.",
+    ),
+    "tetrapylon_policy_refusals_total": ("counter", "Requests that a policy refused, by policy and reason."),
+    "tetrapylon_code_blocked_total": ("counter", "Times that a handler or plugin held the loop for long."),
+    "tetrapylon_code_blocked_milliseconds_total": ("counter", "For how long it did, those times."),
+    "tetrapylon_code_errors_total": ("counter", "Exceptions of handlers and plugins."),
+    "tetrapylon_code_timeouts_total": ("counter", "Hooks of plugins that took longer than their timeout."),
+}
 
-    def __init__(self, slabs: Slabs, labels: Sequence[Mapping[str, str]], version: str) -> None:
+
+class Exposition:
+    """Renders the sums of `slabs`; `labels` gives those of each route's slot; equal ones share a series."""
+
+    def __init__(
+        self,
+        slabs: Slabs,
+        labels: Callable[[], Sequence[Mapping[str, str]]],
+        workers: Callable[[], int],
+        version: str,
+    ) -> None:
+        """`workers` gives how many are configured."""
         self._slabs = slabs
+        self._workers = workers
         self._version = version
+        self._labels = labels
+        self._known = 0
         self._series: dict[str, list[int]] = {"": [-1]}
-        for index, each in enumerate(labels):
-            self._series.setdefault(join_labels(each.items()), []).append(index)
         self._duration_buckets = _bucket_labels(slabs.duration_bounds)
         self._share_buckets = _bucket_labels(slabs.share_bounds)
         self._outcomes = [
@@ -78,6 +120,10 @@ class Exposition:
 
     def stream(self) -> Iterator[bytes]:
         """The text of one moment, in pieces: ten thousand busy routes make 40 MB of it."""
+        labels = self._labels()
+        for index, each in enumerate(labels[self._known :], self._known):
+            self._series.setdefault(join_labels(each.items()), []).append(index)
+        self._known = len(labels)
         totals = self._slabs.totals()
         piece: list[str] = []
         size = 0
@@ -133,10 +179,24 @@ class Exposition:
             yield sample(name, join_labels([("reason", reason)]), str(count))
         yield head(LAG, "histogram", "How late the workers' event loops ran a timer.")
         yield from _histogram(LAG, "", worker["lag"], self._share_buckets)
+        yield from self._named_families()
+        yield from upstreams.families(self._slabs.board.rows())
         yield from self._process_families()
 
+    def _named_families(self) -> Iterator[str]:
+        told = ""
+        for text, value in self._slabs.series.totals():
+            family = text.partition("{")[0]
+            if family != told:
+                told = family
+                kind, about = FAMILIES[family]
+                yield head(family, kind, about)
+            yield f"{text} {value}\n"
+
     def _process_families(self) -> Iterator[str]:
-        states = [slab.state for slab in map(self._slabs.slab, range(self._slabs.workers))]
+        slabs = map(self._slabs.slab, range(self._slabs.workers))
+        states = [slab.state for slab in slabs if slab.state]
+        states += [0] * (self._workers() - len(states))
         name = "tetrapylon_workers"
         yield head(name, "gauge", "Workers, by what they are doing.")
         for state in self._slabs.states:
@@ -144,24 +204,6 @@ class Exposition:
         name = "tetrapylon_build_info"
         yield head(name, "gauge", "Always 1; the version is in the label.")
         yield sample(name, join_labels([("version", self._version)]), "1")
-
-
-def head(name: str, kind: Kind, text: str) -> str:
-    escaped = text.replace("\\", r"\\").replace("\n", r"\n")
-    return f"# HELP {name} {escaped}\n# TYPE {name} {kind}\n"
-
-
-def sample(name: str, labels: str, value: str) -> str:
-    return f"{name}{{{labels}}} {value}\n" if labels else f"{name} {value}\n"
-
-
-def join_labels(labels: Iterable[tuple[str, str]]) -> str:
-    """`a="1",b="2"`, values escaped; names are the caller's own."""
-    return ",".join(f'{name}="{_escape(value)}"' for name, value in labels)
-
-
-def _escape(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def _and(labels: str, more: str) -> str:

@@ -7,52 +7,89 @@ answer closes its connection, so there is no pipelining and no idle connection t
 from __future__ import annotations
 
 import asyncio
+import hmac
 import ipaddress
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import httptools
 
-from tetrapylon.admin.api import REASONS, Answer, problem
+from tetrapylon.admin.answer import REASONS, Answer, problem
 from tetrapylon.events import say
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Server, TimerHandle, Transport
 
-Answerer = Callable[[str, str, Mapping[str, str]], Answer]
+Answerer = Callable[[str, str, Mapping[str, str]], Answer | Awaitable[Answer]]
 
 HEAD_BYTES = 16 * 1024
 HEAD_SECONDS = 5.0
+WORK_SECONDS = 180.0
+"""An answer may take so long: more than reading a config and compiling it may."""
 SEND_SECONDS = 10.0
 CONNECTIONS = 64
+SAFE = ("GET", "HEAD", "OPTIONS")
+OPEN = ("/livez", "/readyz")
+"""What probes ask, and what tells a stranger nothing."""
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-async def serve_admin(loop: AbstractEventLoop, sock: socket.socket, answer: Answerer) -> Server:
-    """Answers on a listening socket."""
+async def serve_admin(
+    loop: AbstractEventLoop, sock: socket.socket, answer: Answerer, token: str | None = None
+) -> Server:
+    """Answers on a listening socket; `token` is what clients have to show for all but `OPEN`."""
     connections: set[Connection] = set()
-    local = _is_local(sock)
-    return await loop.create_server(lambda: Connection(loop, answer, connections, local), sock=sock)
+    guard = Guard(_is_local(sock), sock.family == socket.AF_UNIX, token)
+    return await loop.create_server(lambda: Connection(loop, answer, connections, guard), sock=sock)
+
+
+class Guard(NamedTuple):
+    """Whom the admin address answers.
+
+    `local`: it is a loopback address, so a request's `Host` must be one too. A page that a browser loaded
+    from elsewhere can reach a loopback port by DNS rebinding, and then carries the page's own name here.
+    `private`: it is a Unix socket.
+    """
+
+    local: bool
+    private: bool
+    token: str | None = None
+
+    def refusal(self, path: str, headers: Mapping[str, str]) -> Answer | None:
+        host = headers.get("host")
+        if host is not None and self.local and not is_loopback_host(host):
+            return problem(421, f"{host} is not a name of this machine; ask for localhost or 127.0.0.1")
+        if path in OPEN:
+            return None
+        if self.token is not None:
+            shown = headers.get("authorization", "")
+            scheme, _, token = shown.partition(" ")
+            # RFC 9110, 11.1: the scheme's name knows no case.
+            fits = hmac.compare_digest(token.strip().encode("latin-1"), self.token.encode())
+            if scheme.lower() == "bearer" and fits:
+                return None
+            detail = "Authorization: Bearer with the token of admin.token is missing or wrong"
+            return problem(401, detail, [("WWW-Authenticate", 'Bearer realm="tetrapylon"')])
+        if not self.local and not self.private:
+            reached = f"other machines reach this address: set admin.token for more than {' and '.join(OPEN)}"
+            return problem(403, reached)
+        return None
 
 
 class Connection(asyncio.Protocol):
-    """One request: its head read against a deadline, answered, the connection closed.
-
-    `local`: it came to a loopback address, so its `Host` must be one too. A page that a browser loaded from
-    elsewhere can reach a loopback port by DNS rebinding, and then carries the page's own name here.
-    """
+    """One request: its head read against a deadline, answered, the connection closed."""
 
     def __init__(
-        self, loop: AbstractEventLoop, answer: Answerer, connections: set[Connection], local: bool
+        self, loop: AbstractEventLoop, answer: Answerer, connections: set[Connection], guard: Guard
     ) -> None:
         self._loop = loop
         self._answer = answer
         self._connections = connections
-        self._local = local
+        self._guard = guard
         self._parser = httptools.HttpRequestParser(self)
         self._transport: Transport
         self._timer: TimerHandle
@@ -61,6 +98,7 @@ class Connection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._twice: set[str] = set()
         self._answered = False
+        self._work: asyncio.Task[None] | None = None
         self._pieces: Iterator[bytes] = iter(())
         self._chunked = False
         self._paused = False
@@ -78,7 +116,7 @@ class Connection(asyncio.Protocol):
             )
 
     def data_received(self, data: bytes) -> None:
-        if self._answered:
+        if self._answered or self._work is not None:
             return
         self._received += len(data)
         try:
@@ -89,7 +127,7 @@ class Connection(asyncio.Protocol):
             if not self._answered:
                 self._send(problem(400, f"this is no HTTP request: {error}"), "GET")
             return
-        if not self._answered and self._received > HEAD_BYTES:
+        if not self._answered and self._work is None and self._received > HEAD_BYTES:
             self._send(problem(431, f"the request's head is larger than {HEAD_BYTES} bytes"), "GET")
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -112,25 +150,45 @@ class Connection(asyncio.Protocol):
             return
         method = self._parser.get_method().decode("latin-1")
         try:
-            answer = self._refusal() or self._answer(method, self._origin_form(), self._headers)
+            answer = self._refusal(method) or self._answer(method, self._origin_form(), self._headers)
         except Exception as error:  # noqa: BLE001 - a fault in one answer must not end the control process
-            say("error", f"admin: {method} {self._target!r} raised {type(error).__name__}: {error}")
-            answer = problem(500, "the gateway failed to answer; its log says why")
-        self._send(answer, method)
+            answer = self._failed(method, error)
+        if isinstance(answer, Answer):
+            self._send(answer, method)
+            return
+        self._timer.cancel()
+        self._timer = self._loop.call_later(WORK_SECONDS, self._work_overdue, method)
+        self._work = self._loop.create_task(self._wait(answer, method))
+
+    async def _wait(self, work: Awaitable[Answer], method: str) -> None:
+        """What was begun is done, whether or not the client stays to hear of it."""
+        try:
+            answer = await work
+        except Exception as error:  # noqa: BLE001 - as in on_headers_complete
+            answer = self._failed(method, error)
+        if not self._answered and not self._transport.is_closing():
+            self._send(answer, method)
+
+    def _failed(self, method: str, error: Exception) -> Answer:
+        say("error", f"admin: {method} {self._target!r} raised {type(error).__name__}: {error}")
+        return problem(500, "the gateway failed to answer; its log says why")
 
     # -- answering
 
-    def _refusal(self) -> Answer | None:
+    def _refusal(self, method: str) -> Answer | None:
         if self._received > HEAD_BYTES:
             return problem(431, f"the request's head is larger than {HEAD_BYTES} bytes")
         host = self._headers.get("host")
         # RFC 9112, 3.2: exactly one Host, from HTTP/1.1 on.
         if "host" in self._twice or (host is None and self._parser.get_http_version() != "1.0"):
             return problem(400, "a request carries exactly one Host")
-        if host is not None and self._local and not is_loopback_host(host):
-            return problem(421, f"{host} is not a name of this machine; ask for localhost or 127.0.0.1")
+        refusal = self._guard.refusal(self._origin_form().partition("?")[0], self._headers)
+        if refusal is not None:
+            return refusal
         if self._headers.get("content-length", "0") != "0" or "transfer-encoding" in self._headers:
             return problem(413, "the admin address takes no request body")
+        if method not in SAFE and crosses_sites(self._headers):
+            return problem(403, "a page of another site cannot give orders here")
         return None
 
     def _origin_form(self) -> str:
@@ -194,8 +252,23 @@ class Connection(asyncio.Protocol):
         if self._answered:
             self._loop.call_soon(self._send_more)
 
+    def _work_overdue(self, method: str) -> None:
+        self._send(problem(504, f"not done after {WORK_SECONDS:g} s; GET /history may tell later"), method)
+
     def _head_overdue(self) -> None:
         self._send(problem(408, f"the request's head took longer than {HEAD_SECONDS:g} s"), "GET")
+
+
+def crosses_sites(headers: Mapping[str, str]) -> bool:
+    """Whether a browser says that a page from elsewhere sends this. What is no browser says nothing.
+
+    Sec-Fetch-Site is the browser's own word (Fetch Metadata); older ones send Origin alone (RFC 6454).
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower()
 
 
 def _is_local(sock: socket.socket) -> bool:

@@ -1,5 +1,5 @@
-"""The control process: what must exist once, beside the workers. Today the admin's answers."""
+"""The control process: what must exist once, beside the workers. The admin's answers, and its orders."""
 
-from tetrapylon.control.process import main, serve
+from tetrapylon.control.process import main
 
-__all__ = ["main", "serve"]
+__all__ = ["main"]

@@ -1,0 +1,122 @@
+"""What the admin address tells of the config in force, and how it is changed from there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tetrapylon.admin.answer import Answer, Endpoint, Query, json, problem
+
+if TYPE_CHECKING:
+    from tetrapylon.config.explain import Request
+    from tetrapylon.config.model import Config
+    from tetrapylon.control.link import Link
+
+CHANGE = ("POST",)
+
+
+def endpoints(link: Link) -> dict[str, Endpoint]:
+    running = Running(link)
+    return {
+        "/config": Endpoint(
+            "the config in force, as a file would have it, its secrets masked", running.config
+        ),
+        "/routes": Endpoint("its routes, each with the place it stands at", running.routes),
+        "/explain": Endpoint(
+            "which route a request takes, and why: ?method=GET&url=/path&header=Name:value", running.explain
+        ),
+        "/upstreams": Endpoint("what each worker's upstreams do", running.upstreams),
+        "/history": Endpoint("the last configs that were in force, and the last reload", running.history),
+        "/reload": Endpoint(
+            "POST: read the config again; ?dry_run=1 tells what would change",
+            running.reload,
+            CHANGE,
+            ("dry_run",),
+        ),
+        "/rollback": Endpoint(
+            "POST: go back to the config before, or to ?generation=N of the history; ?dry_run=1",
+            running.rollback,
+            CHANGE,
+            ("generation", "dry_run"),
+        ),
+    }
+
+
+class Running:
+    """The answers. What they show of the config is read when it is asked for, and not kept."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def config(self, query: Query) -> Answer:
+        from tetrapylon.config.mask import masked
+
+        return json(masked(self._config()))
+
+    def routes(self, query: Query) -> Answer:
+        from tetrapylon.config.mask import masked
+
+        config = self._config()
+        shown = masked(config).get("routes", [])
+        return json([{**each, "at": route.at} for each, route in zip(shown, config.routes, strict=True)])
+
+    def explain(self, query: Query) -> Answer:
+        from tetrapylon.config.explain import explain
+
+        try:
+            return json(explain(self._config(), _request(query)))
+        except ValueError as error:
+            return problem(400, f"of this no request can be made: {error}")
+
+    async def upstreams(self, query: Query) -> Answer:
+        workers = await self._link.upstreams()
+        return json([{"worker": place, "upstreams": told} for place, told in sorted(workers.items())])
+
+    def history(self, query: Query) -> Answer:
+        return json(self._link.news)
+
+    async def reload(self, query: Query) -> Answer:
+        return await self._order("POST /reload", query)
+
+    async def rollback(self, query: Query) -> Answer:
+        text = query.get("generation")
+        past = [each["generation"] for each in self._link.news["history"]]
+        if text is None:
+            if len(past) < 2:
+                return problem(409, "there is no earlier config in the history")
+            back = past[-2]
+        elif text.isascii() and text.isdigit():
+            back = int(text)
+        else:
+            return problem(400, f"?generation={text}: expected a number; GET /history lists those there are")
+        return await self._order(f"rollback to {back}", query, back)
+
+    async def _order(self, origin: str, query: Query, back: int | None = None) -> Answer:
+        dry_run = query.get("dry_run", "0")
+        if dry_run not in ("0", "1"):
+            return problem(400, f"?dry_run={dry_run}: expected 0 or 1")
+        try:
+            outcome = await self._link.reload(origin, dry_run=dry_run == "1", back=back)
+        except ConnectionError as error:
+            return problem(503, str(error))
+        if outcome["outcome"] == "refused":
+            problems = outcome["problems"]
+            return problem(422, "; ".join(each["text"] for each in problems), **outcome)
+        return json(outcome)
+
+    def _config(self) -> Config:
+        from tetrapylon.config import decode
+
+        return decode(self._link.config)
+
+
+def _request(query: Query) -> Request:
+    """Raises ValueError."""
+    from tetrapylon.config.explain import request
+
+    url = query.get("url", "")
+    if not url:
+        raise ValueError("?url= is missing; ask for ?method=GET&url=/path")
+    name, colon, value = query.get("header", "").partition(":")
+    if name and not colon:
+        raise ValueError(f"?header={name}: expected NAME:VALUE")
+    return request(query.get("method", "GET"), url, {name.strip(): value.strip()} if name else {})

@@ -1,0 +1,166 @@
+"""What the supervisor and its children say to each other: whole messages, with descriptors where they help.
+
+A channel is one end of a pair of SOCK_SEQPACKET sockets. Whatever may be large travels as the descriptor of a
+file in memory, so that a message always fits.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import msgspec
+
+# The kernel takes 253 descriptors a message (SCM_MAX_FD).
+MOST_DESCRIPTORS = 250
+LARGEST = 65536
+
+
+class Message(msgspec.Struct, frozen=True, tag=True):
+    """`descriptors` say what travels beside it, in that order."""
+
+
+# From the supervisor to a worker
+
+
+class Prepare(Message, frozen=True):
+    """Compile this config and hold it ready. With its file, and a socket for each of `addresses`."""
+
+    generation: int
+    addresses: list[str]
+
+
+class Commit(Message, frozen=True):
+    """Serve by it."""
+
+    generation: int
+
+
+class Abort(Message, frozen=True):
+    """Forget it."""
+
+    generation: int
+
+
+# From a worker to the supervisor
+
+
+class Prepared(Message, frozen=True):
+    """`error` is empty where it could be compiled."""
+
+    generation: int
+    error: str = ""
+
+
+class Committed(Message, frozen=True):
+    generation: int
+
+
+# Between the control process and the supervisor
+
+
+class Reload(Message, frozen=True):
+    """Read the config again; `back`: take this generation of the history in its place."""
+
+    number: int
+    origin: str
+    dry_run: bool = False
+    back: int | None = None
+
+
+class Done(Message, frozen=True):
+    """What became of that order. With a file: the outcome, as JSON."""
+
+    number: int
+
+
+class News(Message, frozen=True):
+    """What is running. With the file of the config in force, and one of the history, as JSON."""
+
+
+class Ask(Message, frozen=True):
+    """Of each worker: what its upstreams do."""
+
+    number: int
+
+
+class Told(Message, frozen=True):
+    """One worker's answer. With a file, as JSON."""
+
+    number: int
+    worker: int
+    left: int = 0
+    """How many more will come."""
+
+
+Any: TypeAlias = Prepare | Commit | Abort | Prepared | Committed | Reload | Done | News | Ask | Told
+_decoder = msgspec.msgpack.Decoder(Any)
+
+
+class Channel:
+    """One end. Not blocking."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+
+    @classmethod
+    def pair(cls) -> tuple[Channel, Channel]:
+        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(one), cls(other)
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def send(self, message: Any, descriptors: Sequence[int] = ()) -> bool:
+        """Whether the other end will see it: not one that has gone, or that has stopped reading long ago."""
+        try:
+            socket.send_fds(self._sock, [msgspec.msgpack.encode(message)], descriptors)
+        except (BrokenPipeError, ConnectionResetError, BlockingIOError):
+            return False
+        return True
+
+    def receive(self) -> tuple[Any, list[int]] | None:
+        """The next message, and the caller's own descriptors; None once the other end has gone.
+
+        Raises BlockingIOError when there is none yet.
+        """
+        try:
+            data, descriptors, _, _ = socket.recv_fds(
+                self._sock, LARGEST, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+            )
+        except ConnectionResetError:
+            return None
+        return (_decoder.decode(data), list(descriptors)) if data else None
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+def file_of(data: bytes, name: str) -> int:
+    """A descriptor of a file in memory with this content."""
+    descriptor = os.memfd_create(f"tetrapylon-{name}", os.MFD_CLOEXEC)
+    try:
+        written = 0
+        while written < len(data):
+            written += os.write(descriptor, data[written:])
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def content_of(descriptor: int) -> bytes:
+    """All that is in such a file, wherever the descriptor stands."""
+    size = os.fstat(descriptor).st_size
+    parts = []
+    at = 0
+    while at < size:
+        part = os.pread(descriptor, size - at, at)
+        if not part:
+            break
+        parts.append(part)
+        at += len(part)
+    return b"".join(parts)

@@ -1,0 +1,104 @@
+"""The control process's line to the supervisor: orders and questions go there, answers and news come back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from tetrapylon.channel import Ask, Channel, Done, News, Reload, Told, content_of
+
+__all__ = ["Link"]
+
+
+class Link:
+    """What the admin's answers know of the gateway."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, channel: Channel, config: int) -> None:
+        """`config` is the file of the config in force."""
+        self._loop = loop
+        self._channel = channel
+        self._config = config
+        self._numbers = count(1)
+        self._orders: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._questions: dict[int, _Question] = {}
+        self.news: dict[str, Any] = {"generation": 1, "source": "", "workers": 0, "history": [], "last": None}
+        self._loop.add_reader(channel.fileno(), self._listen)
+
+    @property
+    def config(self) -> bytes:
+        """The config in force, encoded."""
+        return content_of(self._config)
+
+    async def reload(self, origin: str, *, dry_run: bool = False, back: int | None = None) -> dict[str, Any]:
+        """What becomes of it. Raises ConnectionError when the supervisor does not listen."""
+        number = next(self._numbers)
+        self._send(Reload(number, origin, dry_run, back))
+        self._orders[number] = future = self._loop.create_future()
+        outcome: dict[str, Any] = await future
+        return outcome
+
+    async def upstreams(self) -> dict[int, Any]:
+        """What each worker's upstreams do, by the worker's place, of those that answer in time."""
+        number = next(self._numbers)
+        self._send(Ask(number))
+        question = self._questions[number] = _Question(self._loop.create_future())
+        try:
+            await asyncio.wait_for(asyncio.shield(question.done), 2.0)
+        except TimeoutError:
+            pass  # a worker that hangs is told of by its absence
+        finally:
+            del self._questions[number]
+        return question.answers
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._channel.fileno())
+        for future in self._orders.values():
+            future.cancel()
+
+    def _send(self, message: Reload | Ask) -> None:
+        if not self._channel.send(message):
+            raise ConnectionError("the supervisor does not listen")
+
+    def _listen(self) -> None:
+        try:
+            heard = self._channel.receive()
+        except BlockingIOError:
+            return
+        if heard is None:
+            self._loop.remove_reader(self._channel.fileno())  # the lifeline ends this process
+            return
+        message, files = heard
+        match message:
+            case Done():
+                future = self._orders.pop(message.number, None)
+                if future is not None and not future.done():
+                    future.set_result(msgspec.json.decode(content_of(files[0])))
+            case News():
+                os.close(self._config)
+                self._config = files.pop(0)
+                self.news = msgspec.json.decode(content_of(files[0]))
+            case Told():
+                question = self._questions.get(message.number)
+                if question is not None:
+                    question.hear(message, files)
+        for file in files:
+            os.close(file)
+
+
+class _Question:
+    def __init__(self, done: asyncio.Future[None]) -> None:
+        self.done = done
+        self.answers: dict[int, Any] = {}
+        self._asked = -1
+
+    def hear(self, message: Told, files: list[int]) -> None:
+        if message.worker < 0:
+            self._asked = message.left
+        else:
+            self.answers[message.worker] = msgspec.json.decode(content_of(files[0]))
+        if len(self.answers) == self._asked and not self.done.done():
+            self.done.set_result(None)

@@ -1,0 +1,95 @@
+"""`run --watch`: a process that orders a reload when a file of the config has another content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+from tetrapylon.channel import Channel, News, Reload, content_of
+from tetrapylon.config.wire import Encoded
+from tetrapylon.events import say
+from tetrapylon.process import Context
+
+__all__ = ["main"]
+
+SUFFIXES = frozenset({".yaml", ".yml", ".toml", ".json"})
+DEBOUNCE = 300
+"""Milliseconds without a change before it is acted on: editors write more than once."""
+LOOK = 1000
+"""Milliseconds between two looks at what the supervisor says."""
+
+
+def main(context: Context) -> int:
+    """Watches until the supervisor is gone. Returns the exit status."""
+    import watchfiles
+
+    assert context.channel is not None
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGQUIT, lambda *_: os._exit(0))
+    folders = folders_of(context.config)
+    os.close(context.config)
+    seen = digest(folders)
+    # What has changed since the config was read, and before now.
+    order(context.channel)
+    while True:
+        for _ in watchfiles.watch(
+            *folders, recursive=False, debounce=DEBOUNCE, rust_timeout=LOOK, yield_on_timeout=True
+        ):
+            # By content: a mounted ConfigMap swaps a symlink that none of its files shows, and much that is
+            # told of as a change is none.
+            found = digest(folders)
+            if found != seen:
+                seen = found
+                order(context.channel)
+            fresh = news(context.channel)
+            if fresh is None:
+                return 0
+            if fresh and fresh != folders:
+                folders = fresh
+                seen = digest(folders)
+                break
+
+
+def order(channel: Channel) -> None:
+    if not channel.send(Reload(0, "watch")):
+        say("warning", "watch: the supervisor does not listen")
+
+
+def folders_of(config: int) -> list[str]:
+    """Where the files of an encoded config are."""
+    return sorted({str(Path(file).absolute().parent) for file in Encoded(content_of(config)).head.files})
+
+
+def digest(folders: Iterable[str]) -> bytes:
+    """Of all files that may belong to the config: a new one may fit a pattern of `include`."""
+    found = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(Path(folder).iterdir()):
+            if path.suffix in SUFFIXES:
+                try:
+                    content = path.read_bytes()
+                except OSError as error:
+                    content = str(error.errno).encode()  # that it cannot be read is a change, too
+                found.update(b"%d %b %d " % (len(path.name), os.fsencode(path.name), len(content)))
+                found.update(content)
+    return found.digest()
+
+
+def news(channel: Channel) -> list[str] | None:
+    """The folders of the config that has come into force, if one has; None once the supervisor is gone."""
+    folders: list[str] = []
+    while True:
+        try:
+            heard = channel.receive()
+        except BlockingIOError:
+            return folders
+        if heard is None:
+            return None
+        message, files = heard
+        if isinstance(message, News):
+            folders = folders_of(files[0])
+        for file in files:
+            os.close(file)

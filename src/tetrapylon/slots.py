@@ -1,0 +1,86 @@
+"""Which counters belong to which route: a table of labels in memory that all processes share.
+
+A line of the table is the labels of one slot, in order; lines are added and never changed, so that a route
+keeps its counters through every reload, and finds them again when it comes back. One process writes at a
+time: the one that reads a config.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import msgspec
+
+from tetrapylon.channel import content_of, file_of
+from tetrapylon.config.model import Config, Route
+
+__all__ = ["OVERFLOW", "Labels", "assign", "labels_of", "new_table", "read_table", "room_for"]
+
+Labels = dict[str, str]
+ROOM = 65536
+OVERFLOW: Labels = {"otel_metric_overflow": "true"}
+"""The labels of the first slot: of all routes that found the table full. The name is OpenTelemetry's."""
+
+_decode = msgspec.json.Decoder(Labels).decode
+
+
+def room_for(routes: int) -> int:
+    """How many slots to make room for. Those that are never used cost nothing."""
+    return max(ROOM, 4 * routes)
+
+
+def new_table() -> int:
+    """The descriptor of a table that has the overflow's slot alone."""
+    return file_of(_line(OVERFLOW), "slots")
+
+
+def read_table(table: int) -> list[Labels]:
+    """The labels of each slot."""
+    return [_decode(line) for line in content_of(table).splitlines()]
+
+
+def assign(table: int, config: Config, room: int) -> list[int]:
+    """The slot of each route, new ones added to the table while it has less than `room`."""
+    lines = content_of(table).splitlines(keepends=True)
+    known = {line: slot for slot, line in enumerate(lines)}
+    size = sum(map(len, lines))
+    added = []
+    slots = []
+    for route in config.routes:
+        line = _line(labels_of(route))
+        slot = known.get(line)
+        if slot is None:
+            slot = len(known) if len(known) < room else 0
+            if slot:
+                known[line] = slot
+                added.append(line)
+        slots.append(slot)
+    _append(table, b"".join(added), size)
+    return slots
+
+
+def labels_of(route: Route) -> Labels:
+    """The labels of a route's series: its template or name, and what else tells it from its neighbours."""
+    labels = {"http_route": route.name or route.path}
+    if route.methods:
+        labels["http_request_method"] = ",".join(route.methods)
+    if route.host is not None:
+        labels["server_address"] = route.host
+    return labels
+
+
+def _line(labels: Labels) -> bytes:
+    return msgspec.json.encode(labels) + b"\n"
+
+
+def _append(table: int, data: bytes, at: int) -> None:
+    while data:
+        written = os.pwrite(table, data, at)
+        at += written
+        data = data[written:]
+
+
+def dropped(slots: Sequence[int]) -> int:
+    """How many routes share the overflow's slot."""
+    return sum(slot == 0 for slot in slots)

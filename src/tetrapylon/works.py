@@ -1,0 +1,369 @@
+"""What outlives a config: upstreams with their pools, TLS with its files, the access log.
+
+Each is kept by name for as long as its settings stay the same, which its fingerprint tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Generator, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from weakref import WeakSet
+
+import msgspec
+
+from tetrapylon._core.counters import Slab
+from tetrapylon._core.log import AccessLog
+from tetrapylon._core.reactor import Reactor
+from tetrapylon._core.target import Target
+from tetrapylon._core.tls import Tls
+from tetrapylon._core.upstream import Upstream
+from tetrapylon._core.wire import Via
+from tetrapylon.config import model
+from tetrapylon.config.net import HostPort, UnixPath, listener_keys, target_address
+from tetrapylon.logs import access_log
+from tetrapylon.resolve import Resolver, look_up
+from tetrapylon.upstreams import Presence, make_upstream
+
+if TYPE_CHECKING:
+    import ssl
+
+    from tetrapylon.redis_store import Redis
+    from tetrapylon.tls import Watcher
+    from tetrapylon.tracing import Spans
+    from tetrapylon.usercode import UserCode
+
+T = TypeVar("T")
+Steps: TypeAlias = Generator[bool, None, T]
+"""Work in steps, each done when the next is asked for. It gives whether the step to come may take long, and
+keeps its hands off the loop: then it can be taken in a thread."""
+
+# The name in Via that this gateway knows itself by: drawn before the fork, so that all workers share it.
+PSEUDONYM = f"tetrapylon-{os.urandom(4).hex()}"
+
+
+class Closes(Protocol):
+    def close(self) -> None: ...
+
+
+class Lease:
+    """What a route's policies want closed: with the route's plan this goes, and then they are."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, closing: Iterable[Closes]) -> None:
+        self._loop = loop
+        self._closing = list(closing)
+
+    def close(self) -> None:
+        close_all(self._closing)
+
+    def __del__(self) -> None:
+        # A plan may go in the middle of the data plane's work: this waits for the loop's turn.
+        if self._closing and not self._loop.is_closed():
+            self._loop.call_soon(close_all, self._closing)
+
+
+def close_all(closing: list[Closes]) -> None:
+    while closing:
+        closing.pop().close()
+
+
+class Made(Generic[T]):
+    """A thing, what tells it from one of other settings, and what ends with it."""
+
+    def __init__(self, fingerprint: bytes, made: T, closing: Iterable[Closes] = ()) -> None:
+        self.fingerprint = fingerprint
+        self.made = made
+        self._closing = tuple(closing)
+
+    def close(self) -> None:
+        for each in self._closing:
+            each.close()
+
+
+class Kept(NamedTuple):
+    """What one config uses of the works."""
+
+    upstreams: dict[str, Made[Upstream]]
+    fronts: dict[str, Made[Tls]]
+    """By address, of the listeners that speak TLS."""
+    log: Made[AccessLog] | None
+    spans: Made[Spans] | None = None
+
+    @property
+    def access_log(self) -> AccessLog | None:
+        return self.log.made if self.log is not None else None
+
+    def tls(self, address: str) -> Tls | None:
+        front = self.fronts.get(address)
+        return front.made if front is not None else None
+
+    def all(self) -> set[Made[Upstream] | Made[Tls] | Made[AccessLog] | Made[Spans]]:
+        single = [each for each in (self.log, self.spans) if each is not None]
+        return {*self.upstreams.values(), *self.fronts.values(), *single}
+
+
+def finish(steps: Steps[T]) -> T:
+    """Takes all the steps at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            value: T = done.value
+            return value
+
+
+def fingerprint(settings: msgspec.Struct) -> bytes:
+    """Equal for equal settings, and for no others."""
+    return msgspec.msgpack.encode(settings)
+
+
+def fronts(listeners: Iterable[model.Listener]) -> dict[bytes, ssl.SSLContext]:
+    """What the TLS of each listener begins with, by fingerprint; see `tls.Identity`."""
+    settings = [listener.tls for listener in listeners if listener.tls is not None]
+    if not settings:
+        return {}
+    from tetrapylon import tls
+
+    return {fingerprint(each): tls.server_context(each) for each in settings}
+
+
+class Works:
+    """Makes, keeps and closes what the configs on one loop have in common."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        slab: Slab,
+        fronts: Mapping[bytes, ssl.SSLContext] | None = None,
+    ) -> None:
+        """`fronts` as the function of that name made them."""
+        self.code: UserCode | None = None
+        """What handlers and plugins stand on, from one config to the next."""
+        self.fakes: dict[str, Callable[..., Any]] = {}
+        """Functions in place of upstreams, by name, for tests."""
+        self.loop = loop
+        self.slab = slab
+        self.reactor = Reactor(loop)
+        self.via = Via(PSEUDONYM)
+        self._resolver = Resolver(loop)
+        self._watcher: Watcher | None = None
+        self._redis: dict[str, Redis] = {}
+        self._given_fronts = dict(fronts or {})
+        self._kept = Kept({}, {}, None)
+        self._leases: WeakSet[Lease] = WeakSet()
+        self._fresh: set[Made[Upstream] | Made[Tls] | Made[AccessLog] | Made[Spans]] = set()
+        """Made since it was last settled."""
+
+    def user_code(self) -> UserCode:
+        """Made for the first handler or plugin."""
+        if self.code is None:
+            from tetrapylon.usercode import UserCode
+
+            self.code = UserCode(self.loop, self.reactor, self.slab)
+        return self.code
+
+    def keep(self, config: model.Config) -> Steps[Kept]:
+        """Makes what is new or has changed, and takes the rest as it is. `settle` it, or settle the last one.
+
+        Raises TetrapylonError or OSError for what cannot be made.
+        """
+        upstreams = {}
+        for name, settings in config.upstreams.items():
+            if name in self.fakes:
+                continue
+            upstreams[name] = yield from self._upstream(name, settings, config.server.zone)
+        fronts = {}
+        keys = listener_keys(listener.address for listener in config.server.listen)
+        for key, listener in zip(keys, config.server.listen, strict=True):
+            if listener.tls is not None:
+                fronts[key] = yield from self._front(key, listener.tls)
+        return Kept(upstreams, fronts, self._log(config.log.access), self._spans(config.traces))
+
+    def settle(self, kept: Kept) -> None:
+        """This is what is used now: all the rest is closed."""
+        used = kept.all()
+        for made in (self._kept.all() | self._fresh) - used:
+            made.close()
+        self._fresh.clear()
+        self._kept = kept
+
+    def redis(self, url: str) -> Redis:
+        """The Redis there, one for all who name it, as long as this lives."""
+        from tetrapylon.redis_store import Redis
+
+        if url not in self._redis:
+            self._redis[url] = Redis(self.loop, url)
+        return self._redis[url]
+
+    def lease(self, closing: list[Closes]) -> Lease | None:
+        """None where there is nothing to close."""
+        if not closing:
+            return None
+        self._leases.add(lease := Lease(self.loop, closing))
+        return lease
+
+    def close(self) -> None:
+        for lease in list(self._leases):
+            lease.close()
+        if self._kept.spans is not None:
+            self._kept.spans.made.close()
+        self.settle(Kept({}, {}, None))
+        self._resolver.close()
+        if self.code is not None:
+            self.code.close()
+        if self._watcher is not None:
+            self._watcher.close()
+        for redis in self._redis.values():
+            redis.close()
+
+    def _new(self, fingerprint: bytes, made: T, *closing: Closes) -> Made[T]:
+        new = Made(fingerprint, made, closing)
+        self._fresh.add(new)  # type: ignore[arg-type]
+        return new
+
+    # -- upstreams
+
+    def _upstream(self, name: str, settings: model.Upstream, zone: str) -> Steps[Made[Upstream]]:
+        # The other timeouts belong to the routes' plans.
+        own = msgspec.structs.replace(
+            settings,
+            timeouts=model.UpstreamTimeouts(
+                connect=settings.timeouts.connect, header=settings.timeouts.header
+            ),
+        )
+        print_ = fingerprint(own) + zone.encode()
+        kept = self._kept.upstreams.get(name)
+        if kept is not None and kept.fingerprint == print_:
+            return kept
+        targets = []
+        closing: list[Closes] = []
+        for each in settings.targets:
+            target = yield from self._target(each, settings.tls, closing)
+            targets.append(target)
+        upstream = make_upstream(settings, name, targets, self.reactor, self.via, self.slab, zone)
+        closing.append(Presence(self.loop, upstream))
+        if settings.health.active is not None:
+            from tetrapylon.checks import Checker
+
+            closing.append(Checker(self.loop, self.slab.board, upstream, settings.health.active))
+        else:
+            for target in targets:
+                self.slab.board.unmark(name, target.name)
+        return self._new(print_, upstream, *closing, upstream)
+
+    def _target(self, settings: model.Target, tls: model.UpstreamTls, closing: list[Closes]) -> Steps[Target]:
+        where = target_address(settings.url)
+        # A Unix socket has no authority of its own (RFC 9112 section 3.2).
+        https = settings.url.startswith("https:")
+        usual = ":443" if https else ":80"
+        host = b"localhost" if isinstance(where, UnixPath) else str(where).removesuffix(usual).encode()
+        secure = None
+        if https and isinstance(where, HostPort):
+            secure = yield from self._client_tls(tls, where.host, closing)
+        yield True
+        found = look_up(where)
+        yield False
+        target = Target(
+            str(where),
+            host=host,
+            weight=settings.weight,
+            addresses=found,
+            tls=secure,
+            priority=settings.priority,
+            zone=settings.zone,
+        )
+        if isinstance(where, HostPort):
+            closing.extend(self._resolver.refresh(target, where))
+        return target
+
+    def _client_tls(self, settings: model.UpstreamTls, host: str, closing: list[Closes]) -> Steps[Tls]:
+        from tetrapylon.tls import client_context, client_files
+
+        yield True
+        context = client_context(settings)
+        yield False
+        secure = Tls(context, server_name=settings.server_name or host)
+
+        def reload() -> None:
+            secure.context = client_context(settings, datetime.now(UTC))
+
+        closing.append(self._watch(client_files(settings), reload))
+        return secure
+
+    # -- listeners
+
+    def _front(self, address: str, settings: model.ListenerTls) -> Steps[Made[Tls]]:
+        from tetrapylon.tls import Identity
+
+        print_ = fingerprint(settings)
+        kept = self._kept.fronts.get(address)
+        if kept is not None and kept.fingerprint == print_:
+            return kept
+        yield True
+        identity = Identity(settings, self._given_fronts.pop(print_, None))
+        yield False
+        header = settings.subject_header.encode() if settings.client_ca is not None else None
+        secure = Tls(identity.front, subject_header=header)
+
+        def reload() -> None:
+            identity.reload()
+            secure.context = identity.front
+
+        return self._new(print_, secure, self._watch(identity.files, reload))
+
+    def _watch(self, files: list[str], reload: Callable[[], None]) -> Closes:
+        from tetrapylon.tls import Watcher
+
+        if self._watcher is None:
+            self._watcher = Watcher(self.loop)
+        return self._watcher.add(files, reload)
+
+    # -- the access log
+
+    def _log(self, settings: model.AccessLog | None) -> Made[AccessLog] | None:
+        if settings is None:
+            return None
+        print_ = fingerprint(settings)
+        if self._kept.log is not None and self._kept.log.fingerprint == print_:
+            return self._kept.log
+        log = access_log(settings, self.slab)
+        return self._new(print_, log, _LastLines(log))
+
+    # -- spans
+
+    def _spans(self, settings: model.Traces | None) -> Made[Spans] | None:
+        if settings is None:
+            return None
+        print_ = fingerprint(settings)
+        if self._kept.spans is not None and self._kept.spans.fingerprint == print_:
+            return self._kept.spans
+        from tetrapylon.tracing import Spans, otlp
+
+        exporter = otlp(settings.endpoint, settings.headers, settings.timeout)
+        spans = Spans(exporter, settings.service, settings.queue, self._count_spans)
+        return self._new(print_, spans, _LastSpans(spans))
+
+    def _count_spans(self, outcome: str, count: int) -> None:
+        self.slab.count("tetrapylon_spans_total", {"outcome": outcome}, count)
+
+
+class _LastSpans:
+    """Ends spans whose gateway goes on, and which so cannot wait for a collector."""
+
+    def __init__(self, spans: Spans) -> None:
+        self._spans = spans
+
+    def close(self) -> None:
+        self._spans.close(0.0)
+
+
+class _LastLines:
+    """Closes an access log whose gateway goes on, and which so cannot wait for a reader."""
+
+    def __init__(self, log: AccessLog) -> None:
+        self._log = log
+
+    def close(self) -> None:
+        self._log.close(0.0)
