@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tetrapylon._core.counters import Slabs, State
-from tetrapylon.admin.api import Answer, Api
+from tetrapylon.admin.answer import Answer
+from tetrapylon.admin.api import Api
 
 SILENCE = 5.0
 
@@ -24,7 +25,9 @@ def slabs() -> Slabs:
 
 
 def ask(slabs: Slabs, path: str, method: str = "GET", silence: float = SILENCE) -> Answer:
-    return Api(slabs, [{"http_route": "/"}], silence=silence).answer(method, path, {})
+    answer = Api(slabs, lambda: [{"http_route": "/"}], silence=silence).answer(method, path, {})
+    assert isinstance(answer, Answer)
+    return answer
 
 
 def headers(answer: Answer) -> Mapping[str, str]:
@@ -79,7 +82,7 @@ def test_the_index_lists_what_is_here_and_all_of_it_is(slabs: Slabs) -> None:
     index = json.loads(answer.body)
     assert index["state"] == "serving"
     assert index["workers"] == {"configured": 2, "serving": 1}
-    assert {"/", "/livez", "/readyz", "/metrics"} == set(index["endpoints"])
+    assert {"/", "/livez", "/readyz", "/metrics", "/health"} == set(index["endpoints"])
     for path in index["endpoints"]:
         assert ask(slabs, path).status == 200
 

@@ -13,7 +13,7 @@ MS = 1_000_000
 
 
 def families(slabs: Slabs, labels: list[dict[str, str]]) -> dict[str, Metric]:
-    text = b"".join(Exposition(slabs, labels, "1.2.3").stream()).decode()
+    text = b"".join(Exposition(slabs, lambda: labels, lambda: slabs.workers, "1.2.3").stream()).decode()
     found = list(text_string_to_metric_families(text))
     assert len({family.name for family in found}) == len(found), "a family stands twice"
     samples = [
@@ -182,7 +182,8 @@ def test_many_routes_come_in_pieces_of_one_moment() -> None:
     slabs = Slabs(2, 500)
     for route in range(500):
         exchange(slabs, worker=route % 2, route=route)
-    pieces = Exposition(slabs, [{"http_route": f"/{route}"} for route in range(500)], "1").stream()
+    labels = [{"http_route": f"/{route}"} for route in range(500)]
+    pieces = Exposition(slabs, lambda: labels, lambda: 1, "1").stream()
     text = next(pieces)
     for route in range(500):
         exchange(slabs, route=route)

@@ -16,7 +16,7 @@ import uvloop
 
 from tests.control.running import eventually
 from tetrapylon.admin import server
-from tetrapylon.admin.api import Answer
+from tetrapylon.admin.answer import Answer
 from tetrapylon.admin.server import http_date, is_loopback_host, serve_admin
 
 
@@ -233,10 +233,14 @@ class TestHosts:
         assert status(answer) == 421
         assert b"application/problem+json" in answer
 
-    def test_beyond_loopback_any_host_is_served(self) -> None:
+    def test_beyond_loopback_any_host_may_probe_and_no_more(self) -> None:
         with serving(socket.create_server(("0.0.0.0", 0))) as sock:
-            answer = exchange(("127.0.0.1", sock.getsockname()[1]), get("gateway.example"))
-        assert status(answer) == 200
+            address = ("127.0.0.1", sock.getsockname()[1])
+            probe = exchange(address, get("gateway.example").replace(b"GET / ", b"GET /livez "))
+            other = exchange(address, get("gateway.example"))
+        assert status(probe) == 200
+        assert status(other) == 403
+        assert b"admin.token" in other
 
     @pytest.mark.parametrize("head", [b"", b"Host: localhost\r\nHost: localhost\r\n"])
     def test_exactly_one_is_needed(self, address: tuple[str, int], head: bytes) -> None:

@@ -43,7 +43,10 @@ def test_the_route_its_destination_and_what_is_sent(explain: Explain) -> None:
         "parameters   id=7\n"
         "policies     none\n"
         "destination  upstream users as /v2/{id}\n"
+        "targets      http://127.0.0.1:9000\n"
         "sent as      GET /v2/7?a=b\n"
+        "limits       body none  (the default of server.limits.body)\n"
+        "timeouts     header 10s  (the default of server.timeouts.header)\n"
     )
 
 
@@ -105,8 +108,75 @@ def test_as_json(explain: Explain) -> None:
     assert found["route"]["at"] == "gateway.yaml:3"
     assert found["params"] == {"id": "7"}
     assert found["target"] == "/v2/7?x"
-    assert found["others"][0]["route"]["path"] == "/users/{id}"
-    assert found["others"][0]["reason"]
+    assert [each["wins"] for each in found["candidates"]].count(True) == 1
+    losers = [each for each in found["candidates"] if not each["wins"]]
+    assert losers[0]["route"]["path"] == "/users/{id}"
+    assert losers[0]["reason"]
     code, text = explain("GET", "/nothing", "--format", "json")
     assert code == 1
-    assert json.loads(text)["route"] is None
+    found = json.loads(text)
+    assert (found["route"], found["status"], found["allowed"]) == (None, 404, [])
+
+
+SETTINGS = """\
+server: {limits: {body: 1MiB}, timeouts: {header: 3s}}
+upstreams:
+  users:
+    targets: ["http://${HOST}:9000", {url: "http://127.0.0.1:9001", weight: 2}]
+    timeouts: {response: 7s}
+policies: [{use: request_id, trust: true}]
+routes:
+  - path: /a
+    upstream: users
+    headers: {X-Api-Key: "sesame-1", X-Tenant: "${TENANT}"}
+    timeouts: {total: 9s, idle: none}
+    policies: [{use: request_id, header: "${TENANT}"}]
+  - {path: /b, respond: {}}
+"""
+
+
+def test_settings_limits_and_timeouts_say_where_they_come_from(tetrapylon: Run, tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text(SETTINGS)
+    asked = ["GET", "/a", "-H", "X-Api-Key: sesame-1", "-H", "X-Tenant: sesame-2"]
+    filled = {"HOST": "127.0.0.2", "TENANT": "sesame-2"}
+    done = tetrapylon("explain", "gateway.yaml", *asked, "--format", "json", **filled)
+    found = json.loads(done.stdout)
+    assert found["policies"] == [
+        {
+            "use": "request_id",
+            "settings": {"header": "X-Request-Id", "trust": True},
+            "from": "policies[0]",
+        },
+        {
+            "use": "request_id",
+            "settings": {"header": "${TENANT}", "trust": False},
+            "from": "routes[0].policies[0]",
+        },
+    ]
+    assert found["destination"]["targets"] == [
+        {"url": "http://${HOST}:9000", "weight": 1},
+        {"url": "http://127.0.0.1:9001", "weight": 2},
+    ]
+    assert found["limits"] == [{"name": "body", "value": "1MiB", "from": "server.limits.body"}]
+    timeouts = {each["name"]: (each["value"], each["from"]) for each in found["timeouts"]}
+    assert timeouts == {
+        "header": ("3s", "server.timeouts.header"),
+        "body_idle": ("30s", "the default of server.timeouts.body_idle"),
+        "body": ("none", "the default of server.timeouts.body"),
+        "keepalive": ("75s", "the default of server.timeouts.keepalive"),
+        "connect": ("2s", "the default of upstreams.users.timeouts.connect"),
+        "response": ("7s", "upstreams.users.timeouts.response"),
+        "idle": ("none", "routes[0].timeouts.idle"),
+        "total": ("9s", "routes[0].timeouts.total"),
+        "tunnel": ("1h", "the default of upstreams.users.timeouts.tunnel"),
+    }
+    assert "sesame" not in done.stdout
+
+
+def test_no_secret_is_in_why_a_route_loses(tetrapylon: Run, tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text(SETTINGS)
+    for given in (["-H", "X-Api-Key: no"], ["-H", "X-Api-Key: sesame-1", "-H", "X-Tenant: no"]):
+        done = tetrapylon("explain", "gateway.yaml", "GET", "/a", *given, HOST="127.0.0.2", TENANT="sesame-2")
+        assert done.returncode == 1
+        assert "sesame" not in done.stdout
+        assert "is 'no', not '" in done.stdout

@@ -37,3 +37,9 @@ class Plain:
 def policies(monkeypatch: pytest.MonkeyPatch) -> None:
     """The policies `probe`, with settings, and `plain`, without."""
     monkeypatch.setattr(catalog, "POLICIES", {"probe": f"{__name__}:Probe", "plain": f"{__name__}:Plain"})
+
+
+@pytest.fixture
+def traceparent(policies: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What makes spans, which `traces` asks for."""
+    monkeypatch.setitem(catalog.POLICIES, "traceparent", catalog.POLICIES["plain"])

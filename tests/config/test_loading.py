@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 import tetrapylon
-from tetrapylon.config import decode, encode, load, loads, override, validate
+from tetrapylon import catalog
+from tetrapylon.config import decode, encode, load, loads, model, override, validate
 from tetrapylon.config.model import (
     Config,
     Listener,
@@ -115,7 +116,7 @@ JSON = json.dumps(
 
 def unplaced(config: Config) -> Config:
     routes = tuple(msgspec.structs.replace(route, at="") for route in config.routes)
-    return msgspec.structs.replace(config, routes=routes)
+    return msgspec.structs.replace(config, routes=routes, files=())
 
 
 def refused(source: str) -> str:
@@ -172,7 +173,8 @@ def test_a_config_built_in_python_is_checked_as_a_file_is() -> None:
         validate(config, "shop:config")
     assert [str(problem) for problem in error.value.problems] == [
         "shop:config: routes[1].respond.status: 99 is out of range; expected 200 to 599",
-        "shop:config: routes[2].policies[0].use: there is no policy 'nothing'; expected one of request_id",
+        "shop:config: routes[2].policies[0].use: there is no policy 'nothing';"
+        f" expected one of {', '.join(sorted(catalog.POLICIES))}",
         "shop:config: routes[0].upstream: there is no upstream 'usres'; did you mean 'users'?",
     ]
 
@@ -199,6 +201,8 @@ def test_the_public_names_are_there() -> None:
     for name in tetrapylon.__all__:
         assert getattr(tetrapylon, name) is not None
     assert tetrapylon.Config is Config
+    # A config is built in Python of these.
+    assert set(model.__all__) - {"Section"} <= set(tetrapylon.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Confg'"):
         tetrapylon.Confg  # type: ignore[attr-defined]  # noqa: B018
 
@@ -243,7 +247,7 @@ def test_the_place_of_what_is_not_utf_8(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_bytes(b"\xef\xbb\xbfroutes: []")
-    assert load(str(path)) == Config()
+    assert load(str(path)) == Config(files=(str(path),))
 
 
 def test_a_directory_is_no_config(tmp_path: Path) -> None:

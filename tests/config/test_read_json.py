@@ -26,9 +26,9 @@ def test_reads_what_the_standard_library_writes(value: Any, indent: int | None, 
 
 def test_every_value_and_key_has_its_place() -> None:
     document = parse('{\n  "a": [1, {"b": null}]\n}', "gateway.json")
-    assert document.place(("a",), key=True) == (2, 3)
-    assert document.place(("a", 1, "b")) == (2, 18)
-    assert document.place(("a", 1, "b"), key=True) == (2, 13)
+    assert document.place(("a",), key=True).mark == (2, 3)
+    assert document.place(("a", 1, "b")).mark == (2, 18)
+    assert document.place(("a", 1, "b"), key=True).mark == (2, 13)
 
 
 @pytest.mark.parametrize(

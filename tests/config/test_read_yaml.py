@@ -68,11 +68,11 @@ def test_scalars_follow_version_1_2(text: str, value: object) -> None:
 
 def test_every_value_and_key_has_its_place() -> None:
     document = read("a:\n  - b: 1\n    ü: {c: x}\n")
-    assert document.place(("a", 0, "b")) == (2, 8)
-    assert document.place(("a", 0, "b"), key=True) == (2, 5)
-    assert document.place(("a", 0, "ü", "c")) == (3, 12)
-    assert document.place(("a", 0, "ü", "c"), key=True) == (3, 9)
-    assert document.place(("a", 0, "missing")) == (2, 5)
+    assert document.place(("a", 0, "b")).mark == (2, 8)
+    assert document.place(("a", 0, "b"), key=True).mark == (2, 5)
+    assert document.place(("a", 0, "ü", "c")).mark == (3, 12)
+    assert document.place(("a", 0, "ü", "c"), key=True).mark == (3, 9)
+    assert document.place(("a", 0, "missing")).mark == (2, 5)
 
 
 def test_aliases_stand_for_their_anchors() -> None:

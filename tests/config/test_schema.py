@@ -19,7 +19,7 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 
 
 @pytest.fixture
-def validator(policies: None) -> jsonschema_rs.Draft202012Validator:
+def validator(traceparent: None) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(schema())
 
 
@@ -48,6 +48,8 @@ def test_refuses_unknown_keys_and_wrong_types(
     assert not validator.is_valid(config)
     config = deepcopy(FULL)
     parent = at(config, path[:-1])
+    if ":" in str(parent.get("use", "")):
+        return  # what a plugin takes is known to its own code
     parent[f"{path[-1]}zz"] = parent.pop(path[-1])
     assert not validator.is_valid(config)
 

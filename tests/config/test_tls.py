@@ -1,5 +1,6 @@
 """What is said of certificates, keys and ciphers in a config: which file, where it is named, and why."""
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from tests.config.certificates import CA, OTHER, OWN
 from tests.config.test_check import fine, said
 from tests.harness.secure import Pair
 from tetrapylon import x509
+from tetrapylon.config.model import UpstreamTls
+from tetrapylon.tls import client_context
 
 NOW = datetime.now(UTC)
 
@@ -97,6 +100,25 @@ class TestListeners:
             ".client_auth: clients are asked for no certificate; give the CAs"
         )
 
+    @pytest.mark.parametrize("name", ["Host", "connection", "X_Forwarded-For", "Authorization"])
+    def test_a_subject_in_a_field_that_has_a_meaning(self, name: str) -> None:
+        problem = listener(f"{pair()}, client_ca: {CA.pem}, subject_header: {name}")
+        wrong = f"{name} says something else of a request; choose a name of its own"
+        assert problem == f".subject_header: {wrong}"
+
+    def test_a_key_that_may_not_be_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        opened = open
+
+        def denied(file: object, *rest: object, **more: object) -> object:
+            if file == OWN.key:  # root may read everything, so that no mode of the file shows it
+                raise PermissionError(13, "Permission denied", file)
+            return opened(file, *rest, **more)  # type: ignore[call-overload]
+
+        monkeypatch.setattr("builtins.open", denied)
+        assert listener(pair()).startswith(
+            f".key: {OWN.key} cannot be read: Permission denied; check the name and its permissions"
+        )
+
     def test_an_old_version(self) -> None:
         assert "expected 1.2 or 1.3" in listener(f"{pair()}, min_version: '1.1'")
         assert "did you mean 1.2, in quotes?" in listener(f"{pair()}, min_version: 1.2")
@@ -109,6 +131,21 @@ class TestUpstreams:
 
     def test_a_certificate_of_another_key(self) -> None:
         assert f".key: the key in {OTHER.key} does not belong" in upstream(pair(key=OTHER.key))
+
+    @pytest.mark.parametrize("name", ["X-Client-Cert-Subject", "x_client-CERT_subject"])
+    def test_a_header_that_tells_a_clients_subject(self, name: str) -> None:
+        listen = f"server: {{listen: [{{address: 'a:1', tls: {{{pair()}, client_ca: {CA.pem}}}}}]}}"
+        headers = f"{{{name}: CN=root}}"
+        config = f"{listen}\nupstreams: {{u: {{targets: ['http://127.0.0.1:9'], headers: {headers}}}}}"
+        (problem,) = said(config)
+        assert problem.startswith(
+            f"g.yaml:2:83: upstreams.u.headers.{name}: server.listen[0].tls tells the client certificate's"
+            " subject in this field; choose"
+        )
+
+    def test_upstreams_cannot_have_connections_renegotiated(self) -> None:
+        context = client_context(UpstreamTls())
+        assert context.options & ssl.OP_NO_RENEGOTIATION
 
     def test_a_key_alone(self) -> None:
         assert ".key: there is a key and no certificate" in upstream(f"key: {OWN.key}")
@@ -131,8 +168,6 @@ class TestCertificates:
         assert found == (("some.test", "*.wild.test", "10.0.0.1", "::1"), begins, ends)
 
     def test_what_is_cut_short_is_no_certificate(self) -> None:
-        import ssl
-
         der = ssl.PEM_cert_to_DER_cert(
             Path(OWN.cert).read_text().partition("-----END CERTIFICATE-----\n")[0]
             + "-----END CERTIFICATE-----\n"

@@ -101,18 +101,18 @@ class Running:
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         return sock
 
-    def ask(self, path: str = "/") -> dict[str, int]:
-        """Who answered: the worker's index and pid."""
+    def ask(self, path: str = "/") -> dict[str, Any]:
+        """Who answered: the worker's index and pid, and what its config has it say."""
         return receive(self.send(path))
 
     def workers(self) -> dict[int, int]:
         """Index and pid of every worker that answers, found by asking until the kernel has shown each."""
         return {answer["worker"]: answer["pid"] for answer in (self.ask() for _ in range(40))}
 
-    def admin(self, path: str) -> tuple[int, str]:
+    def admin(self, path: str, method: str = "GET") -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.ports[-1], timeout=10)
         try:
-            connection.request("GET", path)
+            connection.request(method, path)
             response = connection.getresponse()
             return response.status, response.read().decode()
         finally:
@@ -148,10 +148,10 @@ class Running:
         self.kill()
 
 
-def receive(sock: socket.socket) -> dict[str, int]:
+def receive(sock: socket.socket) -> dict[str, Any]:
     with sock:
         data = b""
         while part := sock.recv(65536):
             data += part
-    answer: dict[str, int] = json.loads(data.partition(b"\r\n\r\n")[2])
+    answer: dict[str, Any] = json.loads(data.partition(b"\r\n\r\n")[2])
     return answer

@@ -38,7 +38,7 @@ def has_ipv6() -> bool:
 
 def test_each_worker_has_a_socket_of_its_own_on_the_same_port() -> None:
     with opened("127.0.0.1:0", workers=3) as (listener,):
-        sockets = [listener.socket(index) for index in range(3)]
+        sockets = [sock for index in range(3) for sock in listener.sockets(index, 3)]
         assert len({sock.fileno() for sock in sockets}) == 3
         assert {":".join(map(str, sock.getsockname())) for sock in sockets} == {listener.address}
         assert all(sock.getblocking() is False for sock in sockets)
@@ -48,8 +48,8 @@ def test_each_worker_has_a_socket_of_its_own_on_the_same_port() -> None:
 def test_accepted_sockets_send_small_answers_at_once() -> None:
     with opened("127.0.0.1:0") as (listener,):
         reach(listener.address)
-        listener.socket(0).settimeout(5)
-        accepted, _ = listener.socket(0).accept()
+        listener.sockets(0, 1)[0].settimeout(5)
+        accepted, _ = listener.sockets(0, 1)[0].accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
@@ -110,8 +110,8 @@ def test_a_port_in_use_is_refused_even_by_a_sharer(reuse: bool) -> None:
 def test_a_port_whose_last_connections_linger_is_taken() -> None:
     with opened("127.0.0.1:0") as (listener,):
         reach(listener.address)
-        listener.socket(0).settimeout(5)
-        accepted, _ = listener.socket(0).accept()
+        listener.sockets(0, 1)[0].settimeout(5)
+        accepted, _ = listener.sockets(0, 1)[0].accept()
         accepted.close()  # the client closed first, so TIME_WAIT is on its side; the port is what counts
     with opened(listener.address):
         reach(listener.address)
@@ -162,7 +162,7 @@ def test_any_other_failure_is_told_in_the_systems_words(monkeypatch: pytest.Monk
 class TestUnix:
     def test_all_workers_share_it(self, tmp_path: Path) -> None:
         with opened(f"unix:{tmp_path}/s", workers=3) as (listener,):
-            assert listener.socket(0) is listener.socket(2)
+            assert listener.sockets(0, 3) == listener.sockets(2, 3)
             assert listener.address == listener.url == f"unix:{tmp_path}/s"
 
     def test_it_is_removed_when_closed(self, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ class TestUnix:
 
     def test_a_child_closes_its_copy_without_removing_it(self, tmp_path: Path) -> None:
         with opened(f"unix:{tmp_path}/s") as (listener,):
-            listener.keep(None)
+            listener.keep()
             assert (tmp_path / "s").exists()
 
     def test_a_stale_one_is_taken_over(self, tmp_path: Path) -> None:

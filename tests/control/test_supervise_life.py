@@ -174,13 +174,6 @@ class TestOtherSignals:
             gateway.wait_file("reopened-1")
             gateway.ask()
 
-    @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
-    def test_a_reload_is_refused_in_words(self, tmp_path: Path, number: signal.Signals) -> None:
-        with Running(tmp_path) as gateway:
-            gateway.signal(number)
-            gateway.wait_line(f"{number.name}: this version cannot reload")
-            gateway.ask()
-
 
 class TestNothingLeft:
     def test_no_process_remains(self, tmp_path: Path) -> None:
@@ -213,14 +206,14 @@ class TestNothingLeft:
     def test_a_replaced_worker_leaves_no_descriptor_and_no_zombie(self, tmp_path: Path) -> None:
         with Running(tmp_path, workers=2, admin="127.0.0.1:0") as gateway:
             gateway.ask()
-            before = descriptors(gateway.pid)
+            before = len(descriptors(gateway.pid))
             for _ in range(3):
                 pid = gateway.ask()["pid"]
                 os.kill(pid, signal.SIGKILL)
                 gateway.wait_line(f"(pid {pid}) was killed")
                 eventually(lambda: len(children(gateway.pid)) == 3, "it is replaced")
             assert sorted(gateway.workers()) == [0, 1]
-            assert descriptors(gateway.pid) == before
+            assert len(descriptors(gateway.pid)) == before
             assert all(map(alive, children(gateway.pid)))
 
     def test_no_child_holds_what_is_anothers(self, tmp_path: Path) -> None:
@@ -236,7 +229,9 @@ class TestNothingLeft:
             assert len(held[control] & own) == 1
             assert not held[control] & (tcp[0] | tcp[1])
             assert "memfd:tetrapylon-counters" in str(descriptors(control))
-            assert "memfd" not in str(descriptors(workers[0]))
+            memory = {name.split()[0] for name in descriptors(workers[0]) if "memfd" in name}
+            # What policies count in, and nothing else.
+            assert memory <= {"/memfd:tetrapylon-limits", "/memfd:tetrapylon-flights"}
 
     def test_a_unix_socket_is_removed(self, tmp_path: Path) -> None:
         path = tmp_path / "s"

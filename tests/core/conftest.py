@@ -8,6 +8,7 @@ import uvloop
 
 from tetrapylon._core.counters import Slab, Slabs
 from tetrapylon._core.exchange import Destination, Plan, live_exchanges
+from tetrapylon._core.pages import Pages
 from tetrapylon._core.policy import Policy
 from tetrapylon._core.reactor import Reactor
 from tetrapylon._core.route import Router
@@ -35,6 +36,7 @@ class Bench:
         policies: tuple[Policy, ...] = (),
         total: float | None = None,
         body_limit: int | None = None,
+        pages: Pages | None = None,
     ) -> Pipeline:
         """Everything leads to `destination`, by route 0."""
         router: Router[Plan] = Router()
@@ -52,7 +54,7 @@ class Bench:
         )
         router.add("/{rest:path}", plan)
         router.freeze()
-        return Pipeline(self.reactor, Snapshot(self.reactor, router), self.slab)
+        return Pipeline(self.reactor, Snapshot(self.reactor, router, pages=pages), self.slab)
 
     def run_until(self, condition: Callable[[], bool], *, within: float = 5.0) -> None:
         """Turns the loop until the condition holds."""

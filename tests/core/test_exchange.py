@@ -16,7 +16,8 @@ from tetrapylon._core.exchange import live_exchanges
 from tetrapylon._core.memory import MemoryDestination, MemoryExchange, MemoryPolicy, resume
 from tetrapylon._core.respond import Answer
 from tetrapylon._core.stages import Pipeline
-from tetrapylon._core.upstream import Target, Upstream
+from tetrapylon._core.target import Target
+from tetrapylon._core.upstream import Upstream
 from tetrapylon._core.wire import Via
 
 CHUNKED = [(b"Transfer-Encoding", b"chunked")]

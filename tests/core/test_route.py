@@ -142,10 +142,10 @@ def test_a_hostile_path_costs_no_more_than_the_routes_it_fits() -> None:
         for bits in range(1024)
     ]
     table = router(*patterns)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(100):
         assert table.match("GET", "/a" * 10 + "/no") is None
-    assert (time.perf_counter() - start) / 100 < 0.005
+    assert (time.process_time() - start) / 100 < 0.005
     assert taken(table, "/a" * 10 + "/end") == "/" + "a/" * 10 + "end"
 
 

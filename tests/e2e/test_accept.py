@@ -23,6 +23,24 @@ SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 ANNOUNCES: dict[str, Any] = {"server": {"listen": [{"address": "127.0.0.1:0", "proxy_protocol": True}]}}
 
 
+def unhurried(config: dict[str, Any]) -> dict[str, Any]:
+    """The config's `server`, with a drain that no slow machine uses up."""
+    return {**config.get("server", {}), "timeouts": {"drain": "60s", "header": "60s"}}
+
+
+@contextlib.contextmanager
+def stopped(gateway: Gateway) -> Iterator[int]:
+    """The gateway's one worker, which does nothing in here."""
+    (worker,) = gateway.workers
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        eventually(lambda: leaks.state(worker) == "T", "the worker has stopped")
+        yield worker
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # told to end, it may have been quick
+            os.kill(worker, signal.SIGCONT)
+
+
 def v2(body: bytes, *, command: int = 0x21, family: int = 0x11) -> bytes:
     return SIGNATURE + struct.pack("!BBH", command, family, len(body)) + body
 
@@ -155,18 +173,53 @@ class TestProxyProtocol:
             assert client.is_idle()
             assert gateway.stop() == 0
 
-    def test_what_is_queued_at_the_end_is_served(self) -> None:
-        with Upstream(answers.ok) as upstream, Gateway(proxy(upstream.url, **ANNOUNCES)) as gateway:
-            (worker,) = gateway.workers
-            os.kill(worker, signal.SIGSTOP)
-            clients = [gateway.client() for _ in range(3)]
-            for client in clients:
-                client.send(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\n" + request())
-            os.kill(worker, signal.SIGTERM)
-            os.kill(worker, signal.SIGCONT)
-            assert [client.response().status for client in clients] == [200] * 3
-            for client in clients:
-                client.close()
+
+class TestTheEnd:
+    """What had arrived when the gateway was told to end is served: nobody else will."""
+
+    @pytest.mark.parametrize("announced", [False, True], ids=["plain", "behind a PROXY header"])
+    @pytest.mark.parametrize("tells", ["supervisor", "worker"])
+    def test_more_connections_than_are_accepted_in_one_go(self, tells: str, announced: bool) -> None:
+        config: dict[str, Any] = ANNOUNCES if announced else {}
+        head = b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 80\r\n" if announced else b""
+        with (
+            Upstream(answers.ok) as upstream,
+            Gateway(proxy(upstream.url, server=unhurried(config))) as gateway,
+            contextlib.ExitStack() as clients,
+        ):
+            with stopped(gateway) as worker:
+                queued = [clients.enter_context(gateway.client()) for _ in range(100)]
+                for client in queued:
+                    client.send(head + request())
+                os.kill(worker if tells == "worker" else gateway.pid, signal.SIGTERM)
+            assert [client.response().status for client in queued] == [200] * 100
+            assert all(client.is_closed() for client in queued)
+
+    def test_the_next_request_on_a_connection(self) -> None:
+        with (
+            Upstream(answers.ok) as upstream,
+            Gateway(proxy(upstream.url, server=unhurried({}))) as gateway,
+            gateway.client() as client,
+        ):
+            assert client.ask().status == 200
+            with stopped(gateway) as worker:
+                client.send(request())
+                os.kill(worker, signal.SIGTERM)
+            assert client.response().status == 200
+            assert client.is_closed()
+
+    @pytest.mark.parametrize("announced", [False, True], ids=["plain", "behind a PROXY header"])
+    def test_who_never_speaks_does_not_hold_it_up(self, announced: bool) -> None:
+        server = unhurried(ANNOUNCES if announced else {})
+        with (
+            Upstream(answers.ok) as upstream,
+            Gateway(proxy(upstream.url, server=server)) as gateway,
+            gateway.client() as client,
+        ):
+            gateway.signal(signal.SIGTERM)
+            assert client.is_closed()
+            assert gateway.wait() == 0
+            assert "cut" not in gateway.stderr
 
 
 class TestLimits:

@@ -37,7 +37,7 @@ class TestClientConnections:
             assert all(90 <= number <= 110 for number in numbers)
 
     def test_one_that_is_old_is_closed_with_its_next_answer(self) -> None:
-        config: dict[str, Any] = {"server": {"timeouts": {"connection_age": "300ms"}}}
+        config: dict[str, Any] = {"server": {"timeouts": {"connection_age": "1s"}}}
         with through(answers.ok, **config) as (client, _, _):
             assert client.ask().headers.get("Connection") is None
             eventually(lambda: client.ask().headers.get("Connection") == "close", "it is told to go")

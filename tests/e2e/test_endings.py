@@ -14,32 +14,39 @@ from tests.harness import (
     assert_problem,
     chunk,
     eventually,
+    promptly,
     proxy,
     request,
     through,
 )
 
-PROMPTLY = 0.1
-
 
 class TestClientGoes:
     def test_a_reset_while_waiting_frees_both_sides(self) -> None:
-        with through(answers.silent_after_head) as (client, upstream, gateway):
-            client.send(request())
-            conversation = upstream.conversation()
-            eventually(lambda: bool(conversation.heads), "the request arrives")
-            client.reset()
-            eventually(conversation.ended.is_set, "the upstream sees the end", within=PROMPTLY)
-            eventually(lambda: gateway.established() == 0, "nothing is left")
+        def attempt() -> float:
+            with through(answers.silent_after_head) as (client, upstream, gateway):
+                client.send(request())
+                conversation = upstream.conversation()
+                eventually(lambda: bool(conversation.heads), "the request arrives")
+                client.reset()
+                took = eventually(conversation.ended.is_set, "the upstream sees the end")
+                eventually(lambda: gateway.established() == 0, "nothing is left")
+                return took
+
+        promptly(attempt)
 
     def test_a_reset_in_a_request_body_frees_both_sides(self) -> None:
-        with through(answers.silent_after_head) as (client, upstream, gateway):
-            client.send(request("POST", "/", [("Content-Length", "100")]), b"some")
-            conversation = upstream.conversation()
-            eventually(lambda: conversation.received.endswith(b"some"), "the piece arrives")
-            client.reset()
-            eventually(conversation.ended.is_set, "the upstream sees the end", within=PROMPTLY)
-            eventually(lambda: gateway.established() == 0, "nothing is left")
+        def attempt() -> float:
+            with through(answers.silent_after_head) as (client, upstream, gateway):
+                client.send(request("POST", "/", [("Content-Length", "100")]), b"some")
+                conversation = upstream.conversation()
+                eventually(lambda: conversation.received.endswith(b"some"), "the piece arrives")
+                client.reset()
+                took = eventually(conversation.ended.is_set, "the upstream sees the end")
+                eventually(lambda: gateway.established() == 0, "nothing is left")
+                return took
+
+        promptly(attempt)
 
     def test_a_reset_in_a_response_body_frees_both_sides(self) -> None:
         def script(peer: Conversation) -> None:
@@ -47,12 +54,16 @@ class TestClientGoes:
             peer.send(answers.chunked_head(), chunk(b"first"))
             peer.until_ended()
 
-        with through(script) as (client, upstream, gateway):
-            body = client.send(request()).reader.response_body(client.head())
-            assert next(body) == b"first"
-            client.reset()
-            eventually(upstream.conversation().ended.is_set, "the upstream sees the end", within=PROMPTLY)
-            eventually(lambda: gateway.established() == 0, "nothing is left")
+        def attempt() -> float:
+            with through(script) as (client, upstream, gateway):
+                body = client.send(request()).reader.response_body(client.head())
+                assert next(body) == b"first"
+                client.reset()
+                took = eventually(upstream.conversation().ended.is_set, "the upstream sees the end")
+                eventually(lambda: gateway.established() == 0, "nothing is left")
+                return took
+
+        promptly(attempt)
 
     def test_a_half_close_after_the_request_is_still_answered(self) -> None:
         gate = threading.Event()

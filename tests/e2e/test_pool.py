@@ -165,7 +165,7 @@ def test_waiting_is_part_of_the_whole(tmp_path: Path) -> None:
     """`timeouts.total` goes on in the queue."""
     with ExitStack() as stack:
         pool = {"max_connections": 1, "max_wait": "30s"}
-        rig = Queue(stack, f"unix:{tmp_path}/gateway", pool, {"total": "1500ms"})
+        rig = Queue(stack, f"unix:{tmp_path}/gateway", pool, {"total": "3s"})
         first = rig.ask("/first")
         began = time.monotonic()
         assert first.is_idle(1.0)
@@ -174,7 +174,7 @@ def test_waiting_is_part_of_the_whole(tmp_path: Path) -> None:
         assert_problem(first.response(), 504)
         assert_problem(second.response(), 504)
         assert_problem(third.response(), 504)
-        assert time.monotonic() - began < 3.5
+        assert time.monotonic() - began < 7.5
 
 
 def test_the_most_recently_used_connection_comes_first(tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ MIB = 1 << 20
 class TestSlowClients:
     def test_their_pauses_are_not_the_upstreams(self) -> None:
         script = answers.raw(answers.chunked_head() + chunk(bytes(100)) * 160_000 + LAST_CHUNK)
-        idle = {"timeouts": {"idle": "300ms"}}
+        idle = {"timeouts": {"idle": "1s"}}
         with through(script, rcvbuf=65536, record=False, upstream=idle) as (client, _, _):
             client.send(request())
-            assert not threading.Event().wait(1.0)
+            assert not threading.Event().wait(2.0)
             assert len(client.response().body) == 16_000_000
 
     def test_their_upstream_connection_serves_the_next_request(self, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ class TestEndings:
             gate.set()
             assert client.response().status == 200
             assert client.is_closed()
-            eventually(lambda: gateway.established() <= 1, "the cut request is let go", within=2)
+            eventually(lambda: gateway.established() <= 1, "the cut request is let go")
 
     def test_nothing_is_served_behind_a_close(self) -> None:
         """RFC 9112, 9.6: the answer that says `close` is the last, though it is still on its way."""

@@ -41,14 +41,14 @@ class TestFirstByte:
     def test_a_long_poll_is_waited_for(self) -> None:
         """Timeouts that are about the client leave alone who waits for an answer."""
         gate = threading.Event()
-        timeouts = {"header": "100ms", "body_idle": "100ms", "body": "100ms", "keepalive": "100ms"}
+        timeouts = {"header": "1s", "body_idle": "1s", "body": "1s", "keepalive": "1s"}
         config: dict[str, Any] = {
             "server": {"timeouts": timeouts},
-            "upstream": {"timeouts": {"idle": "100ms"}},
+            "upstream": {"timeouts": {"idle": "1s"}},
         }
         with through(answers.raw(gate, answers.response(b"news")), **config) as (client, _, _):
             client.send(request("POST", "/poll", body=b"since=1"))
-            assert client.is_idle(0.5)
+            assert client.is_idle(1.5)
             gate.set()
             assert client.response("POST").body == b"news"
 

@@ -195,8 +195,12 @@ class TestAgreement:
         with over(own.config()) as (gateway, _):
             with dial(gateway, ca.trusted(alpn=("h2", "http/1.1"))) as client:
                 assert sealed(client).tls.selected_alpn_protocol() == "http/1.1"
-            with dial(gateway, ca.trusted(alpn=("h2",))) as client:
+            with dial(gateway, ca.trusted()) as client:
                 assert sealed(client).tls.selected_alpn_protocol() is None
+                assert client.ask().status == 200
+            with pytest.raises(ssl.SSLError, match="no application protocol"):  # RFC 7301 section 3.2
+                dial(gateway, ca.trusted(alpn=("h2", "acme-tls/1")))
+            assert rejected(gateway, "tls_handshake") == 1
 
     def test_tls_1_1_is_refused(self, ca: Authority, own: Pair) -> None:
         context = ca.trusted()

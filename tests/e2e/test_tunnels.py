@@ -21,6 +21,7 @@ from tests.harness import (
     Upstream,
     answers,
     eventually,
+    promptly,
     proxy,
     request,
     through,
@@ -117,8 +118,8 @@ class TestWebSocket:
 
     def test_outlives_idle_timeouts_of_http(self) -> None:
         config = {
-            "server": {"timeouts": {"keepalive": "100ms", "header": "100ms", "body_idle": "100ms"}},
-            "upstream": {"timeouts": {"response": "100ms"}},
+            "server": {"timeouts": {"keepalive": "1s", "header": "1s", "body_idle": "1s"}},
+            "upstream": {"timeouts": {"response": "1s"}},
         }
         with (
             websocket_upstream(echo) as address,
@@ -126,7 +127,7 @@ class TestWebSocket:
             connect(f"ws://{gateway.address}/", subprotocols=[Subprotocol("chat")], proxy=None) as client,
         ):
             with pytest.raises(TimeoutError):
-                client.recv(0.5)
+                client.recv(1.5)
             client.send("still here")
             assert client.recv(5) == "still here"
 
@@ -176,11 +177,15 @@ class TestRaw:
             peer.send(SWITCH)
             peer.until_ended()
 
-        with through(script) as (client, upstream, gateway):
-            client.send(request("GET", "/", UPGRADE)).head()
-            client.reset()
-            eventually(upstream.conversation().ended.is_set, "the upstream sees the end", within=0.1)
-            eventually(lambda: gateway.established() == 0, "nothing is left")
+        def attempt() -> float:
+            with through(script) as (client, upstream, gateway):
+                client.send(request("GET", "/", UPGRADE)).head()
+                client.reset()
+                took = eventually(upstream.conversation().ended.is_set, "the upstream sees the end")
+                eventually(lambda: gateway.established() == 0, "nothing is left")
+                return took
+
+        promptly(attempt)
 
     def test_the_upstreams_reset_reaches_the_client(self) -> None:
         go = threading.Event()
@@ -208,11 +213,11 @@ class TestRaw:
 
 class TestManyAndLong:
     def test_silence_ends_a_tunnel_and_words_keep_it(self) -> None:
-        with tunnel({"upstream": {"timeouts": {"tunnel": "300ms", "idle": "100ms"}}}) as (client, peer, _):
-            for _ in range(10):
+        with tunnel({"upstream": {"timeouts": {"tunnel": "2s", "idle": "100ms"}}}) as (client, peer, _):
+            for _ in range(5):
                 client.send(b"ping")
                 assert client.reader.exactly(4) == b"ping"
-                assert client.is_idle(0.1)
+                assert client.is_idle(0.5)
             assert client.is_closed()
             eventually(peer.ended.is_set, "the upstream's side is closed too")
 

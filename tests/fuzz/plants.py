@@ -33,8 +33,8 @@ PLANTS = (
     ),
     Plant(
         "two Hosts are as good as one",
-        CORE + "stages.pyx",
-        "                if host is not NULL:\n                    return BAD_HOST\n",
+        CORE + "request_line.pyx",
+        "            if host is not NULL:\n                return BAD_HOST\n",
         "",
     ),
     Plant(
@@ -77,7 +77,7 @@ PLANTS = (
     ),
     Plant(
         "an answer to HEAD is taken to have a body",
-        CORE + "upstream.pyx",
+        CORE + "pool.pyx",
         'self.parser.no_body = is_method(x, b"HEAD", 4)',
         "self.parser.no_body = False",
     ),

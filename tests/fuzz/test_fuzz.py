@@ -2,17 +2,19 @@
 
 import random
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import uvloop
 
-from tests.fuzz import planted, requests
+from tests.fuzz import parsing, planted, requests
 from tests.fuzz.cases import RequestCase, ResponseCase, load, request_case, response_case, save
 from tests.fuzz.plants import PLANTS, Plant
 from tests.fuzz.reference import read_requests, read_response
 from tests.fuzz.responses import Asked
 from tests.fuzz.run import Share, work
 from tests.fuzz.shrink import replay, shrink
+from tetrapylon._core import parse
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -100,6 +102,42 @@ class TestJudge:
         small = uvloop.run(shrink(case, "refused"))
         assert isinstance(small, RequestCase)
         assert (small.parts, small.cuts) == ([bad], [])
+
+
+class TestParsing:
+    """What atheris calls, on what the fuzzer makes."""
+
+    def test_both_backends_read_what_the_reference_does(self) -> None:
+        for number in range(500):
+            asked = b"".join(request_case(1, number).parts)
+            told = b"".join(one.said for one in response_case(1, number).asked)
+            parsing.check(bytes([number % 64 << 1]) + asked)
+            parsing.check(bytes([number % 64 << 1 | 1]) + told)
+
+    def test_it_sees_a_backend_that_reads_otherwise(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def lenient(
+            kind: Literal["request", "response"], pieces: list[bytes], **more: object
+        ) -> list[tuple[object, ...]]:
+            if parse.backend() == "httptools":
+                pieces = [piece.replace(b" :", b":") for piece in pieces]
+            return feed(kind, pieces)
+
+        feed = parse.feed
+        monkeypatch.setattr(parse, "feed", lenient)
+        parsing.check(b"\0" + GET)
+        with pytest.raises(parsing.Differs):
+            parsing.check(b"\0" + GET.replace(b":", b" :"))
+
+    def test_it_sees_what_both_read_otherwise(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def lenient(
+            kind: Literal["request", "response"], pieces: list[bytes], **more: object
+        ) -> list[tuple[object, ...]]:
+            return feed(kind, [b"".join(pieces).replace(b" :", b":")])
+
+        feed = parse.feed
+        monkeypatch.setattr(parse, "feed", lenient)
+        with pytest.raises(parsing.Differs, match="nobody said"):
+            parsing.check(b"\0" + GET.replace(b":", b" :"))
 
 
 @pytest.mark.parametrize("bug", PLANTS, ids=lambda bug: bug.name)

@@ -10,7 +10,7 @@ from tests.harness.gateway import Gateway, proxy, routed
 from tests.harness.leaks import Growth
 from tests.harness.rig import Rig, assert_problem, through, wait_taken
 from tests.harness.upstream import Conversation, Script, Upstream
-from tests.harness.wait import eventually
+from tests.harness.wait import eventually, promptly
 from tests.harness.wire import LAST_CHUNK, Reader, Request, Response, Truncated, WireError, chunk
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "assert_problem",
     "chunk",
     "eventually",
+    "promptly",
     "proxy",
     "request",
     "routed",

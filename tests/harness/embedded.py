@@ -19,15 +19,19 @@ from tetrapylon.admin.server import serve_admin
 from tetrapylon.compile import build
 from tetrapylon.config import load
 from tetrapylon.config.net import UnixPath, listen_address
-from tetrapylon.control.process import route_labels
+from tetrapylon.slots import labels_of
 
 
 async def with_admin(config: tetrapylon.Config, loop: asyncio.AbstractEventLoop) -> tuple[Gateway, str]:
     """As `tetrapylon.embed`, whose counters nobody else sees; and where the admin endpoints listen."""
     slabs = Slabs(1, len(config.routes))
     sock = socket.create_server(("127.0.0.1", 0))
-    await serve_admin(loop, sock, Api(slabs, route_labels(config), silence=5).answer)
-    return build(config, loop, slabs.slab(0)), f"http://127.0.0.1:{sock.getsockname()[1]}"
+    labels = [labels_of(route) for route in config.routes]
+    await serve_admin(loop, sock, Api(slabs, lambda: labels, silence=5).answer)
+    gateway, code = build(config, loop, slabs.slab(0))
+    if code is not None:
+        await code.start()
+    return gateway, f"http://127.0.0.1:{sock.getsockname()[1]}"
 
 
 async def serve(config: tetrapylon.Config) -> None:

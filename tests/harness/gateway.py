@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -64,6 +65,7 @@ class Gateway:
         self.log: list[str] = []
         self.addresses: list[str] = []
         self.admin: str | None = None
+        self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
         self._listening = threading.Event()
         self.process = subprocess.Popen(
             [*COMMANDS[self.stream], "run", str(self.config_path), *arguments],
@@ -113,8 +115,10 @@ class Gateway:
         return leaks.children(self.pid)[1:] if self.stream == "socket" else [self.pid]
 
     def client(self, **options: Any) -> Client:
-        """A new connection to the first address."""
-        return Client(self.address, **options)
+        """A new connection to the first address; one that is left open when a test fails ends with it."""
+        client = Client(self.address, **options)
+        self._clients.add(client)
+        return client
 
     def write(self, config: Config | str) -> None:
         """Writes the config file, also for a reload."""
@@ -176,6 +180,8 @@ class Gateway:
             self.close()
             return
         error.add_note(f"gateway's standard error:\n{self.stderr}")
+        for client in self._clients:
+            client.close()
         self._end_now()
 
     def _wait_ready(self, within: float) -> None:

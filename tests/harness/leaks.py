@@ -30,6 +30,15 @@ def descriptors(pid: int) -> dict[int, str]:
     return held
 
 
+def state(pid: int) -> str:
+    """What the process does, as a letter: R runs, S sleeps, T is stopped, Z has ended (proc_pid_stat(5)).
+
+    Raises:
+        OSError: no such process.
+    """
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def established(pid: int) -> int:
     """TCP connections of the process in state ESTABLISHED."""
     own = {link[8:-1] for link in descriptors(pid).values() if link.startswith("socket:[")}

@@ -12,6 +12,7 @@ from tests.meta.source import ROOT
 VERBS = {
     "annotate",
     "bench",
+    "bench-handlers",
     "bench-hostile",
     "bench-micro",
     "bench-tls",
@@ -24,6 +25,7 @@ VERBS = {
     "debug",
     "demo",
     "fuzz",
+    "fuzz-parse",
     "help",
     "test",
     "wheel",

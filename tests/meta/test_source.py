@@ -16,7 +16,8 @@ FUNCTION = re.compile(
     r"^[ ]*(?:cdef|cpdef)\s+(?!class\b|struct\b|enum\b|union\b|extern\b|packed\b)(?P<head>[^=(\n:]*)\(", re.M
 )
 STRUCT = re.compile(r"\b(?:struct|union|enum)\s+(\w+)|ctypedef\s+[^\n]*?(\w+)\s*$", re.M)
-PYTHON_TYPES = {"object", "bytes", "bytearray", "str", "list", "tuple", "dict", "set", "type", "memoryview"}
+PYTHON_TYPES = {"object", "bytes", "bytearray", "str", "list", "tuple", "dict", "set", "frozenset", "type"}
+PYTHON_TYPES |= {"memoryview"}
 
 cython = files(".pyx", ".pxd")
 

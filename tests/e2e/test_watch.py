@@ -1,0 +1,50 @@
+"""`run --watch`: a changed file is a reload."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_reload import answering
+from tests.harness import Gateway, eventually
+
+pytest.importorskip("watchfiles")
+
+
+def body(gateway: Gateway) -> bytes:
+    with gateway.client() as client:
+        return client.ask().body
+
+
+def test_a_changed_file_is_taken_on() -> None:
+    with Gateway(answering("old"), "--watch") as gateway:
+        gateway.write(answering("new"))
+        eventually(lambda: body(gateway) == b"new", "it serves the new one", within=20)
+        gateway.wait_line("reload (watch): applied, generation 2")
+
+
+def test_one_that_has_the_same_content_is_left_alone_and_a_bad_one_is_told() -> None:
+    with Gateway(answering("old"), "--watch") as gateway:
+        gateway.write(answering("old"))
+        gateway.write("routes: [")
+        gateway.wait_line("reload (watch): refused; generation 1 stays in force", within=20)
+        assert "applied" not in gateway.stderr
+        assert "unchanged" not in gateway.stderr
+        assert body(gateway) == b"old"
+
+
+def test_a_swapped_symlink_is_a_change(tmp_path: Path) -> None:
+    """As Kubernetes replaces a mounted ConfigMap."""
+    for name, said in (("one", "old"), ("two", "new")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "routes.yaml").write_text(f"routes: [{{path: /, respond: {{body: {said}}}}}]\n")
+    (tmp_path / "..data").symlink_to("one")
+    (tmp_path / "routes.yaml").symlink_to("..data/routes.yaml")
+    config = (
+        f'server: {{listen: ["127.0.0.1:0"], timeouts: {{drain: 1s}}}}\ninclude: ["{tmp_path}/routes.yaml"]\n'
+    )
+    with Gateway(config, "--watch") as gateway:
+        assert body(gateway) == b"old"
+        (tmp_path / "next").symlink_to("two")
+        os.rename(tmp_path / "next", tmp_path / "..data")
+        eventually(lambda: body(gateway) == b"new", "it serves the new one", within=20)
