@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-hostile bench-micro bench-tls bench-tunnel budgets conformance fuzz annotate debug wheel clean help
+.PHONY: build demo test check bench bench-handlers bench-hostile bench-micro bench-tls bench-tunnel budgets conformance fuzz fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -76,6 +76,9 @@ conformance: build  ## HTTP cases against tetrapylon, nginx and HAProxy; writes 
 bench-hostile: build  ## what honest clients keep of their throughput under attack
 	$(PY) -m benchmarks.hostile $(ARGS)
 
+bench-handlers: build  ## typed handlers beside Go, Granian, BlackSheep, FastAPI and Flask
+	$(PY) -m benchmarks.handlers $(ARGS)
+
 bench-tls: build  ## TLS beside nginx: requests, handshakes, idle connections
 	$(PY) -m benchmarks.tls $(ARGS)
 
@@ -84,6 +87,13 @@ bench-tunnel: build  ## WebSocket messages beside nginx
 
 fuzz: build  ## mutated messages against an independent reading; ARGS="--requests 1000000 --responses 200000" is the bar
 	$(PY) -m tests.fuzz $(ARGS)
+
+$(VENV)/fuzz: $(VENV)/installed
+	TETRAPYLON_PATH_ONLY=1 $(PY) $(PIP) --no-build-isolation --editable ".[fuzz]"
+	@touch $@
+
+fuzz-parse: build $(VENV)/fuzz  ## the parse path under atheris; ARGS="-max_total_time=600" and others of libFuzzer's
+	$(PY) -m tests.fuzz.guided $(ARGS)
 
 budgets: build  ## instructions per request against benchmarks/budgets.toml
 	$(PY) -m benchmarks.budgets $(ARGS)
@@ -112,4 +122,4 @@ clean:  ## remove everything that was built
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sed 's/$$(PORT)/$(PORT)/' | \
-	  while IFS='|' read -r verb does; do printf '  %-13s %s\n' "$$verb" "$$does"; done
+	  while IFS='|' read -r verb does; do printf '  %-14s %s\n' "$$verb" "$$does"; done
