@@ -27,7 +27,7 @@ def test_what_the_page_tells_is_up_to_date() -> None:
 
 @pytest.mark.parametrize("name", catalog.POLICIES)
 def test_each_policy_says_what_it_is_for(name: str) -> None:
-    assert "__doc__" in vars(catalog.policy(name).Settings), "its Settings have a docstring, which the page shows"
+    assert vars(catalog.policy(name).Settings).get("__doc__"), "the page shows its docstring"
     for path, section in nested(name, settings_section(name)):
         for field in section.fields.values():
             assert field.description, f"{path}.{field.name} is not described"

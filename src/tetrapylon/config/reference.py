@@ -46,8 +46,11 @@ def reference() -> str:
 
 
 def about(name: str) -> str:
-    """What a policy does, as its settings say."""
-    return inspect.cleandoc(catalog.policy(name).Settings.__doc__)
+    """What a policy does, as its settings say or, where they do not, its class."""
+    kind = catalog.policy(name)
+    settings = getattr(kind, "Settings", kind)
+    # A Struct without a docstring inherits msgspec's own.
+    return inspect.cleandoc(vars(settings).get("__doc__") or kind.__doc__ or "")
 
 
 def _page(path: str, section: shape.Section) -> Iterator[str]:

@@ -17,7 +17,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """
 
     accept: Annotated[
-        bool, doc("Whether to go on with a client's trace, as it was sampled; otherwise each request begins one.")
+        bool,
+        doc("Whether to go on with a client's trace, as sampled there; if not, each request begins one."),
     ] = True
     sample: Annotated[Share, doc("The share of the traces begun here that is sampled.")] = 1.0
 
