@@ -66,14 +66,21 @@ class Fleet:
 
 
 @contextmanager
-def fleet(count: int = 3, *, workers: int = 1, backlog: int = 1024, **upstream: Any) -> Iterator[Fleet]:
-    """`upstream` are settings over those of `RESILIENT`."""
+def fleet(
+    count: int = 3,
+    *others: Target,
+    workers: int = 1,
+    server: Mapping[str, Any] | None = None,
+    **upstream: Any,
+) -> Iterator[Fleet]:
+    """`upstream` are settings over those of `RESILIENT`; `others` targets beside those of its own."""
     with ExitStack() as stack:
-        targets = [stack.enter_context(Target(backlog=backlog)) for _ in range(count)]
+        targets = [stack.enter_context(Target()) for _ in range(count)]
+        targets += others
         config = proxy(
             *(target.url for target in targets),
             upstream={**RESILIENT, **upstream},
-            server={"workers": workers},
+            server={"workers": workers, **(server or {})},
             admin={"listen": "127.0.0.1:0"},
             log={"access": "none"},
         )

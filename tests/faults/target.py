@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,10 +18,16 @@ BACKLOG = 1024
 
 
 class Target:
-    """A context manager. `backlog` is how many connections wait to be accepted at most."""
+    """A context manager. `backlog` is how many connections wait to be accepted at most.
 
-    def __init__(self, address: str = "127.0.0.1:0", *, backlog: int = BACKLOG) -> None:
+    `under` are the words of a command that runs the process's own.
+    """
+
+    def __init__(
+        self, address: str = "127.0.0.1:0", *, backlog: int = BACKLOG, under: Sequence[str] = ()
+    ) -> None:
         self._backlog = backlog
+        self._under = under
         self._filling: list[socket.socket] = []
         self._begin(address)
 
@@ -91,7 +98,7 @@ class Target:
 
     def _begin(self, address: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.origin", address, str(self._backlog)],
+            [*self._under, sys.executable, "-m", "tests.faults.origin", address, str(self._backlog)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
