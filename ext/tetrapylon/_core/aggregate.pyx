@@ -94,7 +94,8 @@ def part_stages(Reactor reactor not None, Slab slab not None, Via via not None):
 
 cdef class Part:
     def __init__(self, str name not None, Stages stages not None, Plan plan not None,
-                 Template path not None, *, Slab slab not None, str route not None, bytes method not None=b"GET", fields=(), before=(),
+                 Template path not None, *, Slab slab not None, str route not None,
+                 bytes method not None=b"GET", fields=(), before=(),
                  Py_ssize_t waits=0, forward=(), bint sends_body=False, bint required=True,
                  bytes default=None, passes=(), size_t limit=1048576, Edit edit=None, bint flatten=False,
                  str group=None):
