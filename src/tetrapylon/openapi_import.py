@@ -213,9 +213,8 @@ class _Reader:
     def modern(self, schema: dict[str, Any]) -> dict[str, Any]:
         """From OpenAPI 3.0's dialect: `nullable`, and bounds that are exclusive by a flag."""
         for flag, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-            if isinstance(schema.get(flag), bool):
-                if schema.pop(flag) and bound in schema:
-                    schema[flag] = schema.pop(bound)
+            if isinstance(schema.get(flag), bool) and schema.pop(flag) and bound in schema:
+                schema[flag] = schema.pop(bound)
         if schema.pop("nullable", False) and "type" in schema:
             kind = schema["type"]
             schema["type"] = [*(kind if isinstance(kind, list) else [kind]), "null"]

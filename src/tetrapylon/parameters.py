@@ -1,4 +1,4 @@
-"""Query, header fields and path parameters held to a type or a JSON Schema: texts made into what is expected."""
+"""Query, header fields and path held to a type or a JSON Schema: texts made into what is expected."""
 
 from __future__ import annotations
 

@@ -97,8 +97,10 @@ POLICIES_SEE = {
 }
 # What the Structs of their settings are made of, and what does the work that is not every request's.
 POLICIES_TAKE = (
+    "tetrapylon.changes",
     "tetrapylon.codings",
     "tetrapylon.config.amounts",
+    "tetrapylon.config.changes",
     "tetrapylon.config.model",
     "tetrapylon.config.net",
     "tetrapylon.config.schemas",

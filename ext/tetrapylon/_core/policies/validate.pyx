@@ -7,7 +7,7 @@ from tetrapylon._core.buffer cimport CONTENT_TYPE, Buffer, Header, head_known
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport Exchange, Filter, install, is_method
 from tetrapylon._core.json_rules cimport BadJson, hold_to_rules
-from tetrapylon._core.policy cimport ANSWER, COLLECT, CONTINUE, Policy, Verdict
+from tetrapylon._core.policy cimport COLLECT, CONTINUE, Policy, Verdict
 from tetrapylon._core.respond cimport Refusal, refuse
 from tetrapylon._core.surface cimport Request, request_view
 
@@ -25,18 +25,16 @@ from tetrapylon.config.units import Size
 class Settings(Struct, frozen=True, kw_only=True):
     """Holds requests, and answers if wanted, to types of yours, to JSON Schemas or to an OpenAPI document.
 
-    All that is wrong with a request is told at once, in a problem whose `errors` name place and field: 422 for
-    what does not fit; 400 for a body that is no JSON, has a name twice in one object, is nested deeper than 64
-    levels or is no UTF-8; 415 for one that does not say it is JSON; 413 for one that is too large.
+    All that is wrong with a request is told at once, in a problem whose `errors` name place and field: 422
+    for what does not fit; 400 for a body that is no JSON, has a name twice in one object, is nested deeper
+    than 64 levels or is no UTF-8; 415 for one that does not say it is JSON; 413 for one that is too large.
 
     `tetrapylon[schema]` brings what JSON Schemas need.
     """
 
-    example = '{use: validate, body: "shop.types:Order", query: {schema: {type: object, required: [page]}}}'
-
     body: Annotated[Agreed | None, doc("What the request's body is.")] = None
     query: Annotated[
-        Agreed | None, doc("What the query is: an object with its parameters, texts made into what is expected.")
+        Agreed | None, doc("What the query is: its parameters, texts made into what is expected.")
     ] = None
     headers: Annotated[
         Agreed | None, doc("What the header fields are; underscores of names stand for dashes.")
@@ -54,8 +52,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     answers: Annotated[
         Literal["pass", "report", "enforce"],
         doc(
-            "What becomes of answers that are not what `responses` says: they pass, are logged and counted, or"
-            " are refused with 502, for which each is held until it is whole."
+            "What becomes of answers that are not what `responses` says: they pass, are logged and counted,"
+            " or are refused with 502, for which each is held until it is whole."
         ),
     ] = "pass"
     responses: Annotated[
@@ -160,7 +158,8 @@ cdef class Validate(Policy):
                 kind = media_type(x.request.data, head_known(&x.request, CONTENT_TYPE))
                 if not is_json(kind):
                     status = 415
-                    errors.append({"in": "body", "detail": f"expected application/json, not {kind or 'none'}"})
+                    detail = f"expected application/json, not {kind or 'none'}"
+                    errors.append({"in": "body", "detail": detail})
                 else:
                     found = unreadable(body)
                     if found is not None:
@@ -286,10 +285,11 @@ cdef object unreadable(bytes body):
 
 
 cdef str media_type(const char* data, const Header* line):
+    cdef str text
     if line is NULL:
         return ""
-    return PyUnicode_DecodeLatin1(
-        data + line.value, min(<size_t>line.value_length, <size_t>200), NULL).partition(";")[0].strip().lower()
+    text = PyUnicode_DecodeLatin1(data + line.value, min(<size_t>line.value_length, <size_t>200), NULL)
+    return text.partition(";")[0].strip().lower()
 
 
 cdef bint is_json(str kind) noexcept:
