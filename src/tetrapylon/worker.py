@@ -87,7 +87,7 @@ def rehearse() -> None:
     config = model.Config(upstreams={"any": upstream}, routes=(route,))
     loop = uvloop.new_event_loop()
     for _ in range(REHEARSALS):
-        compile.Serving(Encoded(encode(config)), loop, Slabs(1, 1).slab(0)).close()
+        compile.Serving(Encoded(encode(config)), loop, Slabs(1, 1).slab(0), {}).close()
     loop.close()
 
 
