@@ -36,6 +36,13 @@ GROUND = {
     "kept",
     "key",
     "amount_fields",
+    "freshness",
+    "conditional",
+    "marks",
+    "store",
+    "draft",
+    "cache_key",
+    "cache_status",
 }
 UPSTREAM = {"upstream", "pool", "target", "balance", "health", "limiter", "retry", "split"}
 FLOORS: list[list[set[str]]] = [
@@ -59,6 +66,7 @@ FLOORS: list[list[set[str]]] = [
         {"surface"},
         {"guard"},
         {"json_rules"},
+        {"coalesce"},
     ],
     [{"coroutine"}, {"arguments"}],
     [{"handler"}],
@@ -90,6 +98,13 @@ POLICIES_SEE = {
     "kept",
     "key",
     "limits",
+    "freshness",
+    "marks",
+    "store",
+    "draft",
+    "cache_key",
+    "cache_status",
+    "coalesce",
 }
 # What the Structs of their settings are made of, and what does the work that is not every request's.
 POLICIES_TAKE = (
