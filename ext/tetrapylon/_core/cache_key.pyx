@@ -84,8 +84,8 @@ cdef class CacheKey:
 
 
 cdef bint survey(const Head* head, bint* personal) noexcept:
-    """Is it a request that only the origin can answer? `personal`: it says who asks, whether or not a policy has
-    taken that out."""
+    """Is it a request that only the origin can answer? `personal`: it says who asks, whether or not a policy
+    has taken that out."""
     cdef const Header* line
     cdef const char* name
     cdef uint32_t i

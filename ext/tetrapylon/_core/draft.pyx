@@ -289,7 +289,7 @@ cdef bint has_name(const Head* head, const Head* other, const Header* line) noex
 
 
 cdef void add_validators(Head* request, const Head* stored) noexcept:
-    """Ask whether what is stored is still good (RFC 9111 section 4.3.1), in place of what the client asked."""
+    """Ask whether what is stored is still good (RFC 9111 section 4.3.1), not what the client asked."""
     cdef const Header* line
     cdef uint32_t i
     for i in range(request.count):
@@ -307,7 +307,8 @@ cdef bint asks_for_less(const Head* request, Stored stale) noexcept:
     """Than what others could be given: unless what is stored is asked about in its place."""
     if stale is not None and has_validator(&stale.head):
         return False
-    return (head_find(request, b"range", 5) is not NULL or head_find(request, b"if-none-match", 13) is not NULL
+    return (head_find(request, b"range", 5) is not NULL
+            or head_find(request, b"if-none-match", 13) is not NULL
             or head_find(request, b"if-modified-since", 17) is not NULL)
 
 

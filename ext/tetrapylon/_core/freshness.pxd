@@ -53,7 +53,7 @@ cdef void read_control(const Head* head, Control* control) noexcept
 cdef bint understood(unsigned int status) noexcept      # may a response with it be stored?
 cdef int64_t lifetime_of(const Head* response, const Control* said, const Guess* guess,
                          int64_t now) noexcept          # s; -1: it says nothing
-cdef int64_t age_of(const Head* response, int64_t delay, int64_t now) noexcept      # ns; `now` in s since 1970
+cdef int64_t age_of(const Head* response, int64_t delay, int64_t now) noexcept  # ns; `now` in s since 1970
 cdef bint storable(const Head* response, const Control* said, bint personal) noexcept
 cdef bint make_terms(const Head* response, const Control* said, const Guess* guess, uint64_t sent,
                      uint64_t came, int64_t now, Terms* terms) noexcept     # False: nothing to store

@@ -50,8 +50,10 @@ cdef class Stored(Destination):
         self.send(x)
 
     cdef int fill(self, Exchange x, const Head* request) noexcept:
-        """Make it x.response: whole, or as much as the conditions and the range of `request` leave of it. -1:
-        there is no memory."""
+        """Make it x.response: whole, or as much as the conditions and the range of `request` leave of it.
+
+        -1: there is no memory.
+        """
         cdef Head* head = &x.response
         cdef Wanted wanted = WHOLE
         cdef size_t start = 0, length = len(self.body)
@@ -75,7 +77,8 @@ cdef class Stored(Destination):
             head.has_body = False
         for i in range(head.count):
             # RFC 9110 section 15.4.5: of what describes the content, that which a cache needs.
-            if head.headers[i].known == CONTENT_LENGTH or (wanted != PART and describes(head, &head.headers[i])):
+            if head.headers[i].known == CONTENT_LENGTH or (
+                    wanted != PART and describes(head, &head.headers[i])):
                 head.headers[i].mark |= DROPPED
         if wanted == NOT_MODIFIED:
             head.status = 304
@@ -135,7 +138,6 @@ cdef class Sending(Sink):
     cdef void go(self, Exchange x) noexcept:
         cdef size_t n
         cdef uint32_t generation = x.generation
-        cdef Sending kept = self
         if self.busy or x.destination is not self:
             return
         self.busy = True
@@ -153,7 +155,6 @@ cdef class Sending(Sink):
         if self.at == self.end_at and not self.paused:
             x.destination = None
             x.stages.end(x)
-        kept = None
 
 
 cdef inline bint same_hash(const Hash* one, const Hash* other) noexcept:
@@ -216,8 +217,8 @@ cdef class Store:
     # What a request says in the fields that a response varies with (RFC 9111 section 4.1)
 
     cdef bint variant_of(self, const Head* request, bytes vary, Hash* variant) noexcept:
-        """Lines of one name are one list, and the space around its items means nothing; of Accept-Encoding, the
-        order and the case neither. False: there is no memory."""
+        """Lines of one name are one list, and the space around its items means nothing; of Accept-Encoding,
+        the order and the case neither. False: there is no memory."""
         cdef const char* name = vary
         cdef const char* end = name + len(vary)
         cdef const char* comma
@@ -286,7 +287,7 @@ cdef class Store:
         return None
 
     cdef void put(self, Stored stored) except *:
-        """Take it in, in the place of the one that it replaces. Raises MemoryError when it is larger than all."""
+        """Take it in, for the one that it replaces. Raises MemoryError if it is larger than the store."""
         cdef void* at = self.buckets[stored.key.bucket & self.mask]
         cdef Stored each, last = None
         cdef Py_ssize_t variants = 0

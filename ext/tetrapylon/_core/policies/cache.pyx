@@ -1,7 +1,7 @@
 """`cache`: answers that are kept and given again (RFC 9111)."""
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from tetrapylon._core.buffer cimport Head, head_clone
 from tetrapylon._core.body cimport set_response_body
@@ -407,8 +407,8 @@ cdef class Cache(Coalescing):
         return True
 
     cdef Draft renew(self, Exchange x, Errand errand):
-        """The origin's answer to a request that was to be kept: what takes the place of what is stored, or, with
-        its body, will."""
+        """The origin's answer to a request that was to be kept takes the place of what is stored: now, or as
+        the draft that is returned once it has its body."""
         cdef Head* head = &x.response
         cdef Stored fresh
         cdef Draft draft
@@ -523,7 +523,10 @@ cdef class Cache(Coalescing):
     # What clients are told
 
     cdef Verdict tell_hit(self, Exchange x, Errand errand) noexcept:
-        return self.tell_use(x, <Stored>x.answer, b"; hit" if errand is None else b"; fwd=miss; collapsed", True)
+        cdef const char* how = b"; fwd=miss; collapsed"
+        if errand is None:
+            how = b"; hit"
+        return self.tell_use(x, <Stored>x.answer, how, True)
 
     cdef Verdict tell_use(self, Exchange x, Stored stored, const char* how, bint ttl) noexcept:
         if self.tag_field is not None:
