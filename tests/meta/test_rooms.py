@@ -43,6 +43,7 @@ GROUND = {
     "draft",
     "cache_key",
     "cache_status",
+    "json_edit",
 }
 UPSTREAM = {"upstream", "pool", "target", "balance", "health", "limiter", "retry", "split"}
 FLOORS: list[list[set[str]]] = [
@@ -69,7 +70,7 @@ FLOORS: list[list[set[str]]] = [
         {"coalesce"},
     ],
     [{"coroutine"}, {"arguments"}],
-    [{"handler"}],
+    [{"handler"}, {"aggregate"}],
     [{"plugin"}],
     [{"accept"}],
     [{"downstream"}, {"memory"}, {"probe"}],
