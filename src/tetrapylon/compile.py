@@ -465,6 +465,7 @@ def _aggregate(scope: Scope, route: model.Route, parts: Mapping[str, model.Part]
     def plan(part: model.Part, own: str) -> Plan:
         inner = copy(scope)
         inner.place = f"{place} {own}"
+        inner.where = f"{scope.where} {own}"
         inner.parameters = []
         inner.upstream = part.upstream
         policies = [_policy(use, inner) for use in part.policies]

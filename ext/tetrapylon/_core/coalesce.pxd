@@ -1,7 +1,7 @@
 # Many requests for one thing at once: one goes for it, the others wait for what it brings.
 
 from tetrapylon._core.draft cimport Asked
-from tetrapylon._core.exchange cimport Ticket
+from tetrapylon._core.exchange cimport Plan, Ticket
 from tetrapylon._core.policy cimport Policy
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed
 from tetrapylon._core.store cimport Stored
@@ -16,6 +16,7 @@ cdef class Patience(Timed):
 cdef class Errand(Asked):
     # What becomes of a request that the store does not answer at once.
     cdef bytes name                 # of its key
+    cdef Plan plan                  # that it was looked up for
     cdef bint keeps                 # its answer may be stored
     cdef bint leads                 # others wait for it, or will
     cdef bint shared                # and its answer is stored

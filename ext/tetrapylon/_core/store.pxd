@@ -60,6 +60,7 @@ cdef class Store:
     cdef uint64_t* bytes_now
     cdef uint64_t* objects_now
     cdef uint64_t* evicted
+    cdef uint64_t purged                # monotonic, ns: what was asked for before comes too late
     cdef size_t told                    # of `used`, and of `count`, what the words say
     cdef Py_ssize_t told_count
     cdef object __weakref__

@@ -12,6 +12,7 @@ from tetrapylon._core.conditional cimport NO_SUCH_PART, NOT_MODIFIED, PART, WHOL
 from tetrapylon._core.exchange cimport INTERNAL_FAULT, Destination, Exchange, Sink, Stages, is_method
 from tetrapylon._core.fields cimport Items, Piece, items_of, next_item
 from tetrapylon._core.limits cimport Hash, siphash
+from tetrapylon._core.reactor cimport clock
 
 import os
 
@@ -204,6 +205,7 @@ cdef class Store:
         cdef Stored each
         cdef void* at = self.oldest
         cdef list found = []
+        self.purged = clock()
         while at is not NULL:
             each = <Stored>at
             at = each.newer
@@ -291,6 +293,8 @@ cdef class Store:
         cdef void* at = self.buckets[stored.key.bucket & self.mask]
         cdef Stored each, last = None
         cdef Py_ssize_t variants = 0
+        if stored.asked <= self.purged:
+            return                          # it may be what was to go
         while at is not NULL:
             each = <Stored>at
             at = each.chained
