@@ -47,7 +47,7 @@ class Link:
         return (await self._ask(Ask(next(self._numbers)))).answers
 
     async def purge(self, how: str, what: str) -> tuple[int, bool]:
-        """How many stored answers the workers have forgotten, and whether all of them have said so in time."""
+        """How many stored answers the workers have forgotten, and whether all have said so in time."""
         file = file_of(msgspec.json.encode((how, what)), "purge")
         try:
             question = await self._ask(Purge(next(self._numbers)), [file])

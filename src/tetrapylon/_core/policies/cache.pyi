@@ -23,11 +23,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Keeps answers and gives them again, as RFC 9111 says of a shared cache.
 
     What may be kept, and for how long, is the upstream's to say: `Cache-Control`, `Expires`, `Vary`. Never
-    kept are answers with `Set-Cookie`, parts (206), what is cut short, and what comes from a `split`. Requests of which it is known who
-    asks (`Authorization`, or a consumer) get, and leave, only what is `public`, `s-maxage` or
-    `must-revalidate`. `Cache-Status` (RFC 9211) tells what was done. Each worker has a store of its own, in
-    memory, and many misses of one URI at once are one request to the upstream. A request that may change
-    something (POST, PUT, DELETE ...) and succeeds ends what is kept of its URI, in all workers.
+    kept are answers with `Set-Cookie`, parts (206), what is cut short or comes from a `split`. Requests
+    of which it is known who asks (`Authorization`, or a consumer) get, and leave, only what is `public`,
+    `s-maxage` or `must-revalidate`. `Cache-Status` (RFC 9211) tells what was done. Each worker has a store of
+    its own, in memory, and many misses of one URI at once are one request to the upstream. A request that may
+    change something (POST, PUT, DELETE ...) and succeeds ends what is kept of its URI, in all workers.
 
     List it behind what says who may ask: a policy that comes after it is not asked again.
     """
