@@ -82,6 +82,9 @@ class StandIn:
             self.listen(sock, address)
         return asyncio.sleep(0)
 
+    def purge(self, how: str, what: str) -> int:
+        return 1
+
     def upstreams(self) -> list[dict[str, Any]]:
         return [{"name": "stand-in"}]
 

@@ -36,6 +36,14 @@ GROUND = {
     "kept",
     "key",
     "amount_fields",
+    "freshness",
+    "conditional",
+    "marks",
+    "store",
+    "draft",
+    "cache_key",
+    "cache_status",
+    "json_edit",
 }
 UPSTREAM = {"upstream", "pool", "target", "balance", "health", "limiter", "retry", "split"}
 FLOORS: list[list[set[str]]] = [
@@ -59,9 +67,10 @@ FLOORS: list[list[set[str]]] = [
         {"surface"},
         {"guard"},
         {"json_rules"},
+        {"coalesce"},
     ],
     [{"coroutine"}, {"arguments"}],
-    [{"handler"}],
+    [{"handler"}, {"aggregate"}],
     [{"plugin"}],
     [{"accept"}],
     [{"downstream"}, {"memory"}, {"probe"}],
@@ -90,6 +99,13 @@ POLICIES_SEE = {
     "kept",
     "key",
     "limits",
+    "freshness",
+    "marks",
+    "store",
+    "draft",
+    "cache_key",
+    "cache_status",
+    "coalesce",
 }
 # What the Structs of their settings are made of, and what does the work that is not every request's.
 POLICIES_TAKE = (
