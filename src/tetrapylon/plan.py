@@ -16,12 +16,16 @@ import msgspec
 from tetrapylon.channel import content_of, file_of
 from tetrapylon.config.diff import Changes
 from tetrapylon.errors import ConfigError, TetrapylonError
-from tetrapylon.events import line
+from tetrapylon.events import line, say
 from tetrapylon.process import EXIT_FAILED, Context, Timing, describe_end, spawn
 
 Main = Callable[[Context], int]
 # Listeners, logs, pipes, the loop's own.
 SPARE_DESCRIPTORS = 64
+
+
+FIXED = ("admin", "metrics")
+"""Settings that a reload does not change."""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -32,6 +36,7 @@ class Facts(msgspec.Struct, frozen=True):
     tls: list[str] = []
     """Those of `listen` that speak TLS."""
     admin: str | None = None
+    admin_tls: bool = False
     workers: int = 1
     drain: float = 30.0
     """Seconds that exchanges in flight are given to finish."""
@@ -124,6 +129,7 @@ def load_plan(source: Source) -> Plan:
     import urllib.parse  # noqa: F401
 
     from tetrapylon import catalog, compile, control, logs, misfit, worker, works  # noqa: F401
+    from tetrapylon._core.counters import set_bounds
     from tetrapylon.config.wire import Encoded
 
     status = os.waitpid(pid, 0)[1]
@@ -132,11 +138,16 @@ def load_plan(source: Source) -> Plan:
         raise ConfigRefused(EXIT_FAILED)
     if status:
         raise ConfigRefused(os.waitstatus_to_exitcode(status))
-    facts = read_finding(paper.finding).facts
+    finding = read_finding(paper.finding)
+    facts = finding.facts
     os.close(paper.finding)
     assert facts is not None
     encoded = Encoded(content_of(paper.config))
     logs.tell(encoded.head.log.errors)
+    if finding.overflow:
+        say("warning", overflow_told(finding.overflow))
+    metrics = encoded.head.metrics
+    set_bounds(metrics.duration_bounds, metrics.gateway_bounds)
     misfit.tell()
     for use in encoded.policies():
         if ":" not in use:  # the user's own Python is imported in each worker
@@ -151,6 +162,10 @@ def load_plan(source: Source) -> Plan:
         read=partial(read_again, source),
         source=source.name,
     )
+
+
+def overflow_told(routes: int) -> str:
+    return f"{routes} routes share the series of the route `other`: there is no room for more of their own"
 
 
 def read_finding(file: int) -> Finding:
@@ -186,7 +201,7 @@ def read_again(source: Source, paper: Paper) -> int:
     running = content_of(paper.running)
     before = decode(running)
     changes = differences(before, config)
-    restart = ["admin"] if before.admin != config.admin else []
+    restart = [key for key in FIXED if getattr(before, key) != getattr(config, key)]
     _write(config, paper, Finding(changes=changes, restart=restart), running)
     return 0
 
@@ -208,7 +223,7 @@ def _write(config: Any, paper: Paper, finding: Finding, running: bytes | None = 
     from tetrapylon.config import encode
     from tetrapylon.slots import assign, dropped, room_for
 
-    room = paper.room or room_for(len(config.routes))
+    room = paper.room or room_for(config)
     slots = assign(paper.slots, config, room)
     encoded = encode(config, slots)
     finding = msgspec.structs.replace(
@@ -228,6 +243,7 @@ def _facts(config: Any, room: int) -> Facts:
         listen=keys,
         tls=[key for key, listener in zip(keys, server.listen, strict=True) if listener.tls is not None],
         admin=config.admin.listen if config.admin is not None else None,
+        admin_tls=config.admin is not None and config.admin.tls is not None,
         workers=len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers,
         room=room,
         drain=server.timeouts.drain,

@@ -81,7 +81,9 @@ class Supervisor:
         try:
             given += handover.admin_sockets() if handover else []
             admin = [facts.admin] if facts.admin else []
-            self._admin = open_listeners(admin, 1, "admin.listen", given=given)
+            self._admin = open_listeners(
+                admin, 1, "admin.listen", tls=admin if facts.admin_tls else (), given=given
+            )
             for listener in given:
                 say(
                     "warning",

@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tetrapylon.cli.remote import ask, reach
 
     admin = reach(arguments)
-    index, told = ask(admin, "GET", "/"), ask(admin, "GET", "/history")
+    index, told = ask(admin, "GET", "/status"), ask(admin, "GET", "/history")
     fine = index["state"] == "serving"
     if arguments.format == "json":
         import json

@@ -27,10 +27,12 @@ from tetrapylon.config.model.route import (
 )
 from tetrapylon.config.model.server import (
     Admin,
+    AdminTls,
     Certificate,
     ErrorPage,
     Listener,
     ListenerTls,
+    Metrics,
     Server,
     ServerLimits,
     ServerTimeouts,
@@ -59,6 +61,7 @@ __all__ = [
     "ActiveHealth",
     "AdaptiveLimit",
     "Admin",
+    "AdminTls",
     "Audit",
     "AuditIgnore",
     "Balance",
@@ -78,6 +81,7 @@ __all__ = [
     "Listener",
     "ListenerTls",
     "Log",
+    "Metrics",
     "PassiveHealth",
     "PluginOptions",
     "PolicyUse",
@@ -117,6 +121,7 @@ class Config(Section, frozen=True, kw_only=True):
     ] = ()
     server: Annotated[Server, doc("The gateway's own side of the wire.")] = Server()
     admin: Annotated[Admin | None, doc("The admin address; there is none when left out.")] = None
+    metrics: Annotated[Metrics, doc("How finely it is counted what happens.")] = Metrics()
     log: Annotated[Log, doc("What is written down.")] = Log()
     traces: Annotated[
         Traces | None, doc("Where spans go; nowhere when left out, and `traceparent` is still passed on.")
