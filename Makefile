@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-handlers bench-hostile bench-micro bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-faults bench-handlers bench-hostile bench-micro bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -75,6 +75,9 @@ conformance: build  ## HTTP cases against tetrapylon, nginx and HAProxy; writes 
 
 bench-hostile: build  ## what honest clients keep of their throughput under attack
 	$(PY) -m benchmarks.hostile $(ARGS)
+
+bench-faults: build  ## targets that fail, behind tetrapylon, HAProxy, Envoy and nginx; writes docs/resilience.md
+	$(PY) -m benchmarks.faults $(ARGS)
 
 bench-handlers: build  ## typed handlers beside Go, Granian, BlackSheep, FastAPI and Flask
 	$(PY) -m benchmarks.handlers $(ARGS)

@@ -40,7 +40,8 @@ class Peer:
     """A system under test.
 
     `command` and `environment` may hold {program}, {dir}, {port}, {upstream}, {workers}, and {home}, the
-    peer's folder; its config files are rendered into {dir} and hold @DIR@, @PORT@, @UPSTREAM@ and @WORKERS@.
+    peer's folder; its config files are rendered into {dir} and hold @DIR@, @PORT@, @UPSTREAM@ and @WORKERS@,
+    and the names in `values`.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Peer:
     version: tuple[str, ...] = ("{program}", "--version")
     """The command that tells it."""
     workers: int = 1
+    values: Mapping[str, str] = field(default_factory=dict)
     log: str = ""
     """The file in {dir} that must hold a line for every request answered."""
     compared: bool = True
@@ -70,7 +72,8 @@ class Peer:
 
     def render(self, directory: Path, port: int, upstream: int) -> None:
         """Writes the config files into `directory`."""
-        values = {"DIR": directory, "PORT": port, "UPSTREAM": upstream, "WORKERS": self.workers}
+        own = {"DIR": directory, "PORT": port, "UPSTREAM": upstream, "WORKERS": self.workers}
+        values = {**own, **self.values}
         for name in self.configs:
             text = (self.home / name).read_text()
             for key, value in values.items():

@@ -22,6 +22,8 @@ __all__ = ["Checker"]
 
 LEAD = 1.0
 """Seconds between two tries to be, or to stay, the one that checks."""
+LOOK = 0.25
+"""Seconds after which a change of the targets, or of who checks, is seen at the latest."""
 BODY = 64 * 1024
 JITTER = 0.1
 AT_ONCE = 32
@@ -55,9 +57,10 @@ class Checker:
         due: dict[str, float] = {}
         rows: dict[str, int] = {}
         busy: set[asyncio.Task[None]] = set()
-        step = min(rules.interval / 4, 1.0)
         while True:
             now = self._loop.time()
+            if not self._leading:
+                rows.clear()  # another checks meanwhile: what was a row here is none
             targets = {target.name: target for target in upstream.targets}
             for name in due.keys() - targets.keys():
                 del due[name]
@@ -65,11 +68,12 @@ class Checker:
             for name, target in targets.items():
                 if not self._leading or now < due.setdefault(name, now):
                     continue
-                due[name] = now + rules.interval * random.uniform(1 - JITTER, 1 + JITTER)
+                due[name] = now + rules.interval * random.uniform(1 - JITTER, 1)
                 task = self._loop.create_task(self._check(upstream, target, rules, rows))
                 busy.add(task)
                 task.add_done_callback(busy.discard)
-            await asyncio.sleep(step)
+            ahead = min(due.values(), default=now + LOOK) - now if self._leading else LOOK
+            await asyncio.sleep(min(max(ahead, 0.0), LOOK))
 
     async def _check(
         self, upstream: Upstream, target: Target, rules: ActiveHealth, rows: dict[str, int]
@@ -81,9 +85,9 @@ class Checker:
         self._board.check(upstream.name, name, not fault)
         row = rows.get(name, 0)
         rows[name] = row = (max(row, 0) + 1) if not fault else (min(row, 0) - 1)
-        if row == rules.healthy and self._board.mark(upstream.name, name, True):
+        if row >= rules.healthy and self._board.mark(upstream.name, name, True):
             tell(upstream.name, name, "is healthy", f"{rules.healthy} checks passed")
-        elif row == -rules.unhealthy and self._board.mark(upstream.name, name, False):
+        elif row <= -rules.unhealthy and self._board.mark(upstream.name, name, False):
             tell(upstream.name, name, "is unhealthy", fault)
 
 

@@ -1,5 +1,6 @@
 """Sockets by address: `host:port`, `[v6]:port` or `unix:/path`, the gateway's own spelling."""
 
+import asyncio
 import contextlib
 import socket
 import struct
@@ -72,6 +73,13 @@ def reset(sock: socket.socket) -> None:
     if sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
+
+
+def reset_transport(transport: asyncio.Transport) -> None:
+    """The same for a transport, whose socket is its own."""
+    sock: socket.socket = transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def half_close(sock: socket.socket) -> None:

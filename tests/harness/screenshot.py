@@ -1,4 +1,4 @@
-"""`make screenshot`: the admin page before a shop on a bad day, into docs/, as a desk and as a phone see it."""
+"""`make screenshot`: the admin page before a shop on a bad day, into docs/."""
 
 import json
 import random
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.harness import Gateway, Upstream, answers
 from tests.harness.browser import browser
-from tests.harness.upstream import Conversation
+from tests.harness.upstream import Conversation, Script
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LASTS = 110.0
@@ -18,7 +18,7 @@ LASTS = 110.0
 PATHS = ("/users/7", "/users/8", "/orders/12", "/orders", "/search?q=arch", "/static/app.css", "/old")
 
 
-def shop(slowest: float, broken: threading.Event) -> answers.Script:
+def shop(slowest: float, broken: threading.Event) -> Script:
     """Takes up to `slowest` seconds for an answer, and fails now and then once it is broken."""
 
     def serve(peer: Conversation) -> None:

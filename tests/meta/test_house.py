@@ -12,6 +12,7 @@ from tests.meta.source import ROOT
 VERBS = {
     "annotate",
     "bench",
+    "bench-faults",
     "bench-handlers",
     "bench-hostile",
     "bench-micro",
@@ -25,6 +26,7 @@ VERBS = {
     "debug",
     "demo",
     "fuzz",
+    "screenshot",
     "fuzz-parse",
     "help",
     "test",

@@ -25,6 +25,7 @@ cdef class Target:
     cdef Slot* slot
     cdef int64_t share                  # its weight at this moment, times SHARE_ONE
     cdef int64_t credit                 # smooth weighted round robin
+    cdef Py_ssize_t most                # connections to it, so that some are left for the others
     cdef bint fit                       # it may be given requests
     cdef bint trial                     # one request at a time, until one went well
     cdef uint64_t key                   # of its name, for hashing

@@ -57,10 +57,13 @@ cdef class Upstream(Pool):
 
     cdef void review(self) noexcept
     cdef bint fit(self, Target target, uint64_t now) noexcept
+    cdef void bound(self, list usable) noexcept
     cdef int arrange(self, list usable) except -1
     cdef Target pick(self, Exchange x)
     cdef Target pick_other(self, Tier first, Exchange x)
+    cdef Target pick_roomy(self, Target full, Exchange x)
     cdef void unavailable(self, Exchange x) noexcept
+    cdef Exchange any_waiting(self)
     cdef bint again(self, Exchange x, Target target) noexcept
     cdef UpstreamConnection take_idle(self, Target target)
     cdef void connect(self, Exchange x, Target target) noexcept

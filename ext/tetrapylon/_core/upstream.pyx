@@ -178,8 +178,7 @@ cdef class Upstream(Pool):
             for each in usable:
                 (<Target>each).fit = True
                 (<Target>each).trial = False
-        for each in usable:
-            self.trials |= (<Target>each).trial
+        self.bound(usable)
         self.arrange(usable)
         if len(usable) == 1 and not self.trials:
             self.sole = <Target>usable[0]
@@ -208,6 +207,18 @@ cdef class Upstream(Pool):
                 target.share * max(RAMP_FLOOR, <double>(now - since) / <double>self.slow_start)))
             self.review_at = min(self.review_at, now + RAMP_STEP)
         return True
+
+    cdef void bound(self, list usable) noexcept:
+        """Of the connections, a target that keeps them all leaves half of the others' share to the others."""
+        cdef Target target
+        cdef double total = 0.0
+        for each in usable:
+            total += <double>(<Target>each).share
+        for each in usable:
+            target = <Target>each
+            target.most = max(1, <Py_ssize_t>(
+                self.max_connections * (0.5 + <double>target.share / (2.0 * total))))
+            self.trials |= target.trial
 
     cdef int arrange(self, list usable) except -1:
         """Tiers in the order in which they are asked, each with its share of the requests."""
@@ -273,13 +284,29 @@ cdef class Upstream(Pool):
                     return (<Tier>each).balancer.pick(some, x)
         return None
 
+    cdef Target pick_roomy(self, Target full, Exchange x):
+        """One that may have a connection more, in place of one that has its most; that one if there is none."""
+        cdef list some
+        for each in self.tiers:
+            some = [
+                target for target in (<Tier>each).targets
+                if not (<Target>target).trial
+                and ((<Target>target).idle is not None
+                     or (<Target>target).connections < (<Target>target).most)]
+            if some:
+                return (<Tier>each).balancer.pick(some, x)
+        return full
+
     cdef void unavailable(self, Exchange x) noexcept:
-        add(&self.slot.unavailable, 1)
+        """No target for this one: then there is none for those who wait, either."""
+        cdef Fault fault = DNS_FAILED
         for each in self.targets:
             if (<Target>each).addresses:
-                x.stages.fail(x, NO_TARGET)
-                return
-        x.stages.fail(x, DNS_FAILED)
+                fault = NO_TARGET
+        while x is not None:
+            add(&self.slot.unavailable, 1)
+            x.stages.fail(x, fault)
+            x = self.any_waiting() if not self.tiers else None
 
     # What became of a request
 
@@ -389,6 +416,8 @@ cdef class Upstream(Pool):
         if not self.admits() or (self.uploads >= self.max_uploads and is_upload(x)):
             self.enqueue(x)
             return
+        if target.idle is None and target.connections >= target.most:
+            target = self.pick_roomy(target, x)
         connection = self.take_idle(target) if not x.replayed else None
         if connection is not None:
             self.counters.upstream_reuses += 1
@@ -470,6 +499,16 @@ cdef class Upstream(Pool):
             add(&self.slot.shed, 1)
             last.exchange.stages.fail(last.exchange, SHED)
         x.attempt = line.add(x, self.reactor, self.queue_timeout)
+
+    cdef Exchange any_waiting(self):
+        cdef Waiter waiter = self.ready.first if self.ready.first is not None else self.uploading.first
+        cdef Exchange x
+        if waiter is None:
+            return None
+        x = waiter.exchange
+        waiter.leave()
+        x.attempt = None
+        return x
 
     cdef Exchange next_waiting(self):
         """Of those that may have a connection, the one that matters most, then has waited longest."""

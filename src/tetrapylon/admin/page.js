@@ -64,9 +64,9 @@ function seconds(s) {
 }
 
 function lasting(s) {
-  if (s < 90) return `${Math.max(0, Math.round(s))} s`;
-  if (s < 5400) return `${Math.round(s / 60)} min`;
-  return s < 129600 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} days`;
+  if (s < 90) return `${Math.max(0, Math.round(s))}\u00a0s`;
+  if (s < 5400) return `${Math.round(s / 60)}\u00a0min`;
+  return s < 129600 ? `${Math.round(s / 3600)}\u00a0h` : `${Math.round(s / 86400)}\u00a0days`;
 }
 
 function clock(at) {
@@ -501,7 +501,7 @@ function show() {
   const { status } = live;
   $("version").textContent = status.version;
   $("identity").textContent = `${status.state}, ${status.workers.serving} of ${status.workers.configured} workers, `
-    + `generation ${status.generation} of ${status.source}`;
+    + `generation ${status.generation} of ${status.source.split("/").at(-1)}`;
   $("fresh").className = "";
   $("fresh").textContent = paused ? `as of ${clock(now.time)}` : "";
   showProblems(now, was);

@@ -94,7 +94,7 @@ class ActiveHealth(Section, frozen=True, kw_only=True):
     """
 
     path: Annotated[CheckPath | None, doc("The path to GET; left out: TCP connect alone.")] = None
-    interval: Annotated[Timeout, doc("Between two checks of a target, a tenth more or less.")] = 5.0
+    interval: Annotated[Timeout, doc("Between two checks of a target, or up to a tenth less.")] = 5.0
     timeout: Annotated[Timeout, doc("For one check.")] = 1.0
     healthy: Annotated[int, doc("Passed checks in a row after which a target is healthy.", ge=1, le=100)] = 2
     unhealthy: Annotated[int, doc("Failed checks in a row after which it is not.", ge=1, le=100)] = 3

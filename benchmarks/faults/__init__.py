@@ -1,0 +1,1 @@
+"""Gateways before targets that fail, side by side."""

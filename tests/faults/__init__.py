@@ -1,0 +1,1 @@
+"""Upstreams that really fail: processes killed, frozen, slowed, filled, resetting, half-closing, lying."""
