@@ -15,6 +15,7 @@ import msgspec
 
 from tetrapylon.channel import content_of, file_of
 from tetrapylon.config.diff import Changes
+from tetrapylon.config.model import ErrorLog
 from tetrapylon.errors import ConfigError, TetrapylonError
 from tetrapylon.events import line, say
 from tetrapylon.process import EXIT_FAILED, Context, Timing, describe_end, spawn
@@ -38,6 +39,8 @@ class Facts(msgspec.Struct, frozen=True):
     admin: str | None = None
     admin_tls: bool = False
     workers: int = 1
+    errors: ErrorLog = ErrorLog()
+    """Where events go."""
     drain: float = 30.0
     """Seconds that exchanges in flight are given to finish."""
     descriptors: int = 0
@@ -188,18 +191,18 @@ def read_again(source: Source, paper: Paper) -> int:
     from tetrapylon.config.diff import differences
     from tetrapylon.resolve import check_names
 
+    running = content_of(paper.running)
+    before = decode(running)
     try:
         if paper.back >= 0:
             config = decode(content_of(paper.back))
         else:
-            config = _load(source)
+            config = _load(source, before)
             check_names(config, source.name)
     except ConfigError as error:
         problems = [describe(problem) for problem in error.problems]
         os.pwrite(paper.finding, msgspec.msgpack.encode(Finding(problems=problems)), 0)
         return 0
-    running = content_of(paper.running)
-    before = decode(running)
     changes = differences(before, config)
     restart = [key for key in FIXED if getattr(before, key) != getattr(config, key)]
     _write(config, paper, Finding(changes=changes, restart=restart), running)
@@ -213,10 +216,15 @@ def describe(problem: Any) -> dict[str, Any]:
     return {**{name: value for name, value in found.items() if value}, "text": str(problem)}
 
 
-def _load(source: Source) -> Any:
-    from tetrapylon.config import load, override
+def _load(source: Source, before: Any = None) -> Any:
+    """Raises ConfigError. `before` is the config in force."""
+    from tetrapylon import logs
+    from tetrapylon.config import override
+    from tetrapylon.config.loading import load_document
 
-    return override(load(source.name), listen=source.listen, workers=source.workers)
+    config, document = load_document(source.name)
+    logs.check(config, document, before)
+    return override(config, listen=source.listen, workers=source.workers)
 
 
 def _write(config: Any, paper: Paper, finding: Finding, running: bytes | None = None) -> None:
@@ -246,6 +254,7 @@ def _facts(config: Any, room: int) -> Facts:
         admin_tls=config.admin is not None and config.admin.tls is not None,
         workers=len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers,
         room=room,
+        errors=config.log.errors,
         drain=server.timeouts.drain,
         descriptors=server.limits.connections
         + sum(upstream.pool.max_connections for upstream in config.upstreams.values())

@@ -20,7 +20,7 @@ from contextlib import suppress
 from functools import partial
 from types import FrameType
 
-from tetrapylon import __version__, events
+from tetrapylon import __version__, events, logs
 from tetrapylon._core.counters import Slab, Slabs, State
 from tetrapylon.channel import Ask, Channel, Committed, Done, News, Prepared, Reload, Told, file_of
 from tetrapylon.child import Child
@@ -306,6 +306,7 @@ class Supervisor:
 
     def adopt(self, facts: Facts, config: int, change: Change) -> None:
         self._listening.commit(change)
+        logs.follow(self._facts.errors, facts.errors)
         self._facts = facts
 
     def renewed(self, change: Change) -> None:

@@ -37,7 +37,7 @@ def routes(*texts: str) -> list[str]:
 
 class TestDestinations:
     def test_a_route_without_one(self) -> None:
-        hint = "expected one of upstream, split, handler, respond or redirect"
+        hint = "expected one of upstream, split, aggregate, handler, respond or redirect"
         assert route("path: /") == f": the route leads nowhere; {hint}"
 
     def test_a_route_with_two(self) -> None:

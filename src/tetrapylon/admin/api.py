@@ -97,9 +97,11 @@ class Api:
         return json({**told, "status": self._state()}, compact=True)
 
     def _status(self, asked: Asked) -> Answer:
+        troubles = self._recorder.troubles() if self._recorder is not None else {}
         return json(
             {
                 **self._state(),
+                "troubles": troubles,
                 "endpoints": {path: endpoint.text for path, endpoint in self._endpoints.items()},
             }
         )

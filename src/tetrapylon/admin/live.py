@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tetrapylon.admin.upstreams import state
 
 if TYPE_CHECKING:
-    from tetrapylon._core.counters import HistogramCounts, Slabs, Totals
+    from tetrapylon._core.counters import HistogramCounts, Slabs, Totals, WorkerCounts
 
 EVERY = 5.0
 """Seconds between two samples."""
@@ -91,6 +91,10 @@ class Recorder:
             "workers": list(self._workers()),
         }
 
+    def troubles(self) -> dict[str, int]:
+        """What should stand still and has not, since the start."""
+        return self._troubles(self._slabs.totals().worker())
+
     # -- counts
 
     def _sample(self, totals: Totals) -> dict[str, Any]:
@@ -106,10 +110,7 @@ class Recorder:
             "bytes_in": counts["bytes_in"] if counts is not None else 0,
             "bytes_out": counts["bytes_out"] if counts is not None else 0,
             "rejects": {reason: count for reason, count in totals.rejects().items() if count},
-            "troubles": {
-                **{text: count for key, text in TROUBLES if (count := worker[key])},  # type: ignore[literal-required]
-                **self._named_troubles(),
-            },
+            "troubles": self._troubles(worker),
             "lag": worker["lag"]["buckets"],
             "restarts": worker["restarts"],
             "accepted": worker["accepted"],
@@ -119,10 +120,11 @@ class Recorder:
             "upstream_connections": now["upstream_connections"],
         }
 
-    def _named_troubles(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for text, value in self._slabs.series.totals():
-            about = TROUBLE.get(text.partition("{")[0])
+    def _troubles(self, worker: WorkerCounts) -> dict[str, int]:
+        values: dict[str, Any] = {**worker}
+        found = {text: values[key] for key, text in TROUBLES if values[key]}
+        for series, value in self._slabs.series.totals():
+            about = TROUBLE.get(series.partition("{")[0])
             if about is not None and value:
                 found[about] = found.get(about, 0) + value
         return found
