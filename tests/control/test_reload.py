@@ -288,7 +288,9 @@ class TestFromTheAdminAddress:
             assert told["workers"] == [0, 1]
             assert (upstream["name"], upstream["connections"], upstream["queue"]) == ("stand-in", 6, 4)
             assert upstream["workers"]["1"] == {"connections": 3, "queue": 2}
-            assert [(each["url"], each["connections"]) for each in upstream["targets"]] == [("127.0.0.1:9", 6)]
+            assert [(each["url"], each["connections"]) for each in upstream["targets"]] == [
+                ("127.0.0.1:9", 6)
+            ]
 
     @pytest.mark.parametrize("path", ["/reload?dry_run=yes", "/rollback?generation=x", "/reload?dryrun=1"])
     def test_a_bad_parameter_is_named(self, tmp_path: Path, path: str) -> None:
