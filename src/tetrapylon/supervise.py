@@ -22,7 +22,7 @@ from types import FrameType
 
 from tetrapylon import __version__, events, logs
 from tetrapylon._core.counters import Slab, Slabs, State
-from tetrapylon.channel import Ask, Channel, Committed, Done, News, Prepared, Reload, Told, file_of
+from tetrapylon.channel import Ask, Channel, Committed, Done, News, Prepared, Purge, Reload, Told, file_of
 from tetrapylon.child import Child
 from tetrapylon.events import line, say
 from tetrapylon.handover import TRIAL, become, command, received
@@ -256,14 +256,22 @@ class Supervisor:
                 reply = partial(self._reply, message.number) if message.number else None
                 self._reloads.order(Order(message.origin, message.dry_run, message.back, reply), now)
             case Ask():
-                asked = [each for each in self._workers if each.channel and each.channel.send(message)]
-                self._to_control(Told(message.number, -1, len(asked)))
+                self._ask_all(message)
+            case Purge():
+                self._ask_all(message, files)
             case Told():
                 self._to_control(Told(message.number, child.place), files)
         for file in files:
             os.close(file)
 
     # -- the control process
+
+    def _ask_all(self, message: Ask | Purge, files: Sequence[int] = ()) -> None:
+        """Each worker answers the control process, which is told how many will."""
+        children = self._workers if isinstance(message, Ask) else [*self._workers, *self._leaving]
+        channels = [child.channel for child in children if child.channel is not None]
+        asked = [channel for channel in channels if channel.send(message, files)]
+        self._to_control(Told(message.number, -1, len(asked)))
 
     def _to_control(self, message: Done | News | Told, files: Sequence[int] = ()) -> None:
         for child in self._control if isinstance(message, News) else self._control[:1]:

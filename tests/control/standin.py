@@ -82,6 +82,9 @@ class StandIn:
             self.listen(sock, address)
         return asyncio.sleep(0)
 
+    def purge(self, how: str, what: str) -> int:
+        return 1
+
     def upstreams(self) -> list[dict[str, Any]]:
         target = {"url": "127.0.0.1:9", "weight": 1, "addresses": ["127.0.0.1:9"], "connections": 3}
         return [{"name": "stand-in", "connections": 3, "pending": 2, "targets": [target]}]

@@ -97,6 +97,7 @@ cdef class Slabs:
         self.workers = workers
         self.series = Series(workers)
         self.times = Series(workers, 1024, width=TIMES_WORDS, overflow=b"")
+        self.marks = Marks()
         self.routes = routes
         self.stride = stride_of(routes)
         self.size = PAGE + self.stride * (<size_t>workers + 1)  # the last slab is the supervisor's

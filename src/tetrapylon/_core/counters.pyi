@@ -6,6 +6,7 @@ from typing import ClassVar, Final, Self, TypedDict, final, type_check_only
 
 from tetrapylon._core.amounts import Amounts
 from tetrapylon._core.board import Board
+from tetrapylon._core.marks import Marks
 from tetrapylon._core.series import Series
 
 METHOD_NAMES: Final[tuple[str, ...]]
@@ -135,6 +136,8 @@ class Slabs:
     times: Final[Series]
     """By upstream; `upstream_times` reads it."""
     board: Final[Board]
+    marks: Final[Marks]
+    """When what may be cached has changed."""
 
     def __new__(cls, workers: int, routes: int, fd: int = -1) -> Self: ...
     @property
