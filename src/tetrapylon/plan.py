@@ -135,6 +135,7 @@ def load_plan(source: Source) -> Plan:
     from tetrapylon._core.counters import set_bounds
     from tetrapylon.config.wire import Encoded
 
+    worker.rehearse()
     status = os.waitpid(pid, 0)[1]
     if os.WIFSIGNALED(status):
         line(f"tetrapylon: the process reading {source.name} {describe_end(status)}")

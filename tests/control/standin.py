@@ -237,6 +237,7 @@ def run_config(options: dict[str, Any]) -> int:
     stand_in.Serving = serving
     sys.modules["tetrapylon.compile"] = stand_in
     tetrapylon.compile = stand_in
+    worker.rehearse = lambda: None
     return run(options["config"], listen=options["listen"], workers=options.get("workers"))
 
 

@@ -285,7 +285,7 @@ cdef class Upstream(Pool):
         return None
 
     cdef Target pick_roomy(self, Target full, Exchange x):
-        """One that may have a connection more, in place of one that has its most; that one if none may."""
+        """One that may have a connection more in place of `full`, which has its most; or else that one."""
         cdef list some
         for each in self.tiers:
             some = [
