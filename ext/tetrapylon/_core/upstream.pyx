@@ -83,6 +83,7 @@ cdef class Upstream(Pool):
         self.pool_idle = reactor.queue(idle) if idle > 0 else NULL
         self.slab = slab
         self.counters = slab.worker
+        self.times = slab.times(name)
         self.board = slab.owner.board
         self.slot = self.board.claim(name, "")
         self.tell = tell
@@ -463,6 +464,7 @@ cdef class Upstream(Pool):
         connection.port.connection = connection
         connection.parser = response_parser(self.limits)
         connection.connecting = connection.alive = True
+        connection.dialled = clock()
         connection.claim(x)
         connection.take(x)
         stream = SocketStream.__new__(SocketStream) if target.tls is None else tls_stream(target.tls)
