@@ -64,8 +64,8 @@ class Attacker:
 def attack(port: int, count: int, interval: float, ready: Event, stop: Event) -> None:
     os.sched_setaffinity(0, {LOAD_CORE})
     selector = selectors.DefaultSelector()
-    # In the order of their turns, which come at the same interval for all: the crowd has to cost little itself,
-    # for it shares a core with the honest clients.
+    # In the order of their turns, which come at the same interval for all: the crowd has to cost little
+    # itself, for it shares a core with the honest clients.
     turns = deque(
         Attacker(port, BODY if index % 2 else HEAD, interval, interval * index / count)
         for index in range(count)

@@ -2,8 +2,8 @@
 
 `python -m benchmarks.reload [--reloads 1000] [--routes 10000] [--rate 5000]` alternates between two configs
 that differ in every tenth route. Windows without a reload and windows full of them take turns under the same
-open load, ten times; then it goes on without the former. WebSockets and slow downloads are open from the first
-window to the last. It fails where a request fails, a WebSocket or download ends, or the memory after the last
+open load, ten times; then it goes on without the former. WebSockets and slow downloads are open from first to
+last. It fails where a request fails, a WebSocket or download ends, or the memory after the last
 reload is more than 5% above that after the tenth.
 """
 
