@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -137,6 +138,7 @@ class Hammer:
 
     def __init__(self, gateway: Gateway, connections: int, seconds: float) -> None:
         self.answers: list[Response] = []
+        self.times: list[float] = []
         self.broken = 0
         self._gateway = gateway
         self._until = time.monotonic() + seconds
@@ -150,8 +152,14 @@ class Hammer:
                 with self._gateway.client(record=False) as client:
                     while time.monotonic() < self._until:
                         self.answers.append(client.ask())
+                        self.times.append(time.monotonic())
             except (OSError, AssertionError):
                 self.broken += 1
+
+    def silence(self) -> float:
+        """Seconds in which a machine with other work kept everybody from asking."""
+        times = sorted(self.times)
+        return sum(gap for one, next in pairwise(times) if (gap := next - one) > 0.05)
 
     def join(self) -> Sequence[Response]:
         for thread in self._threads:
@@ -171,7 +179,7 @@ class TestManyWorkers:
         allowed = sum(answer.status == 200 for answer in answers)
         assert {answer.status for answer in answers} == {200, 429}
         assert hammer.broken == 0
-        assert 2.0 * rate + burst - 2 <= allowed <= span * rate + burst
+        assert (2.0 - hammer.silence()) * rate + burst - 2 <= allowed <= span * rate + burst
 
     def test_a_worker_that_is_killed_leaves_no_key_locked(self) -> None:
         rate, burst = 50, 20
@@ -191,7 +199,7 @@ class TestManyWorkers:
             span = time.monotonic() - began
             allowed = sum(answer.status == 200 for answer in answers)
             assert allowed <= span * rate + burst
-            assert allowed >= 3.0 * rate * 0.8
+            assert allowed >= (3.0 * 0.8 - hammer.silence()) * rate
             eventually(lambda: ask(gateway.address).status == 200, "the key is free again")
             assert gateway.stop() == 0
 
