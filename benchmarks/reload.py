@@ -17,9 +17,10 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import ServerConnection, serve
 
@@ -95,8 +96,9 @@ class LongLived(threading.Thread):
 
 
 def answer(server: ServerConnection) -> None:
-    for message in server:
-        server.send(message)
+    with suppress(ConnectionClosed):  # the gateway's end, at the end
+        for message in server:
+            server.send(message)
 
 
 @contextmanager
