@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-faults bench-handlers bench-hostile bench-micro bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-faults bench-handlers bench-hostile bench-micro bench-policies bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -81,6 +81,9 @@ bench-faults: build  ## targets that fail, behind tetrapylon, HAProxy, Envoy and
 
 bench-handlers: build  ## typed handlers beside Go, Granian, BlackSheep, FastAPI and Flask
 	$(PY) -m benchmarks.handlers $(ARGS)
+
+bench-policies: build  ## a public API's policies beside nginx with none and Go with the same
+	$(PY) -m benchmarks.policies $(ARGS)
 
 bench-tls: build  ## TLS beside nginx: requests, handshakes, idle connections
 	$(PY) -m benchmarks.tls $(ARGS)

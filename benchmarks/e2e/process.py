@@ -72,11 +72,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def first_answer(port: int, limit: float) -> bytes | None:
+def first_answer(port: int, limit: float, fields: Sequence[str] = ()) -> bytes | None:
     """The status line and what came with it, or None when nothing answers 200 within `limit` seconds."""
+    lines = ["GET /small HTTP/1.1", "Host: api.example.com", "Connection: close", *fields, "", ""]
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=limit) as probe:
-            probe.sendall(b"GET /small HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n")
+            probe.sendall("\r\n".join(lines).encode())
             answer = b""
             while data := probe.recv(65536):
                 answer += data
@@ -161,7 +162,7 @@ class Gateway:
                 stderr=log,
                 start_new_session=True,
             )
-        while first_answer(self.port, 5) is None:
+        while first_answer(self.port, 5, self.peer.fields) is None:
             waited = time.perf_counter() - began
             if self._process.poll() is not None or waited > limit:
                 self.close()

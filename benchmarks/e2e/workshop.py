@@ -82,8 +82,9 @@ class Workshop:
         for peer in peers:
             if isinstance(peer.deploy, Debian) and not shutil.which(peer.program, path=self.path):
                 apt_install(peer.program)
-        if "go" in folders:
-            self.go_build(go.PLAIN, self.build / go.PLAIN.program)
+        for peer in (go.PLAIN, *peers) if "go" in folders else ():
+            if isinstance(peer.deploy, GoBuild):
+                self.go_build(peer, self.build / peer.program)
 
     def _prepare_venv(self) -> None:
         stamp = self.venv / "requirements.txt"
@@ -128,7 +129,7 @@ class Workshop:
         """The installed program. Raises Unavailable when there is none."""
         candidates = {
             "tetrapylon": Path(sys.executable).with_name("tetrapylon"),
-            "go": self.build / "go-gateway",
+            "go": self.build / peer.program,
             "envoy": self.packages / "envoy" / "_bin" / "envoy" if self.venv.exists() else Path("envoy"),
         }
         found = candidates.get(peer.folder) or Path(

@@ -58,6 +58,8 @@ class Peer:
     values: Mapping[str, str] = field(default_factory=dict)
     log: str = ""
     """The file in {dir} that must hold a line for every request answered."""
+    fields: tuple[str, ...] = ()
+    """Header fields that a request needs to be answered with 200, beside the usual ones."""
     compared: bool = True
     """False for a variant that only stands in a bar (further workers), not in the tables."""
 

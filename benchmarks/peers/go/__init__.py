@@ -1,6 +1,7 @@
-"""`net/http/httputil.ReverseProxy` of the Go standard library, and the same with a BufferPool."""
+"""`net/http/httputil.ReverseProxy` of Go's library: plain, with a BufferPool, with checks before it."""
 
 from dataclasses import replace
+from hashlib import sha256
 
 from ..base import GoBuild, Peer
 
@@ -15,4 +16,16 @@ PLAIN = Peer(
 )
 POOL = replace(
     PLAIN, name="go-pool", title="Go gateway, BufferPool", command=(*PLAIN.command, "pool"), deploy=None
+)
+KEY = "7f9c2ba4e88f827d616045507605853e"
+CHECKED = replace(
+    PLAIN,
+    name="go-checked",
+    title="Go gateway with the same checks",
+    program="go-checked",
+    command=(*PLAIN.command, sha256(KEY.encode()).hexdigest(), "{dir}/access.log"),
+    deploy=GoBuild("checked.go"),
+    log="access.log",
+    fields=(f"X-API-Key: {KEY}", "Origin: https://shop.example"),
+    compared=False,
 )

@@ -1,8 +1,10 @@
 """Tetrapylon: plain, with every request in the access log, and with three workers."""
 
 from dataclasses import replace
+from hashlib import sha256
 
 from ..base import Peer, Wheels
+from ..go import CHECKED, KEY
 
 PLAIN = Peer(
     name="tetrapylon",
@@ -24,4 +26,16 @@ LOGGED = replace(
 )
 THREE = replace(
     PLAIN, name="tetrapylon-3", title="Tetrapylon, 3 workers", workers=3, deploy=None, compared=False
+)
+POLICIES = replace(
+    PLAIN,
+    name="tetrapylon-policies",
+    title="Tetrapylon with a public API's policies",
+    configs=("policies.yaml",),
+    command=("{program}", "run", "{dir}/policies.yaml"),
+    values={"KEY_HASH": sha256(KEY.encode()).hexdigest()},
+    log="access.log",
+    fields=CHECKED.fields,
+    deploy=None,
+    compared=False,
 )

@@ -1,12 +1,16 @@
 """`api_key`: a key that a consumer was given."""
 
+from libc.stdint cimport uint64_t
+
 from tetrapylon._core.exchange cimport Exchange, Ticket, current, wait
 from tetrapylon._core.identity cimport ABSENT, PRESENT, Found, Identity, Known, look
+from tetrapylon._core.limits cimport Hash, siphash
 from tetrapylon._core.memo cimport Memo
 from tetrapylon._core.policy cimport WAIT, Verdict
 from tetrapylon._core.reactor cimport clock
 
 import hashlib
+import os
 from typing import Annotated
 
 from msgspec import Struct
@@ -21,6 +25,8 @@ cdef enum:
     DIGEST = 32
     REMEMBERED = 100000
     PENDING = 1000          # requests that wait for Redis at once
+    NOW = 0                 # for what does not end: no clock is read
+    NEVER = 1
 
 
 class Redis(Struct, frozen=True, kw_only=True):
@@ -38,8 +44,9 @@ class Redis(Struct, frozen=True, kw_only=True):
 class Settings(Identifies, frozen=True, kw_only=True):
     """Asks for a key, in a header field, a cookie or the query, and knows the consumer by it.
 
-    Keys are looked up by their SHA-256, so neither config nor memory holds any; in the access log, one in the
-    query is starred. They are those of `consumers`, and of a file or Redis beside.
+    Keys are looked up by their SHA-256, and those seen before by a keyed hash, so neither config nor memory
+    holds any; in the access log, one in the query is starred. They are those of `consumers`, and of a file or
+    Redis beside.
     """
 
     example = "{use: api_key, header: X-API-Key, strip: true}"
@@ -71,6 +78,8 @@ cdef class ApiKey(Identity):
     cdef dict keys              # digest -> Key
     cdef dict own               # of these, those of the config
     cdef object sha256
+    cdef uint64_t[2] secret     # of the hash by which keys seen before are known
+    cdef Memo seen              # that hash -> Key
     cdef object store           # tetrapylon.identity.redis.Keys; None: none
     cdef Memo remembered        # digest -> Known, or False: no such key
     cdef double ttl
@@ -89,6 +98,9 @@ cdef class ApiKey(Identity):
         self.own = table(keys)
         self.keys = self.own
         self.sha256 = hashlib.sha256
+        self.secret[0] = int.from_bytes(os.urandom(8), "little")
+        self.secret[1] = int.from_bytes(os.urandom(8), "little")
+        self.seen = Memo(REMEMBERED)
         self.store = store
         self.remembered = Memo(REMEMBERED)
         self.ttl = 0 if settings.redis is None else settings.redis.ttl
@@ -122,20 +134,30 @@ cdef class ApiKey(Identity):
     def replace(self, keys not None):
         """Take these (digest, Known) beside those of the config, in place of what was replaced before."""
         self.keys = {**table(keys), **self.own}
+        self.seen.clear()
 
     cdef Verdict request(self, Exchange x) noexcept:
         cdef const char* data = NULL
         cdef size_t n = 0
         cdef Found found = look(self.places, x, &data, &n)
         cdef Key key
-        cdef bytes digest
+        cdef Hash hash
         if found == ABSENT:
             return self.absent(x)
         if found != PRESENT or n > LONGEST:
             return self.deny(x, "malformed")
-        digest = self.sha256(data[:n]).digest()
-        key = self.keys.get(digest)
+        hash = siphash(self.secret, data, n)
+        key = self.seen.find(<char*>&hash, sizeof(hash), NOW)
+        if key is not None:
+            return self.admit(x, key.who)
+        return self.look_up(x, data[:n], (<char*>&hash)[:sizeof(hash)])
+
+    cdef Verdict look_up(self, Exchange x, bytes shown, bytes hash) noexcept:
+        """A key that was not seen before."""
+        cdef bytes digest = self.sha256(shown).digest()
+        cdef Key key = self.keys.get(digest)
         if key is not None and same(key.digest, digest):
+            self.seen.put(hash, key, NEVER)
             return self.admit(x, key.who)
         if self.store is None:
             return self.deny(x, "unknown_key")
