@@ -284,7 +284,7 @@ cdef class Upstream(Pool):
         return None
 
     cdef Target pick_roomy(self, Target full, Exchange x):
-        """One that may have a connection more, in place of one that has its most; that one if there is none."""
+        """One that may have a connection more, for one that has its most; that one if there is none."""
         cdef list some
         for each in self.tiers:
             some = [
