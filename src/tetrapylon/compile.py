@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from msgspec import UnsetType, convert, json
 
-from tetrapylon import catalog
+from tetrapylon import catalog, logs
 from tetrapylon._core.call import CallStages
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.downstream import Gateway
@@ -309,6 +309,7 @@ class Serving:
         `sockets` are further ones to accept on, each with its address.
         """
         router = self._edition.snapshot.router
+        logs.follow(self._edition.head.log.errors, edition.head.log.errors)
         self._edition = edition
         self._gateway.swap(edition.snapshot)
         self._gateway.write_to(edition.kept.access_log)

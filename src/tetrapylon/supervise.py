@@ -20,7 +20,7 @@ from contextlib import suppress
 from functools import partial
 from types import FrameType
 
-from tetrapylon import __version__, events
+from tetrapylon import __version__, events, logs
 from tetrapylon._core.counters import Slab, Slabs, State
 from tetrapylon.channel import Ask, Channel, Committed, Done, News, Prepared, Purge, Reload, Told, file_of
 from tetrapylon.child import Child
@@ -81,7 +81,9 @@ class Supervisor:
         try:
             given += handover.admin_sockets() if handover else []
             admin = [facts.admin] if facts.admin else []
-            self._admin = open_listeners(admin, 1, "admin.listen", given=given)
+            self._admin = open_listeners(
+                admin, 1, "admin.listen", tls=admin if facts.admin_tls else (), given=given
+            )
             for listener in given:
                 say(
                     "warning",
@@ -312,6 +314,7 @@ class Supervisor:
 
     def adopt(self, facts: Facts, config: int, change: Change) -> None:
         self._listening.commit(change)
+        logs.follow(self._facts.errors, facts.errors)
         self._facts = facts
 
     def renewed(self, change: Change) -> None:

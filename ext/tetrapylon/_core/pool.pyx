@@ -4,6 +4,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from tetrapylon._core.buffer cimport DROPPED, OURS, UPGRADE, Head, Header, head_add, head_known, same_name
+from tetrapylon._core.counters cimport DURATION, observe as record
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.lifetime cimport spent
 from tetrapylon._core.message cimport *
@@ -70,6 +71,7 @@ cdef class UpstreamConnection(Connection):
         self.upstream.lifetime.begin(&self.span, self.upstream.reactor.now)
         disarm(self)
         self.upstream.counters.upstream_connects += 1
+        record(&self.upstream.times.connect, &DURATION, since(self.dialled, self.upstream.reactor.now))
         if x is None:
             self.pool()
         else:
@@ -224,6 +226,8 @@ cdef class UpstreamConnection(Connection):
         cdef Exchange x = self.exchange
         disarm(self)
         self.uploaded()
+        record(&self.upstream.times.first_byte, &DURATION, since(x.sent, x.answered))
+        record(&self.upstream.times.total, &DURATION, since(x.sent, self.upstream.reactor.now))
         self.upstream.observe(self.target, x.response.status < 500, x.answered - x.sent)
         self.part()
         x.attempt = None
@@ -364,6 +368,11 @@ cdef class UpstreamConnection(Connection):
             if not x.request_complete:
                 arm(self.upstream.reactor, self, x.plan.idle)
             x.source.resume(x)
+
+
+cdef inline uint64_t since(uint64_t earlier, uint64_t later) noexcept:
+    """The reactor's clock stands still for a piece of work: what has just begun may seem to lie ahead."""
+    return later - earlier if later > earlier else 0
 
 
 cdef bint is_upload(Exchange x) noexcept:

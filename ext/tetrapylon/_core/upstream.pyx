@@ -83,6 +83,7 @@ cdef class Upstream(Pool):
         self.pool_idle = reactor.queue(idle) if idle > 0 else NULL
         self.slab = slab
         self.counters = slab.worker
+        self.times = slab.times(name)
         self.board = slab.owner.board
         self.slot = self.board.claim(name, "")
         self.tell = tell
@@ -284,7 +285,7 @@ cdef class Upstream(Pool):
         return None
 
     cdef Target pick_roomy(self, Target full, Exchange x):
-        """One that may have a connection more, for one that has its most; that one if there is none."""
+        """One that may have a connection more in place of `full`, which has its most; or else that one."""
         cdef list some
         for each in self.tiers:
             some = [
@@ -463,6 +464,7 @@ cdef class Upstream(Pool):
         connection.port.connection = connection
         connection.parser = response_parser(self.limits)
         connection.connecting = connection.alive = True
+        connection.dialled = clock()
         connection.claim(x)
         connection.take(x)
         stream = SocketStream.__new__(SocketStream) if target.tls is None else tls_stream(target.tls)
