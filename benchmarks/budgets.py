@@ -29,7 +29,7 @@ from .peers import Peer, nginx, tetrapylon
 BUDGETS = Path(__file__).with_suffix(".toml")
 SHORT, LONG = 200, 1200
 FEW, MORE = 100, 400
-"""For policies, of which there are many: what a count is wrong by shows in what it adds, and is allowed for."""
+"""For policies, of which there are many."""
 START_LIMIT = 60.0
 PATIENCE = 120.0
 """Seconds that a load may take: callgrind is slow, and the machine may be busy."""

@@ -45,10 +45,10 @@ KEY = fields("X-API-Key: mobile-key-1")
 
 @dataclass(frozen=True)
 class Counting:
-    """`behind`: the route's other policy is the one counted under this name. `whole`: nothing is taken off."""
+    """`behind`: what is taken off is the count of this name. `whole`: nothing is taken off."""
 
     name: str
-    said: Callable[[], list[str]] = fields()
+    said: Callable[[], list[str]] = list
     behind: str = "plain"
     whole: bool = False
     expect: tuple[str, ...] = LENGTH

@@ -57,8 +57,8 @@ def cost(name: str) -> str:
     if name == "cache":
         miss, stored = (rounded(COSTS[f"cache-{each}"]) for each in ("miss", "store"))
         return (
-            f"Cost: {rounded(COSTS[name]):,} for the whole of a hit; {miss:,} on top of a request that goes to the"
-            f" upstream, {stored:,} with its answer stored.\n"
+            f"Cost: {rounded(COSTS[name]):,} for the whole of a hit; {miss:,} on top of a request that goes"
+            f" to the upstream, {stored:,} with its answer stored.\n"
         )
     return f"Cost: {rounded(COSTS[name]):,}.\n"
 

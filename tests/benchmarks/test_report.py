@@ -108,7 +108,8 @@ def test_updating_budgets_keeps_their_comments_and_what_was_not_counted() -> Non
     before = "# why\ntolerance = 0.03\n\n[instructions]\nsmall = 1\n\n# these\n[policies]\nacl = 1\nbot = 2\n"
     text = budgets.updated(before, {"instructions": {"small": 2.4, "post": 3.6}, "policies": {"bot": 3.0}})
     assert text == (
-        "# why\ntolerance = 0.03\n\n[instructions]\nsmall = 2\npost = 4\n\n# these\n[policies]\nacl = 1\nbot = 3\n"
+        "# why\ntolerance = 0.03\n\n[instructions]\nsmall = 2\npost = 4\n\n"
+        "# these\n[policies]\nacl = 1\nbot = 3\n"
     )
 
 
