@@ -90,6 +90,8 @@ COUNTED = (
     Counting("security_headers"),
     Counting("server_timing"),
     Counting("traceparent"),
+    Counting("transform", expect=()),
+    Counting("validate"),
 )
 MARGIN = 800
 """Instructions that a count may move by: the loop's own timers are counted with the few requests."""
