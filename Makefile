@@ -82,6 +82,9 @@ bench-faults: build  ## targets that fail, behind tetrapylon, HAProxy, Envoy and
 bench-handlers: build  ## typed handlers beside Go, Granian, BlackSheep, FastAPI and Flask
 	$(PY) -m benchmarks.handlers $(ARGS)
 
+bench-aggregate: build  ## three JSON answers made one, beside Go and Flask
+	$(PY) -m benchmarks.aggregate $(ARGS)
+
 bench-tls: build  ## TLS beside nginx: requests, handshakes, idle connections
 	$(PY) -m benchmarks.tls $(ARGS)
 
