@@ -17,7 +17,7 @@ VERBS = {
     "bench-handlers",
     "bench-hostile",
     "bench-micro",
-    "bench-policies",
+    "bench-public-api",
     "bench-tls",
     "bench-tunnel",
     "budgets",

@@ -27,12 +27,12 @@ LOGGED = replace(
 THREE = replace(
     PLAIN, name="tetrapylon-3", title="Tetrapylon, 3 workers", workers=3, deploy=None, compared=False
 )
-POLICIES = replace(
+PUBLIC_API = replace(
     PLAIN,
-    name="tetrapylon-policies",
+    name="tetrapylon-public-api",
     title="Tetrapylon with a public API's policies",
-    configs=("policies.yaml",),
-    command=("{program}", "run", "{dir}/policies.yaml"),
+    configs=("public-api.yaml",),
+    command=("{program}", "run", "{dir}/public-api.yaml"),
     values={"KEY_HASH": sha256(KEY.encode()).hexdigest()},
     log="access.log",
     fields=CHECKED.fields,
