@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from tetrapylon.errors import TetrapylonError
@@ -70,6 +71,8 @@ class Context(NamedTuple):
     notify: int = -1
     """A pipe to the supervisor: one byte says "look at my state"; -1 without one."""
     timing: Timing = Timing()
+    found: Mapping[str, tuple[bytes, bytes]] = MappingProxyType({})
+    """The targets found last, by upstream: the fingerprint of where, and the set as MessagePack."""
 
 
 @contextmanager

@@ -22,9 +22,21 @@ from types import FrameType
 
 from tetrapylon import __version__, events
 from tetrapylon._core.counters import Slab, Slabs, State
-from tetrapylon.channel import Ask, Channel, Committed, Done, News, Prepared, Reload, Told, file_of
+from tetrapylon.channel import (
+    Ask,
+    Channel,
+    Committed,
+    Done,
+    Found,
+    News,
+    Prepared,
+    Reload,
+    Told,
+    file_of,
+)
 from tetrapylon.child import Child
 from tetrapylon.events import line, say
+from tetrapylon.findings import Findings
 from tetrapylon.handover import TRIAL, become, command, received
 from tetrapylon.listening import Change, Listening
 from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
@@ -33,6 +45,7 @@ from tetrapylon.reload import Order, Reloads
 from tetrapylon.service import Manager, activated
 from tetrapylon.sockets import Listener, ListenError, given_by_manager, open_listeners
 
+CONTROL = "control process"
 MOST_WORKERS = 64
 """There is room for so many, or for twice as many as at the start if that is more."""
 
@@ -106,11 +119,9 @@ class Supervisor:
         """Workers that drain for good, each with the time at which it is killed."""
         for _ in range(facts.workers):
             self._add_worker()
+        self._findings = Findings()
         self._control: list[Child] = []
-        if plan.control is not None:
-            self._control.append(
-                Child("control process", partial(self._main, plan.control, -1, None), None, plan.timing)
-            )
+        self._add_control()
         if plan.watch is not None:
             self._control.append(
                 Child("watcher", partial(self._main, plan.watch, -1, None), None, plan.timing)
@@ -200,6 +211,7 @@ class Supervisor:
                 lifeline=self._lifeline.read,
                 notify=self._notify.write,
                 timing=self._plan.timing,
+                found=self._findings.targets,
             )
         )
 
@@ -212,6 +224,17 @@ class Supervisor:
         slab = self._slabs.slab(next(index for index in range(self._slabs.workers) if index not in used))
         main = partial(self._main, self._plan.worker, place, slab)
         self._workers.append(Child(f"worker {place}", main, slab, self._plan.timing, place))
+
+    def _add_control(self) -> bool:
+        """Where there is something for it to do, and none yet."""
+        main = self._plan.control
+        if main is None or not (self._facts.admin is not None or self._facts.discovers):
+            return False
+        if any(child.name == CONTROL for child in self._control):
+            return False
+        child = Child(CONTROL, partial(self._main, main, -1, None), None, self._plan.timing)
+        self._control.insert(0, child)
+        return True
 
     def _start_due(self, now: float) -> None:
         for child in self._children:
@@ -258,6 +281,8 @@ class Supervisor:
                 self._to_control(Told(message.number, -1, len(asked)))
             case Told():
                 self._to_control(Told(message.number, child.place), files)
+            case Found():
+                self._findings.take(message, files[0], [*self._workers, *self._leaving])
         for file in files:
             os.close(file)
 
@@ -305,6 +330,8 @@ class Supervisor:
     def adopt(self, facts: Facts, config: int, change: Change) -> None:
         self._listening.commit(change)
         self._facts = facts
+        if self._add_control():
+            self._control[0].start_at = time.monotonic()
 
     def renewed(self, change: Change) -> None:
         now = time.monotonic()
@@ -463,6 +490,7 @@ class Supervisor:
                 say("warning", f"old worker (pid {pid}) has not ended in time; killing it")
                 _signal(pid, signal.SIGKILL)
         if not self._stops:
+            self._findings.catch_up()
             for child in self._workers:
                 child.watch(now, elapsed)
             for child, due in self._leaving.items():

@@ -86,6 +86,37 @@ FULL: dict[str, Any] = {
         "queue": 128,
     },
     "upstreams": {
+        "named": {
+            "discover": {
+                "dns": {
+                    "name": "_https._tcp.users.test",
+                    "srv": True,
+                    "scheme": "http",
+                    "servers": ["10.0.0.2:53"],
+                    "least": "3s",
+                    "most": "200s",
+                    "timeout": "1500ms",
+                }
+            }
+        },
+        "addressed": {"discover": {"dns": {"name": "users.test", "port": 9007}}},
+        "listed": {"discover": {"file": {"path": "users.yaml", "every": "900ms"}}},
+        "kept": {
+            "discover": {
+                "etcd": {
+                    "endpoints": ["http://10.0.0.3:2379"],
+                    "prefix": "/users/",
+                    "user": "gateway",
+                    "password": "a-password-for-etcd",
+                    "ca": CA.pem,
+                    "timeout": "2500ms",
+                    "refresh": "50s",
+                }
+            }
+        },
+        "registered": {
+            "discover": {"use": "tests.discovery.registries:Lines", "settings": {"path": "lines"}}
+        },
         "users": {
             "targets": [{"url": "https://10.0.0.5:9001", "weight": 2, "priority": 1, "zone": "a"}],
             "tls": {

@@ -230,7 +230,7 @@ cdef class UpstreamConnection(Connection):
         x.destination = None
         if (not spent(&self.span, self.upstream.reactor.now) and keep and x.request_complete
                 and x.response.keep_alive and self.stream.queued() == 0
-                and not self.stream.broken and not self.upstream.closing):
+                and not self.stream.broken and not self.upstream.closing and not self.target.gone):
             self.stream.resume_reading()        # a client that was slow to the end left it paused
             self.pool()
         else:

@@ -7,7 +7,7 @@ from posix.unistd cimport close
 
 from tetrapylon._core.address cimport Address
 from tetrapylon._core.balance cimport Balancer, RoundRobin, chance, draw
-from tetrapylon._core.board cimport HALF_OPEN, UNHEALTHY, add, load
+from tetrapylon._core.board cimport HALF_OPEN, UNHEALTHY, add, load, store
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.health cimport Breaker, Health
@@ -103,17 +103,25 @@ cdef class Upstream(Pool):
     def set_targets(self, list targets not None):
         """Other targets from now on; those that are gone finish what they have begun."""
         cdef Target target
+        cdef bint late = len(self.targets) > 0
+        self.reactor.enter()
         for each in targets:
-            if (<Target?>each).board is None:
-                (<Target>each).join(self.board, self.name)
+            target = <Target?>each
+            if target.board is None:
+                target.join(self.board, self.name)
+                if late and not load(&target.slot.since):
+                    store(&target.slot.since, self.reactor.now)     # where it is to start slowly
         gone = [each for each in self.targets if each not in targets]
         self.targets = list(targets)
         for each in gone:
             target = <Target>each
+            target.gone = True
             target.fit = False
             while target.idle is not None:
                 (<UpstreamConnection>target.idle).drop()
         self.review()
+        self.serve_waiting()
+        self.reactor.leave()
 
     def touch(self):
         """Tell the board that these targets are there. Now and then."""
@@ -284,7 +292,7 @@ cdef class Upstream(Pool):
         return None
 
     cdef Target pick_roomy(self, Target full, Exchange x):
-        """One that may have a connection more, in place of one that has its most; that one if there is none."""
+        """One that may have a connection more, in place of one that has its most; else that one."""
         cdef list some
         for each in self.tiers:
             some = [

@@ -10,7 +10,7 @@ class Target:
     """One server of an upstream. `host` is what `Host` says where it is to name the target."""
 
     name: Final[str]
-    weight: Final[int]
+    weight: int
     priority: Final[int]
     zone: Final[str]
     tls: Final[Tls | None]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
 import msgspec
 
-from tetrapylon.channel import Ask, Channel, Done, News, Reload, Told, content_of
+from tetrapylon.channel import Ask, Channel, Done, Found, News, Reload, Told, content_of, file_of
+from tetrapylon.events import say
 
 __all__ = ["Link"]
 
@@ -26,6 +28,8 @@ class Link:
         self._orders: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._questions: dict[int, _Question] = {}
         self.news: dict[str, Any] = {"generation": 1, "source": "", "workers": 0, "history": [], "last": None}
+        self.renewed: Callable[[], None] | None = None
+        """Called when another config is in force."""
         self._loop.add_reader(channel.fileno(), self._listen)
 
     @property
@@ -54,6 +58,15 @@ class Link:
             del self._questions[number]
         return question.answers
 
+    def found(self, upstream: str, fingerprint: bytes, targets: Sequence[msgspec.Struct]) -> None:
+        """Passes on to the workers what an upstream's targets are."""
+        file = file_of(msgspec.msgpack.encode(targets), "found")
+        if not self._channel.send(Found(upstream, fingerprint), [file]):
+            say(
+                "error", f"upstream {upstream}: the supervisor does not listen; workers keep the last targets"
+            )
+        os.close(file)
+
     def close(self) -> None:
         self._loop.remove_reader(self._channel.fileno())
         for future in self._orders.values():
@@ -81,6 +94,8 @@ class Link:
                 os.close(self._config)
                 self._config = files.pop(0)
                 self.news = msgspec.json.decode(content_of(files[0]))
+                if self.renewed is not None:
+                    self.renewed()
             case Told():
                 question = self._questions.get(message.number)
                 if question is not None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from functools import partial
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -16,6 +17,9 @@ from tetrapylon.config.wire import Encoded
 from tetrapylon.control.link import Link
 from tetrapylon.process import Context
 from tetrapylon.slots import read_table
+
+if TYPE_CHECKING:
+    from tetrapylon.discovery.follow import Follower
 
 
 def main(context: Context) -> int:
@@ -40,6 +44,21 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
     link = Link(loop, context.channel, context.config)
     labels = partial(read_table, context.slots)
     api = Api(context.slabs, labels, link, silence=context.timing.silence)
+    follower: Follower | None = None
+
+    def follow() -> None:
+        """By the config that is in force now."""
+        nonlocal follower
+        upstreams = Encoded(link.config).head.upstreams
+        if follower is None and any(each.discover is not None for each in upstreams.values()):
+            from tetrapylon.discovery.follow import Follower
+
+            follower = Follower(loop, link.found)
+        if follower is not None:
+            follower.follow(upstreams)
+
+    link.renewed = follow
+    follow()
     admin = Encoded(link.config).head.admin
     token = admin.token if admin is not None else None
     servers = [await serve_admin(loop, sock, api.answer, token) for sock, _ in context.sockets]
@@ -47,6 +66,8 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
     await stopped.wait()
     for server in servers:
         server.close()
+    if follower is not None:
+        follower.close()
     link.close()
     loop.remove_reader(context.lifeline)
     os.close(context.lifeline)

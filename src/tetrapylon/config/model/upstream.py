@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from tetrapylon.config.model.base import Count, Section, Text, Timeout, Token, doc
+from tetrapylon.config.model.discover import Discover
 from tetrapylon.config.net import (
     BalanceKey,
     CheckPath,
@@ -267,7 +268,13 @@ class UpstreamTls(Section, frozen=True, kw_only=True):
 class Upstream(Section, frozen=True, kw_only=True):
     """Servers that requests are sent on to."""
 
-    targets: Annotated[tuple[Target, ...], doc("The servers.", min_length=1)]
+    targets: Annotated[
+        tuple[Target, ...], doc("The servers; with `discover`, those that are used until it has answered.")
+    ] = ()
+    discover: Annotated[
+        Discover | None,
+        doc("Where the servers are found while the gateway serves; not at all when left out."),
+    ] = None
     balance: Annotated[
         Literal["round_robin", "least_requests", "random_two"] | Balance,
         doc("How a target is picked: in turn, the least busy, the less busy of two, or by the request."),
