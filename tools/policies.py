@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tetrapylon import catalog
 from tetrapylon.config.policies import settings_section
-from tetrapylon.config.reference import about, table
+from tetrapylon.config.reference import about, tables
 
 ROOT = Path(__file__).parents[1]
 HEAD = """\
@@ -38,10 +38,12 @@ def page() -> Iterator[str]:
 
 
 def policy(name: str) -> Iterator[str]:
-    settings = settings_section(name)
     yield f"## `{name}`\n"
     yield about(name) + "\n"
-    yield "\n".join(table(settings)) + "\n"
+    for path, rows in tables(settings_section(name)):
+        if path:
+            yield f"In `{path}`:\n"
+        yield "\n".join(rows) + "\n"
     example = ROOT / "examples" / "policies" / f"{name}.yaml"
     if example.exists():
         yield f"```yaml\n{example.read_text(encoding='utf-8')}```\n"

@@ -32,6 +32,7 @@ POLICIES: dict[str, str] = {
     "request_id": "tetrapylon._core.policies.request_id:RequestId",
     "rewrite": "tetrapylon._core.policies.rewrite:Rewrite",
     "security_headers": "tetrapylon._core.policies.security_headers:SecurityHeaders",
+    "server_timing": "tetrapylon._core.policies.server_timing:ServerTiming",
     "traceparent": "tetrapylon._core.policies.traceparent:TraceParent",
 }
 

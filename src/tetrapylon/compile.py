@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PRIORITIES = {"high": 0, "normal": 1, "low": 2}
 PARAMETER = re.compile(r"\{(\w+)")
-HANDLER_BODY = 2**20
-"""Bytes of a body that a handler is given, where neither its route nor the server says."""
+WHOLE_BODY = 2**20
+"""Bytes of a body that is wanted whole, by a handler or a part, where neither route nor server says."""
 
 SLICE = 0.0005
 """Seconds of work on a new config between two turns of the loop."""
@@ -101,6 +101,7 @@ class Scope:
         self.upstreams = upstreams
         self.closing: list[Closes] = []
         """What ends with the route, by its `close()`: after the last exchange that was begun by it."""
+        self.via = works.via
         self.calls = CallStages(works.reactor, works.via)
         """For requests of the policy's own: `Call(scope.calls, scope.plan(...), ...)`."""
         self.parameters: list[str] = []
@@ -129,18 +130,28 @@ class Scope:
         """What takes the span of a sampled request; None: the config exports none."""
         return self._spans.put if self._spans is not None else None
 
-    def plan(self, upstream: str, *, total: float | None = None) -> Plan:
+    def plan(
+        self,
+        upstream: str,
+        *,
+        total: float | None = None,
+        name: str | None = None,
+        policies: tuple[object, ...] = (),
+        priority: int = 1,
+    ) -> Plan:
         """Where a Call goes: an upstream under its own timeouts, and perhaps one for all of it (seconds)."""
         timeouts = self.config.upstreams[upstream].timeouts
         return make_plan(
             self.reactor,
-            upstream,
+            name or upstream,
             self.upstreams[upstream],
             self.slab,
             -1,
             response=timeouts.response,
             idle=timeouts.idle,
             total=total if total is not None else timeouts.total,
+            policies=policies,
+            priority=priority,
         )
 
 
@@ -419,18 +430,20 @@ def _snapshot(server: model.Server, router: Router[Plan], works: Works, reserved
 def _plan(scope: Scope, route: model.Route, slot: int) -> Plan:
     """A route's plan; one for each branch, where it splits."""
     scope = scope.at(route)
-    closing = scope.closing
     policies: list[object] = [_policy(use, scope) for use in scope.config.policies]
     scope.place = f"{route.name or route.path} {route.methods} {route.host} {route.headers}"
     policies += [_policy(use, scope) for use in route.policies]
     policies += _replay(scope.config, route)
-    lease = scope.lease(closing)
+    parts = None if route.aggregate is None else _aggregate(scope, route, route.aggregate)
+    lease = scope.lease(scope.closing)
     if route.upstream is not None:
         return _way(scope, route, slot, policies, lease, scope.upstreams[route.upstream], route.upstream)
     if route.handler is not None:
         body_limit = _body_limit(scope.config, route)
         handler = scope.user_code().handler(route.handler, scope.parameters, body_limit=body_limit)
         return _way(scope, route, slot, policies, lease, handler, None)
+    if parts is not None:
+        return _way(scope, route, slot, policies, lease, parts, None)
     if route.split is None:
         answer = _answer(route, scope.parameters)
         return _way(scope, route, slot, policies, lease, answer, None)
@@ -449,6 +462,29 @@ def _plan(scope: Scope, route: model.Route, slot: int) -> Plan:
     ]
     way = Split(branches, route.split.by, (route.name or route.path).encode())
     return _way(scope, route, slot, policies, lease, way, None)
+
+
+def _aggregate(scope: Scope, route: model.Route, parts: Mapping[str, model.Part]) -> Destination:
+    from tetrapylon.aggregates import aggregate
+
+    name = route.name or route.path
+    place = scope.place
+
+    def plan(part: model.Part, own: str) -> Plan:
+        inner = copy(scope)
+        inner.place = f"{place} {own}"
+        inner.parameters = []
+        inner.upstream = part.upstream
+        policies = [_policy(use, inner) for use in part.policies]
+        return inner.plan(
+            part.upstream,
+            total=part.timeout,
+            name=f"{name} {own}",
+            policies=tuple(policies),
+            priority=PRIORITIES[route.priority],
+        )
+
+    return aggregate(scope, name, parts, plan, _body_limit(scope.config, route))
 
 
 def _way(
@@ -485,6 +521,8 @@ def _way(
 
 def _replay(config: model.Config, route: model.Route) -> list[object]:
     """What keeps bodies for a retry."""
+    if route.aggregate is not None:
+        return []  # its parts have theirs in memory
     retries = [config.upstreams[name].retry for name in route.upstreams]
     kept = [retry for retry in retries if retry is not None and retry.body]
     if not kept:
@@ -497,8 +535,9 @@ def _replay(config: model.Config, route: model.Route) -> list[object]:
 
 def _body_limit(config: model.Config, route: model.Route) -> int | None:
     limit = _first(route.limits.body, config.server.limits.body)
-    if route.handler is not None and limit is None and isinstance(route.limits.body, UnsetType):
-        return HANDLER_BODY
+    whole = route.handler is not None or route.aggregate is not None
+    if whole and limit is None and isinstance(route.limits.body, UnsetType):
+        return WHOLE_BODY
     return limit
 
 

@@ -267,6 +267,38 @@ FULL: dict[str, Any] = {
                 ],
             },
         },
+        {
+            "path": "/page",
+            "aggregate": {
+                "part": {
+                    "upstream": "users",
+                    "path": "/part",
+                    "method": "POST",
+                    "body": True,
+                    "forward": ["X-Part"],
+                    "required": False,
+                    "default": {"n": 1},
+                    "pass_through": [404],
+                    "timeout": "300ms",
+                    "limit": "64KiB",
+                    "pick": ["some.member"],
+                    "drop": ["some.member.inner"],
+                    "rename": {"some.member": "thing"},
+                    "flatten": True,
+                    "group": "together",
+                    "policies": [
+                        {
+                            "use": "probe",
+                            "key": "client",
+                            "rate": "5/s",
+                            "window": "2s",
+                            "burst": 7,
+                            "dry": True,
+                        }
+                    ],
+                }
+            },
+        },
     ],
     "lifespan": "examples.shop.app:lifespan",
     "docs": {"path": "/api.json", "page": "/api", "title": "Shop", "version": "2"},
@@ -411,7 +443,10 @@ def wrong_type(place: shape.Shape) -> Any:
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-@pytest.mark.parametrize("name", NAMED)
+# Of what may be anything, nothing is mistyped.
+@pytest.mark.parametrize(
+    "name", [n for n, (_, each) in NAMED.items() if not isinstance(each, shape.Anything)]
+)
 def test_a_mistyped_value_is_named_with_what_was_expected(name: str, suffix: str) -> None:
     path, place = NAMED[name]
     config = deepcopy(FULL)

@@ -89,6 +89,6 @@ def test_the_reference_is_up_to_date() -> None:
 
 def test_the_reference_has_every_policy(policies: None) -> None:
     page = reference()
-    assert "## Policy `probe`\n\nCounts requests, in tests.\n" in page
+    assert "## Policy `probe`\n\nSettings with one of each kind.\n" in page
     assert "| `rate` | a rate | `100/s` |  |" in page
     assert "## Policy `plain`\n\nA policy without settings, in tests.\n\nIt has no settings." in page

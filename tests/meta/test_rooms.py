@@ -36,6 +36,7 @@ GROUND = {
     "kept",
     "key",
     "amount_fields",
+    "json_edit",
 }
 UPSTREAM = {"upstream", "pool", "target", "balance", "health", "limiter", "retry", "split"}
 FLOORS: list[list[set[str]]] = [
@@ -61,7 +62,7 @@ FLOORS: list[list[set[str]]] = [
         {"json_rules"},
     ],
     [{"coroutine"}, {"arguments"}],
-    [{"handler"}],
+    [{"handler"}, {"aggregate"}],
     [{"plugin"}],
     [{"accept"}],
     [{"downstream"}, {"memory"}, {"probe"}],

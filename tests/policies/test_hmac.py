@@ -128,7 +128,7 @@ def test_what_was_changed_or_is_not_enough(
     signing: Guarded, change: dict[str, Any], target: str, reason: str
 ) -> None:
     now = datetime.now(UTC)
-    given = {k: now + v if isinstance(v, timedelta) else v for k, v in change.items()}
+    given: dict[str, Any] = {k: now + v if isinstance(v, timedelta) else v for k, v in change.items()}
     fields = signed(**{"target": "/", **given})
     if "headers" in change:
         fields = [(name, "tomorrow" if name == "X-Date" else value) for name, value in fields]

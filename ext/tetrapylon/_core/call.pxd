@@ -11,7 +11,7 @@ cdef class CallStages(Stages):
 cdef class Call(Sink):
     # One request and its whole answer, in memory: source of the one and sink of the other, as a client is.
     cdef readonly Plan plan
-    cdef CallStages stages
+    cdef Stages stages
     cdef Peer peer
     cdef Exchange exchange              # None: not begun, or over
     cdef bytes text                     # the head that is sent
@@ -26,5 +26,6 @@ cdef class Call(Sink):
     cdef readonly bytes payload         # the answer's body
 
     cdef int begin(self) except -1
+    cdef int write(self, Exchange x) except -1          # the request's head and body, into `x`
     cdef void on_behalf(self, Exchange x) noexcept      # before `begin`: of that one's client
     cdef void completed(self) noexcept                  # once, whether it has failed or not

@@ -17,6 +17,9 @@ cdef class CallStages(Stages):
         self.reactor = reactor
         self.pseudonym = via.pseudonym
 
+    cdef void start(self, Exchange x) noexcept:
+        x.plan.destination.start(x)
+
     cdef void head(self, Exchange x) noexcept:
         x.response_started = x.told = True
         x.status = x.response.status
@@ -54,7 +57,7 @@ cdef class CallStages(Stages):
 
 
 cdef class Call(Sink):
-    def __init__(self, CallStages stages not None, Plan plan not None, bytes method not None,
+    def __init__(self, Stages stages not None, Plan plan not None, bytes method not None,
                  bytes target not None, headers=(), bytes body=None, *, size_t limit=1048576, on_done=None):
         cdef list lines = [b"%b %b HTTP/1.1" % (method, target)]
         lines += [b"%b: %b" % pair for pair in headers]
@@ -79,7 +82,6 @@ cdef class Call(Sink):
     cdef int begin(self) except -1:
         """Raises ValueError for what is no request."""
         cdef Exchange x
-        cdef Parser parser
         if self.exchange is not None:
             raise RuntimeError("this call has begun")
         if self.peer is None:
@@ -87,25 +89,33 @@ cdef class Call(Sink):
             memcpy(self.peer.address, b"127.0.0.1", 9)
             self.peer.address_n = 9
         x = acquire(self.stages, self, self, self.peer)
-        parser = request_parser(LIMITS)
-        parser.head = &x.request
-        if parser.next(self.text, len(self.text)) != HEAD or parser.consumed != <size_t>len(self.text):
-            parser.head = NULL
+        try:
+            self.write(x)
+        except BaseException:
             release(x)
-            raise ValueError(f"{self.text!r} is not the head of a request")
-        parser.head = NULL
+            raise
         self.exchange = x
         x.plan = self.plan
         x.asked = x.request.target
         x.asked_length = x.path_length = x.request.target_length
         x.request_complete = True
-        x.body = self.content
         self.stages.reactor.enter()
         x.began = self.stages.reactor.now
         if self.plan.total is not NULL:
             arm(self.stages.reactor, x, self.plan.total)
-        self.plan.destination.start(x)
+        self.stages.start(x)
         self.stages.reactor.leave()
+        return 0
+
+    cdef int write(self, Exchange x) except -1:
+        cdef Parser parser = request_parser(LIMITS)
+        cdef bint whole
+        parser.head = &x.request
+        whole = parser.next(self.text, len(self.text)) == HEAD and parser.consumed == <size_t>len(self.text)
+        parser.head = NULL
+        if not whole:
+            raise ValueError(f"{self.text!r} is not the head of a request")
+        x.body = self.content
         return 0
 
     def cancel(self):

@@ -20,9 +20,11 @@ cdef class Refusal(Destination):
     cdef bytes reason
     cdef bytes title
     cdef bytes detail
-    cdef bytes error
+    cdef bytes error            # parameters of the Proxy-Status member
     cdef list headers           # (name, value) as bytes
     cdef bytes body
+
+    cdef void send(self, Exchange x) noexcept       # as `start`, but that a policy has not refused it
 
 
 cdef Verdict refuse(Exchange x, Refusal refusal) noexcept       # for a policy to return

@@ -222,16 +222,20 @@ cdef class Refusal(Destination):
         self.reason = reason.encode("ascii")
         self.title = title.encode()
         self.detail = detail.encode()
-        self.error = error.encode("ascii")
+        self.error = b"error=" + error.encode("ascii")
         self.headers = list(headers)
         self.body = json.encode({
             "type": "about:blank", "title": title, "status": status, "detail": detail, "reason": reason,
         }) + b"\n"
 
     cdef void start(self, Exchange x) noexcept:
+        x.stages.refused(x)
+        self.send(x)
+
+    cdef void send(self, Exchange x) noexcept:
         cdef Head* head = &x.response
         cdef Stages stages = x.stages
-        cdef bytes proxy = (<bytes>stages.pseudonym) + b"; error=" + self.error
+        cdef bytes proxy = (<bytes>stages.pseudonym) + b"; " + self.error
         try:
             head_reset(head)
             head.status = self.status
@@ -246,7 +250,6 @@ cdef class Refusal(Destination):
         except MemoryError:
             stages.fail(x, INTERNAL_FAULT)
             return
-        stages.refused(x)
         stages.head(x)
         if not x.over:
             stages.body(x, head.data + head.target, head.target_length)

@@ -23,6 +23,7 @@ cdef dict VARIABLES = {
     "target": TARGET,
 }
 cdef object PIECE = re.compile(r"([^{}]+)|(\{\{|\}\})|\{([^{}]*)\}")
+cdef object FIELD_NAME = re.compile(r"[^\W\d]\w*(?:\.[\w-]+)*")      # of an earlier answer, with its dots
 cdef object TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -49,7 +50,7 @@ def pieces(str text not None):
                 raise ValueError(f"{{{name}}} is no variable; expected {{header:NAME}} or {{param:NAME}}")
             if kind == "header" and colon and TOKEN.fullmatch(rest) is None:
                 raise ValueError(f"{{{name}}} names no header; expected one such as {{header:X-Tenant}}")
-            if not (colon or name.isidentifier() or name.isdigit()):
+            if not (colon or name.isdigit() or FIELD_NAME.fullmatch(name)):
                 raise ValueError(f"{{{name}}} names no variable; a variable is written {{name}}")
             found.append((None, name))
         end = match.end()

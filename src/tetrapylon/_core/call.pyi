@@ -34,7 +34,7 @@ class Call(Sink):
 
     def __init__(
         self,
-        stages: CallStages,
+        stages: Stages,
         plan: Plan,
         method: bytes,
         target: bytes,

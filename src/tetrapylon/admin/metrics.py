@@ -68,6 +68,10 @@ FAMILIES: dict[str, tuple[Kind, str]] = {
         "Copies not made: too many under way, or too much body.",
     ),
     "tetrapylon_mirror_failed_total": ("counter", "Copies that got no whole answer."),
+    "tetrapylon_part_failures_total": (
+        "counter",
+        "Parts of aggregates that failed, by route and part: no answer, an error, or no JSON.",
+    ),
     "tetrapylon_limit_keys_forgotten_total": (
         "counter",
         "Keys that were forgotten before their time, for want of room.",

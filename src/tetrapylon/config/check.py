@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from tetrapylon._core.route import RouteConflict, RouteError, Router
 from tetrapylon.config import consumers, table
+from tetrapylon.config.check_aggregate import check_aggregate
 from tetrapylon.config.check_upstreams import check_split, check_upstreams, upstream_known
 from tetrapylon.config.code import check_code
 from tetrapylon.config.model import Config, ListenerTls, Redirect, Respond, Route, UpstreamTls
@@ -26,7 +27,9 @@ from tetrapylon.config.tree import Path, Report, render_path
 
 __all__ = ["check"]
 
-DESTINATIONS = ("upstream", "split", "handler", "respond", "redirect")
+DESTINATIONS = ("upstream", "split", "aggregate", "handler", "respond", "redirect")
+# These take bodies and time of the gateway's own.
+WHOLE = ("handler", "aggregate")
 # Of what a path may hold (RFC 3986, 3.3), with escapes complete.
 PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 URI = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
@@ -142,7 +145,7 @@ def _traces(config: Config, report: Report) -> None:
         return
     uses = (
         *config.policies,
-        *(use for route in config.routes if route is not FAILED for use in route.policies),
+        *(use for route in config.routes if route is not FAILED for use in route.uses),
     )
     if not any(use is not FAILED and use.use == "traceparent" for use in uses) and not report.problems:
         report.add(("traces",), "nothing makes spans", "add `policies: [{use: traceparent}]`", key=True)
@@ -258,6 +261,8 @@ def _routes(config: Config, report: Report) -> None:
             upstream_known(route.upstream, (*path, "upstream"), config, report)
         if route.split is not None:
             check_split(route.split, (*path, "split"), config, report)
+        if route.aggregate is not None:
+            check_aggregate(route, route.aggregate, (*path, "aggregate"), config, report)
         if route.respond is not None:
             _respond(route.respond, (*path, "respond"), report)
         if route.rewrite is not None:
@@ -281,7 +286,7 @@ def _destination(route: Route, path: Path, report: Report) -> None:
         return
     given = [key for key in DESTINATIONS if getattr(route, key) is not None]
     if not given:
-        hint = "expected one of upstream, split, handler, respond or redirect"
+        hint = "expected one of upstream, split, aggregate, handler, respond or redirect"
         report.add(path, "the route leads nowhere", hint)
     elif len(given) > 1:
         report.add(
@@ -293,7 +298,10 @@ def _destination(route: Route, path: Path, report: Report) -> None:
                 (*path, "rewrite"), f"a {given[0]} sends nothing on to rewrite", "leave it out", key=True
             )
         left = msgspec.structs.replace(route.timeouts, total=UNSET, body=UNSET, body_idle=UNSET)
-        if (left if given[0] == "handler" else route.timeouts) != type(route.timeouts)():
+        if given[0] == "aggregate" and left != type(left)():
+            hint = "expected `total` here, and `timeout` of a part or the upstream's timeouts"
+            report.add((*path, "timeouts"), "an aggregate's parts have timeouts of their own", hint, key=True)
+        elif (left if given[0] in WHOLE else route.timeouts) != type(route.timeouts)():
             report.add((*path, "timeouts"), f"a {given[0]} waits for no upstream", "leave it out", key=True)
 
 

@@ -14,6 +14,8 @@ def destination(config: Config, route: Route, index: int) -> str:
     """`upstream users`, `respond 200`, `redirect 308 /new`; the route is the config's `index`th."""
     if route.handler is not None:
         return f"handler {route.handler.call}"
+    if route.aggregate is not None:
+        return f"aggregate of {', '.join(route.aggregate)}"
     if route.respond is not None:
         return f"respond {route.respond.status}"
     if route.redirect is not None:

@@ -25,6 +25,7 @@ __all__ = [
     "LogPath",
     "MediaType",
     "Method",
+    "PartName",
     "ServerName",
     "TargetUrl",
     "UnixPath",
@@ -373,6 +374,15 @@ def _cookie_name(text: str) -> str:
     return text
 
 
+PART_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _part_name(text: str) -> str:
+    if PART_NAME.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no name of a part; expected letters, digits and underscores")
+    return text
+
+
 def _check_path(text: str) -> str:
     if not text.startswith("/"):
         raise ValueError(f"{text!r} is not a path; expected one that begins with /")
@@ -396,6 +406,7 @@ HostPattern = Annotated[str, _scalar("a host", _host_pattern, "*.example.com")]
 LogPath = Annotated[str, _scalar("a log", _log_path, "access.log")]
 MediaType = Annotated[str, _scalar("a media type", _media_type, "text/html")]
 Method = Annotated[str, _scalar("a method", _method, "GET")]
+PartName = Annotated[str, _scalar("a part's name", _part_name, "user")]
 TargetUrl = Annotated[str, _scalar("a target", _target_url, "http://127.0.0.1:9000")]
 ServerName = Annotated[str, _scalar("a host", _server_name, "users.example.com")]
 UpstreamHost = Annotated[str, _scalar("a host", _upstream_host, "preserve")]

@@ -130,7 +130,7 @@ def check_policies(config: Config, report: Report) -> None:
                 report.add((*place, *inside), what, hint)
         if hasattr(kind, "texts"):
             parameters: list[str] = []
-            if path[0] == "routes" and isinstance(path[1], int):
+            if path[0] == "routes" and isinstance(path[1], int) and path[2] == "policies":
                 parameters = PARAMETER.findall(config.routes[path[1]].path or "")
             for inside, text, groups in kind.texts(msgspec.convert(use.settings, kind.Settings)):
                 _check_template((*place, *inside), text, (*parameters, *groups), report)
@@ -156,6 +156,9 @@ def _uses(config: Config) -> Iterator[tuple[Path, PolicyUse]]:
         if route is not FAILED:
             for index, use in enumerate(route.policies):
                 yield ("routes", number, "policies", index), use
+            for name, part in (route.aggregate or {}).items():
+                for index, use in enumerate(part.policies if part is not FAILED else ()):
+                    yield ("routes", number, "aggregate", name, "policies", index), use
 
 
 shape.register(PolicySection(PolicyUse))

@@ -16,7 +16,7 @@ from tetrapylon.config.policies import PolicySection, settings_section
 from tetrapylon.config.schema import description, written
 from tetrapylon.config.shape import Field, Shape
 
-__all__ = ["about", "reference", "table"]
+__all__ = ["about", "reference", "tables"]
 
 HEAD = """\
 # Config reference
@@ -39,19 +39,18 @@ def reference() -> str:
     """The whole page."""
     lines = [HEAD, *_page("", shape.section(Config))]
     for name in sorted(catalog.POLICIES):
-        settings = settings_section(name)
-        lines += ["", f"## Policy `{name}`", "", about(name).split("\n\n")[0].replace("\n", " "), ""]
-        lines += table(settings) or ["It has no settings."]
+        lines += ["", f"## Policy `{name}`", "", about(name).split("\n\n")[0].replace("\n", " ")]
+        for path, rows in tables(settings_section(name)):
+            lines += ["", *([f"In `{path}`:", ""] if path else []), *(rows or ["It has no settings."])]
     return "\n".join(lines) + "\n"
 
 
 def about(name: str) -> str:
-    """What a policy does, as its class says or, where that says nothing, its settings."""
+    """What a policy does, as its settings say or, where they do not, its class."""
     kind = catalog.policy(name)
-    said = inspect.getdoc(kind) or ""
-    if said.startswith(f"{kind.__name__}(") or not said:  # of a compiled class: its signature
-        said = inspect.getdoc(kind.Settings) or ""
-    return said
+    settings = getattr(kind, "Settings", kind)
+    # A Struct without a docstring inherits msgspec's own.
+    return inspect.cleandoc(vars(settings).get("__doc__") or kind.__doc__ or "")
 
 
 def _page(path: str, section: shape.Section) -> Iterator[str]:
@@ -87,6 +86,14 @@ def _sections(place: Shape) -> Iterator[tuple[str, shape.Section]]:
         case shape.Mapping():
             for suffix, inner in _sections(place.value):
                 yield f".NAME{suffix}", inner
+
+
+def tables(section: shape.Section, path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """The tables of a section, whose path is "", and of those in it."""
+    yield path, table(section)
+    for name, field in section.fields.items():
+        for suffix, inner in _sections(field.shape):
+            yield from tables(inner, f"{path}.{name}{suffix}" if path else name + suffix)
 
 
 def table(section: shape.Section) -> list[str]:

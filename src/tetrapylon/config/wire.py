@@ -59,7 +59,7 @@ class Encoded:
     def policies(self) -> set[str]:
         """The names of all policies that are used. Not with `routes`: either reads the data to its end."""
         uses = {use.use for use in self.head.policies}
-        uses.update(use.use for route, _ in self.routes() for use in route.policies)
+        uses.update(use.use for route, _ in self.routes() for use in route.uses)
         return uses
 
     def _piece(self) -> memoryview:

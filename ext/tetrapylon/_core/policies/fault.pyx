@@ -15,6 +15,8 @@ from tetrapylon.config.units import Share
 
 
 class Settings(Struct, frozen=True, kw_only=True):
+    """Delays and errors on a share of the requests, to see what they do to those who depend on them."""
+
     delay: Annotated[Timeout | None, doc("How long a request is held up; none is when left out.")] = None
     delay_share: Annotated[Share, doc("The share of the requests that are held up.")] = 1.0
     abort: Annotated[

@@ -18,6 +18,8 @@ from tetrapylon.config.units import Share, Size
 
 
 class Settings(Struct, frozen=True, kw_only=True):
+    """Sends a copy of a share of the requests to a second upstream, whose answers nobody waits for."""
+
     upstream: Annotated[Text, doc("The name of the second upstream.")]
     share: Annotated[Share, doc("The share of the requests that it gets.")] = 1.0
     in_flight: Annotated[Count, doc("Copies under way at once, in each worker; more are dropped.")] = 64

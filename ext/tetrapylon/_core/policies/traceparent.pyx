@@ -12,8 +12,12 @@ from tetrapylon._core.respond cimport fault_name
 import os
 import time
 from collections import namedtuple
+from typing import Annotated
 
 from msgspec import Struct
+
+from tetrapylon.config.model.base import doc
+from tetrapylon.config.units import Share
 
 cdef enum:
     # version "-" trace-id "-" parent-id "-" trace-flags (W3C Trace Context, 3.2)
@@ -25,8 +29,16 @@ cdef enum:
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    accept: bool = True
-    sample: float = 1.0
+    """Continues or starts a trace (W3C Trace Context): upstreams, logs and spans know the request by it.
+
+    Spans of sampled requests are exported where `traces` says.
+    """
+
+    accept: Annotated[
+        bool,
+        doc("Whether to go on with a client's trace, as sampled there; if not, each request begins one."),
+    ] = True
+    sample: Annotated[Share, doc("The share of the traces begun here that is sampled.")] = 1.0
 
 
 Span = namedtuple("Span", (

@@ -11,6 +11,8 @@ from typing_extensions import disjoint_base
 from tetrapylon._core.policy import Policy
 
 class Settings(Struct, frozen=True, kw_only=True):
+    """Delays and errors on a share of the requests, to see what they do to those who depend on them."""
+
     delay: float | None = None
     delay_share: float = 1.0
     abort: int | None = None

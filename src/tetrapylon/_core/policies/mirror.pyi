@@ -13,6 +13,8 @@ from tetrapylon._core.exchange import Plan
 from tetrapylon._core.policy import Policy
 
 class Settings(Struct, frozen=True, kw_only=True):
+    """Sends a copy of a share of the requests to a second upstream, whose answers nobody waits for."""
+
     upstream: str
     share: float = 1.0
     in_flight: int = 64

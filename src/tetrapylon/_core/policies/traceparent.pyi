@@ -1,20 +1,26 @@
 """`traceparent`: W3C trace context, continued or started, and a span of each sampled request."""
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple, Protocol, Self
+from typing import Annotated, ClassVar, NamedTuple, Protocol, Self
 
 from msgspec import Struct
 from typing_extensions import disjoint_base
 
 from tetrapylon._core.policy import Policy
+from tetrapylon.config.model.base import doc
+from tetrapylon.config.units import Share
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What the config may set."""
+    """Continues or starts a trace (W3C Trace Context): upstreams, logs and spans know the request by it.
 
-    accept: bool = True
-    """Go on with a trace that the client began; it also says then whether it is sampled."""
-    sample: float = 1.0
-    """The share of the traces begun here that are sampled."""
+    Spans of sampled requests are exported where `traces` says.
+    """
+
+    accept: Annotated[
+        bool,
+        doc("Whether to go on with a client's trace, as sampled there; if not, each request begins one."),
+    ] = True
+    sample: Annotated[Share, doc("The share of the traces begun here that is sampled.")] = 1.0
 
 _Settings = Settings
 

@@ -10,15 +10,16 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
+from tetrapylon.config.model.aggregate import Part
 from tetrapylon.config.model.audit import Audit, AuditIgnore
 from tetrapylon.config.model.base import Section, Text, doc
 from tetrapylon.config.model.code import Docs, HandlerUse, PluginOptions
 from tetrapylon.config.model.consumer import Consumer
 from tetrapylon.config.model.discover import Discover, Dns, Etcd, File
 from tetrapylon.config.model.log import AccessLog, ErrorLog, Log, Redact, Traces
+from tetrapylon.config.model.policy_use import PolicyUse
 from tetrapylon.config.model.route import (
     Branch,
-    PolicyUse,
     Redirect,
     Respond,
     Route,
@@ -83,6 +84,7 @@ __all__ = [
     "Listener",
     "ListenerTls",
     "Log",
+    "Part",
     "PassiveHealth",
     "PluginOptions",
     "PolicyUse",

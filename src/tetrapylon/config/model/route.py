@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from tetrapylon.config.model.aggregate import Part, PartName
 from tetrapylon.config.model.base import Section, Text, Timeout, doc
-from tetrapylon.config.model.code import HandlerUse, PluginOptions
+from tetrapylon.config.model.code import HandlerUse
+from tetrapylon.config.model.policy_use import PolicyUse
 from tetrapylon.config.net import BalanceKey, CookieName, HeaderName, HeaderValue, HostPattern, Method
 from tetrapylon.config.units import Size
-
-
-class PolicyUse(Section, frozen=True, kw_only=True):
-    """A policy in a list of policies: its name in `use`, its settings beside it.
-
-    `settings` holds builtin values that convert to the policy's own `Settings` Struct; in Python,
-    `PolicyUse(use="request_id", settings={"header": "X-Id"})`.
-    """
-
-    use: Annotated[str, doc("The policy's name; of a plugin, your own class, `module:Class`.", min_length=1)]
-    settings: Annotated[dict[str, Any], doc("The policy's own settings.")] = {}
-    options: Annotated[
-        PluginOptions | None, doc("Of a plugin: what is no setting of its own; in a file, beside these.")
-    ] = None
 
 
 class Respond(Section, frozen=True, kw_only=True):
@@ -113,7 +101,7 @@ class RouteTimeouts(Section, frozen=True, kw_only=True):
 class Route(Section, frozen=True, kw_only=True):
     """Which requests to take, and where they go.
 
-    One of `upstream`, `split`, `handler`, `respond` and `redirect`.
+    One of `upstream`, `split`, `aggregate`, `handler`, `respond` and `redirect`.
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"app"})
@@ -135,6 +123,10 @@ class Route(Section, frozen=True, kw_only=True):
     ] = {}
     upstream: Annotated[str | None, doc("The name of the upstream to send requests on to.")] = None
     split: Annotated[Split | None, doc("Several upstreams, and who goes where.")] = None
+    aggregate: Annotated[
+        dict[PartName, Part] | None,
+        doc("Several requests, by name, whose answers make one: each is a member of a JSON object."),
+    ] = None
     rewrite: Annotated[
         str | None,
         doc("The path sent to the upstream in place of the client's; `{name}` stands for a parameter."),
@@ -160,4 +152,13 @@ class Route(Section, frozen=True, kw_only=True):
         """The names of those that it leads to."""
         if self.split is not None:
             return tuple(branch.upstream for branch in self.split.to)
+        if self.aggregate is not None:
+            return tuple(part.upstream for part in self.aggregate.values())
         return () if self.upstream is None else (self.upstream,)
+
+    @property
+    def uses(self) -> tuple[PolicyUse, ...]:
+        """Its policies, and those of its parts."""
+        if self.aggregate is None:
+            return self.policies
+        return (*self.policies, *(use for part in self.aggregate.values() for use in part.policies))
