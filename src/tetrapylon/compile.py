@@ -31,6 +31,7 @@ from tetrapylon.config import model
 from tetrapylon.config.net import listener_keys
 from tetrapylon.config.template import split
 from tetrapylon.fleet import Closes
+from tetrapylon.upstreams import told
 from tetrapylon.works import Kept, Steps, Works, finish
 
 if TYPE_CHECKING:
@@ -332,23 +333,7 @@ class Serving:
 
     def upstreams(self) -> list[dict[str, Any]]:
         """What each upstream does now, for operators."""
-        return [
-            {
-                "name": name,
-                "connections": upstream.connections,
-                "pending": upstream.pending,
-                "targets": [
-                    {
-                        "url": target.name,
-                        "weight": target.weight,
-                        "addresses": [address.text for address in target.addresses],
-                        "connections": target.connections,
-                    }
-                    for target in upstream.targets
-                ],
-            }
-            for name, upstream in ((name, made.made) for name, made in self._edition.kept.upstreams.items())
-        ]
+        return [told(name, made.made) for name, made in self._edition.kept.upstreams.items()]
 
     def _relisten(self) -> None:
         settings = self._entries

@@ -118,7 +118,10 @@ FULL: dict[str, Any] = {
             "discover": {"use": "tests.discovery.registries:Lines", "settings": {"path": "lines"}}
         },
         "users": {
-            "targets": [{"url": "https://10.0.0.5:9001", "weight": 2, "priority": 1, "zone": "a"}],
+            "targets": [
+                {"url": "https://10.0.0.5:9001", "weight": 2, "priority": 1, "zone": "a"},
+                "https://10.0.0.5:9002",
+            ],
             "tls": {
                 "verify": True,
                 "ca": CA.pem,
@@ -157,6 +160,7 @@ FULL: dict[str, Any] = {
                 "methods": ["POST"],
                 "body": "32KiB",
                 "try_timeout": "700ms",
+                "hedge": {"percentile": "90%", "floor": "3ms", "requests": 50},
                 "backoff": "30ms",
                 "budget": "15%",
             },

@@ -38,7 +38,18 @@ GROUND = {
     "amount_fields",
     "json_edit",
 }
-UPSTREAM = {"upstream", "pool", "target", "balance", "health", "limiter", "retry", "split"}
+UPSTREAM = {
+    "upstream",
+    "pool",
+    "target",
+    "balance",
+    "health",
+    "limiter",
+    "retry",
+    "hedge",
+    "connect",
+    "split",
+}
 FLOORS: list[list[set[str]]] = [
     [{name} for name in sorted(GROUND)],
     [

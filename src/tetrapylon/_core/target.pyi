@@ -29,5 +29,9 @@ class Target:
         priority: int = 0,
         zone: str = "",
     ) -> None: ...
+    @property
+    def override(self) -> int | None:
+        """The weight that an operator set at run time; None: its own counts."""
+
     def set_addresses(self, addresses: list[Address]) -> None:
         """Replaces the addresses; connections that are open stay."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from tetrapylon import __version__
+from tetrapylon.admin import weights
 from tetrapylon.admin.answer import READ, TEXT, Answer, Endpoint, Query, json, problem
 from tetrapylon.admin.metrics import CONTENT_TYPE, Exposition
 from tetrapylon.admin.running import endpoints
@@ -45,7 +46,7 @@ class Api:
             "/metrics": Endpoint("Prometheus text, summed over all workers", self._metrics),
         }
         if link is not None:
-            self._endpoints |= endpoints(link)
+            self._endpoints |= {**endpoints(link), "/weight": weights.endpoint(slabs.board)}
 
     def answer(self, method: str, target: str, headers: Mapping[str, str]) -> Answer | Awaitable[Answer]:
         """`target` in origin form, `headers` with lower-case names. HEAD gets what GET gets, and its body."""

@@ -138,6 +138,9 @@ def _retry(upstream: Upstream, path: Path, report: Report) -> None:
         return
     if not retry.on:
         report.add((*path, "on"), "nothing is a reason to try again", "name one, or leave `retry` out")
+    if retry.hedge is not None and len(upstream.targets) < 2 and upstream.discover is None:
+        hint = "give a second target, or leave it out"
+        report.add((*path, "hedge"), "there is no second target to ask", hint, key=True)
     if retry.try_timeout is not None and "timeout" not in retry.on:
         hint = "add timeout to `on`, or leave it out"
         report.add((*path, "try_timeout"), "a timeout is no reason to try again here", hint, key=True)
