@@ -44,6 +44,7 @@ VARIANTS = (
     Variant("post", "gateway.yaml", POST),
     Variant("post-chunked", "gateway.yaml", UPLOAD),
     Variant("logged", LOGGED, SMALL),
+    Variant("resilient", "resilient.yaml", SMALL),
 )
 
 
@@ -181,6 +182,10 @@ def main() -> int:
         line, fine = judge(name, value, budgets["instructions"].get(name), budgets["tolerance"])
         holds &= fine
         print(line)
+    for name, share in budgets["over_small"].items():
+        over = counted[name] / counted["small"] - 1
+        holds &= over <= share
+        print(f"{name} over small {over:+.1%}, at most {share:+.0%}  {'ok' if over <= share else 'OVER'}")
     return 0 if holds else 1
 
 

@@ -22,11 +22,11 @@ def serving(*, token: str | None = None, workers: int = 1) -> Iterator[tuple[Gat
         yield stack.enter_context(Gateway(config)), running
 
 
-def post(gateway: Gateway, headers: list[tuple[str, str]] | None = None, **query: object) -> tuple[int, Any]:
+def post(gateway: Gateway, *headers: tuple[str, str], **query: object) -> tuple[int, Any]:
     target = "/weight?" + "&".join(f"{name}={quote(str(value))}" for name, value in query.items())
     assert gateway.admin is not None
     with Client(gateway.admin) as client:
-        answer = client.send(request("POST", target, headers or [], host="localhost")).response()
+        answer = client.send(request("POST", target, headers, host="localhost")).response()
     return answer.status, json.loads(answer.body)
 
 
@@ -111,6 +111,6 @@ def test_it_takes_the_token_that_a_reload_takes() -> None:
     with serving(token="a-long-token-for-operators") as (gateway, (a, _)):
         given = {"upstream": "backend", "target": a.address, "weight": 2}
         assert post(gateway, **given)[0] == 401
-        bearer = [("Authorization", "Bearer a-long-token-for-operators")]
-        assert post(gateway, [*bearer, ("Sec-Fetch-Site", "cross-site")], **given)[0] == 403
+        bearer = ("Authorization", "Bearer a-long-token-for-operators")
+        assert post(gateway, bearer, ("Sec-Fetch-Site", "cross-site"), **given)[0] == 403
         assert post(gateway, bearer, **given)[0] == 200

@@ -1,4 +1,4 @@
-"""GETs that are asked of a second target because the first takes long: which, how many, what is left of them."""
+"""GETs that are asked of a second target because the first takes long: which, how many, what is left."""
 
 import contextlib
 import threading

@@ -34,7 +34,7 @@ cdef extern from "<netinet/tcp.h>" nogil:
 
 
 cdef UpstreamConnection begin(Pool upstream, Target target, DeadlineQueue* patience):
-    """It tells its upstream when it is open, or after `patience` that it is not; None where it cannot begin."""
+    """Its upstream hears when it is open, or after `patience` that it is not. None: it cannot begin."""
     cdef Address address
     cdef UpstreamConnection connection
     cdef SocketStream stream

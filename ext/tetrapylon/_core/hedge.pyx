@@ -1,7 +1,6 @@
 """After how long a request is asked twice."""
 
 from libc.math cimport ceil, log
-from libc.stdint cimport uint64_t
 
 from tetrapylon._core.reactor cimport Reactor
 
@@ -22,7 +21,7 @@ cdef class Hedge:
         self.step = -1
 
     cdef void learn(self, double took) noexcept:
-        """Up where an answer took longer, down where not, in such shares that they balance at the percentile."""
+        """Up where an answer took longer, down where not: the shares balance at the percentile."""
         if self.after == 0:
             self.after = max(took, 1.0)
         elif took > self.after:
@@ -48,7 +47,7 @@ cdef class Hedge:
         self.step = step
 
     def feed(self, list seconds not None):
-        """As if answers had taken so long; gives what the percentile is then, in seconds. Tests steer with it."""
+        """As if answers had taken so long; what the percentile is then, in seconds. Tests steer with it."""
         for each in seconds:
             self.learn(<double>each * 1e9)
         return self.after / 1e9

@@ -154,7 +154,7 @@ cdef class UpstreamConnection(Connection):
         self.await_head(x)
 
     cdef void win(self, Exchange x) noexcept:
-        """The first byte of an answer: the other target is not listened to any more (RFC 9112 section 9.6)."""
+        """The first byte of an answer: nobody listens to the other target any more."""
         cdef UpstreamConnection other = self.rival
         other.part()
         other.drop()

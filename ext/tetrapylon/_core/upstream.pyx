@@ -36,8 +36,8 @@ cdef class Upstream(Pool):
                  double idle=55.0, Py_ssize_t max_connections=256, Py_ssize_t max_pending=1024,
                  Limits limits=None, Additions additions=None, Lifetime lifetime=None, Balancer balancer=None,
                  Health health=None, Breaker breaker=None, Breaker main_breaker=None, Limiter limiter=None,
-                 Retry retry=None, Hedge hedge=None, double panic=0.0, double slow_start=0.0, str zone not None="",
-                 bytes deadline_header=None, tell=None):
+                 Retry retry=None, Hedge hedge=None, double panic=0.0, double slow_start=0.0,
+                 str zone not None="", bytes deadline_header=None, tell=None):
         """`host` None sends the client's Host on, b"" the target's own, other bytes themselves."""
         self.reactor = reactor
         self.name = name
@@ -73,7 +73,8 @@ cdef class Upstream(Pool):
         self.hedging = hedge is not None and retry is not None
         self.panic = panic
         self.slow_start = <uint64_t>(slow_start * 1e9)
-        self.observes = any(each is not None for each in (health, breaker, main_breaker, limiter, hedge))
+        judges = (health, breaker, main_breaker, limiter, hedge)
+        self.observes = any(each is not None for each in judges)
         self.targets = []
         self.set_targets(targets)
 
@@ -450,7 +451,7 @@ cdef class Upstream(Pool):
         arm(self.reactor, first.hedge_timer, self.hedge.patience)
 
     cdef void hedge_now(self, UpstreamConnection first) noexcept:
-        """The first target takes long: ask another, if there is one that has room, and the budget allows it."""
+        """The first target takes long: ask another, if one has room and the budget allows it."""
         cdef Exchange x = first.exchange
         cdef UpstreamConnection second
         cdef Target target
