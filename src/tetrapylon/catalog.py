@@ -12,6 +12,7 @@ POLICIES: dict[str, str] = {
     "api_key": "tetrapylon._core.policies.api_key:ApiKey",
     "basic": "tetrapylon._core.policies.basic:Basic",
     "bot": "tetrapylon._core.policies.bot:Bot",
+    "cache": "tetrapylon._core.policies.cache:Cache",
     "compress": "tetrapylon._core.policies.compress:Compress",
     "concurrency": "tetrapylon._core.policies.concurrency:Concurrency",
     "cors": "tetrapylon._core.policies.cors:Cors",

@@ -86,6 +86,12 @@ class Ask(Message, frozen=True):
     number: int
 
 
+class Purge(Message, frozen=True):
+    """To each worker: forget stored answers. With a file: `how` and `what` of `Store.purge`, as JSON."""
+
+    number: int
+
+
 class Told(Message, frozen=True):
     """One worker's answer. With a file, as JSON."""
 
@@ -106,7 +112,9 @@ class Found(Message, frozen=True):
     """Of the settings that they were found by."""
 
 
-Any: TypeAlias = Found | Prepare | Commit | Abort | Prepared | Committed | Reload | Done | News | Ask | Told
+Any: TypeAlias = (
+    Found | Prepare | Commit | Abort | Prepared | Committed | Reload | Done | News | Ask | Purge | Told
+)
 _decoder = msgspec.msgpack.Decoder(Any)
 
 

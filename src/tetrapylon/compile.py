@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from copy import copy
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from msgspec import UnsetType, convert, json
 
@@ -111,6 +111,10 @@ class Scope:
         """Where the route leads to; None: no upstream."""
         self.place = EVERYWHERE
         """Whose policies are being built: a route's own, or those of all. State is kept by it."""
+        self.where = ""
+        """The requests that the route takes, whatever their method: what is stored of them is kept by it."""
+        self.cache = works.cache
+        """The store of that name and size, for answers to be given again."""
         self.redis: Callable[[str], Redis] = works.redis
         """The Redis at a URL, one for all who name it."""
         self.reserved = _subject_headers(config.server)
@@ -124,6 +128,7 @@ class Scope:
         scope = copy(self)
         scope.parameters = PARAMETER.findall(route.path)
         scope.upstream = route.upstream
+        scope.where = f"{route.path} {route.host} {route.headers}"
         scope.closing = []
         return scope
 
@@ -335,6 +340,10 @@ class Serving:
         """What each upstream does now, for operators."""
         return [told(name, made.made) for name, made in self._edition.kept.upstreams.items()]
 
+    def purge(self, how: Literal["path", "prefix", "tag"], what: str) -> int:
+        """Forgets stored answers, in this process; how many there were. See `Store.purge`."""
+        return self._works.purge(how, what)
+
     def _relisten(self) -> None:
         settings = self._entries
         for address, listeners in list(self._listening.items()):
@@ -458,6 +467,7 @@ def _aggregate(scope: Scope, route: model.Route, parts: Mapping[str, model.Part]
     def plan(part: model.Part, own: str) -> Plan:
         inner = copy(scope)
         inner.place = f"{place} {own}"
+        inner.where = f"{scope.where} {own}"
         inner.parameters = []
         inner.upstream = part.upstream
         policies = [_policy(use, inner) for use in part.policies]

@@ -128,6 +128,7 @@ def load_plan(source: Source) -> Plan:
     from tetrapylon import catalog, compile, control, logs, misfit, worker, works  # noqa: F401
     from tetrapylon.config.wire import Encoded
 
+    worker.rehearse()
     status = os.waitpid(pid, 0)[1]
     if os.WIFSIGNALED(status):
         line(f"tetrapylon: the process reading {source.name} {describe_end(status)}")

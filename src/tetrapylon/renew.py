@@ -9,7 +9,7 @@ import socket
 import traceback
 from collections.abc import Awaitable, Coroutine, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -23,6 +23,7 @@ from tetrapylon.channel import (
     Message,
     Prepare,
     Prepared,
+    Purge,
     Told,
     content_of,
     file_of,
@@ -31,6 +32,7 @@ from tetrapylon.config.wire import Encoded
 from tetrapylon.errors import TetrapylonError
 from tetrapylon.events import say
 
+How = Literal["path", "prefix", "tag"]
 Sockets = Sequence[tuple[socket.socket, str]]
 
 
@@ -54,6 +56,9 @@ class Renewable(Protocol):
 
     def found(self, upstream: str, fingerprint: bytes, targets: bytes) -> None:
         """The targets of an upstream, found by the settings of that fingerprint, as MessagePack."""
+
+    def purge(self, how: How, what: str) -> int:
+        """Forgets stored answers; how many there were."""
 
 
 class Ready(NamedTuple):
@@ -114,7 +119,11 @@ class Renewals:
             case Abort():
                 self._abort(message.generation)
             case Ask():
-                self._tell(message.number)
+                self._tell(message.number, self._gateway.upstreams())
+            case Purge():
+                how, what = msgspec.json.decode(content_of(descriptors[0]), type=tuple[How, str])
+                os.close(descriptors[0])
+                self._tell(message.number, self._gateway.purge(how, what))
 
     def _prepare(self, message: Prepare, descriptors: list[int]) -> None:
         config, *rest = descriptors
@@ -168,8 +177,8 @@ class Renewals:
             close_all(ready.sockets)
             self._freeing = self._loop.create_task(_run(self._gateway.discard(ready.edition)))
 
-    def _tell(self, number: int) -> None:
-        file = file_of(msgspec.json.encode(self._gateway.upstreams()), "upstreams")
+    def _tell(self, number: int, answer: Any) -> None:
+        file = file_of(msgspec.json.encode(answer), "answer")
         if not self._channel.send(Told(number, 0), [file]):
             say("error", f"{self._name} could not answer the admin: the supervisor does not listen")
         os.close(file)

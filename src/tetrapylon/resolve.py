@@ -24,7 +24,8 @@ REFRESH = 30.0
 
 def addresses(host: str, port: int) -> list[Address]:
     """A name's addresses, in the resolver's order; an IP address is its own. Blocks. Raises OSError."""
-    return _unique(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    # As bytes: of a text, Python makes an IDNA name, with a megabyte of tables for it.
+    return _unique(socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM))
 
 
 def check_names(config: Config, file: str) -> None:

@@ -216,7 +216,9 @@ def _resolve(
     address: str, host: str, port: int, setting: str
 ) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(
+            host.encode("ascii"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     except (OSError, UnicodeError) as error:
         raise ListenError(
             f"cannot listen on {address}: the host name {host!r} is unknown ({error}); "

@@ -30,6 +30,7 @@ from tetrapylon.channel import (
     Found,
     News,
     Prepared,
+    Purge,
     Reload,
     Told,
     file_of,
@@ -277,8 +278,9 @@ class Supervisor:
                 reply = partial(self._reply, message.number) if message.number else None
                 self._reloads.order(Order(message.origin, message.dry_run, message.back, reply), now)
             case Ask():
-                asked = [each for each in self._workers if each.channel and each.channel.send(message)]
-                self._to_control(Told(message.number, -1, len(asked)))
+                self._ask_all(message)
+            case Purge():
+                self._ask_all(message, files)
             case Told():
                 self._to_control(Told(message.number, child.place), files)
             case Found():
@@ -287,6 +289,13 @@ class Supervisor:
             os.close(file)
 
     # -- the control process
+
+    def _ask_all(self, message: Ask | Purge, files: Sequence[int] = ()) -> None:
+        """Each worker answers the control process, which is told how many will."""
+        children = self._workers if isinstance(message, Ask) else [*self._workers, *self._leaving]
+        channels = [child.channel for child in children if child.channel is not None]
+        asked = [channel for channel in channels if channel.send(message, files)]
+        self._to_control(Told(message.number, -1, len(asked)))
 
     def _to_control(self, message: Done | News | Told, files: Sequence[int] = ()) -> None:
         for child in self._control if isinstance(message, News) else self._control[:1]:

@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from weakref import WeakSet, WeakValueDictionary
 
 import msgspec
 
@@ -32,6 +32,7 @@ from tetrapylon.upstreams import Presence, make_upstream
 if TYPE_CHECKING:
     import ssl
 
+    from tetrapylon._core.store import Store
     from tetrapylon.discovery.follow import Follower
     from tetrapylon.redis_store import Redis
     from tetrapylon.tls import Watcher
@@ -149,6 +150,8 @@ class Works:
         self._resolver = Resolver(loop)
         self._watcher: Watcher | None = None
         self._redis: dict[str, Redis] = {}
+        self._caches: WeakValueDictionary[tuple[str, int], Store] = WeakValueDictionary()
+        """As long as there is a route that uses them."""
         self._given_fronts = dict(fronts or {})
         self._kept = Kept({}, {}, None)
         self._found: dict[str, tuple[bytes, tuple[model.Target, ...]]] = {}
@@ -246,6 +249,20 @@ class Works:
         if url not in self._redis:
             self._redis[url] = Redis(self.loop, url)
         return self._redis[url]
+
+    def cache(self, name: str, size: int) -> Store:
+        """The store of that name and size (bytes), one for all who name it."""
+        from tetrapylon._core.store import Store
+
+        store = self._caches.get((name, size))
+        if store is None:
+            store = self._caches[name, size] = Store(self.slab, name, size)
+        return store
+
+    def purge(self, how: Literal["path", "prefix", "tag"], what: str) -> int:
+        """As `Store.purge`, of all stores."""
+        counts: list[int] = [store.purge(how, what.encode()) for store in list(self._caches.values())]
+        return sum(counts)
 
     def lease(self, closing: list[Closes]) -> Lease | None:
         """None where there is nothing to close."""

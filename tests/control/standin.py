@@ -82,6 +82,9 @@ class StandIn:
             self.listen(sock, address)
         return asyncio.sleep(0)
 
+    def purge(self, how: str, what: str) -> int:
+        return 1
+
     def upstreams(self) -> list[dict[str, Any]]:
         return [{"name": "stand-in"}]
 
@@ -239,6 +242,7 @@ def run_config(options: dict[str, Any]) -> int:
     stand_in.Serving = serving
     sys.modules["tetrapylon.compile"] = stand_in
     tetrapylon.compile = stand_in
+    worker.rehearse = lambda: None
     return run(options["config"], listen=options["listen"], workers=options.get("workers"))
 
 

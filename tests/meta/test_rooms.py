@@ -36,6 +36,13 @@ GROUND = {
     "kept",
     "key",
     "amount_fields",
+    "freshness",
+    "conditional",
+    "marks",
+    "store",
+    "draft",
+    "cache_key",
+    "cache_status",
     "json_edit",
 }
 UPSTREAM = {
@@ -71,6 +78,7 @@ FLOORS: list[list[set[str]]] = [
         {"surface"},
         {"guard"},
         {"json_rules"},
+        {"coalesce"},
     ],
     [{"coroutine"}, {"arguments"}],
     [{"handler"}, {"aggregate"}],
@@ -102,6 +110,13 @@ POLICIES_SEE = {
     "kept",
     "key",
     "limits",
+    "freshness",
+    "marks",
+    "store",
+    "draft",
+    "cache_key",
+    "cache_status",
+    "coalesce",
 }
 # What the Structs of their settings are made of, and what does the work that is not every request's.
 POLICIES_TAKE = (

@@ -76,6 +76,7 @@ cdef void head_reset(Head* head) noexcept nogil
 cdef int64_t head_append(Head* head, const char* data, size_t n) noexcept nogil
 cdef int head_reserve(Head* head, size_t n) noexcept nogil
 cdef int64_t head_copy(Head* head, uint32_t start, uint32_t n) noexcept nogil
+cdef int head_clone(Head* head, const Head* other) noexcept nogil
 cdef Header* head_line(Head* head) noexcept nogil
 cdef int head_add(Head* head, const char* name, size_t name_n, const char* value, size_t value_n,
                   uint8_t mark) noexcept nogil

@@ -74,6 +74,29 @@ cdef int64_t head_copy(Head* head, uint32_t start, uint32_t n) noexcept nogil:
     return offset
 
 
+cdef int head_clone(Head* head, const Head* other) noexcept nogil:
+    """Make it a copy of another, with room for more."""
+    cdef char* data
+    cdef Header* lines
+    cdef uint32_t capacity, room
+    head_reset(head)
+    if head_reserve(head, other.length) < 0:
+        return -1
+    if other.count > head.room:
+        room = max(<uint32_t>HEAD_LINES, other.count)
+        lines = <Header*>realloc(head.headers, room * sizeof(Header))
+        if lines is NULL:
+            return -1
+        head.headers = lines
+        head.room = room
+    data, lines, capacity, room = head.data, head.headers, head.capacity, head.room
+    memcpy(data, other.data, other.length)
+    memcpy(lines, other.headers, other.count * sizeof(Header))
+    head[0] = other[0]
+    head.data, head.headers, head.capacity, head.room = data, lines, capacity, room
+    return 0
+
+
 cdef Header* head_line(Head* head) noexcept nogil:
     """A new, empty line at the end of the table."""
     cdef uint32_t room

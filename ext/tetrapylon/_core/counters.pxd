@@ -9,6 +9,7 @@ from libc.stdint cimport uint64_t
 
 from tetrapylon._core.amounts cimport Amounts
 from tetrapylon._core.board cimport Board
+from tetrapylon._core.marks cimport Marks
 from tetrapylon._core.series cimport Series
 
 
@@ -136,6 +137,7 @@ cdef class Slabs:
     cdef size_t size
     cdef char *base
     cdef readonly Board board
+    cdef readonly Marks marks           # of what is cached, when it has changed
 
 
 cdef class Slab:

@@ -64,6 +64,7 @@ cdef class Slabs:
             raise ValueError(f"{workers} workers, {routes} routes: need at least one worker, none negative")
         self.workers = workers
         self.series = Series(workers)
+        self.marks = Marks()
         self.routes = routes
         self.stride = stride_of(routes)
         self.size = PAGE + self.stride * (<size_t>workers + 1)  # the last slab is the supervisor's

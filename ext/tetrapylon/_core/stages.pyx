@@ -458,6 +458,7 @@ cdef class Pipeline(Stages):
         self.answer_fault(x, fault, None)
 
     cdef void answer_fault(self, Exchange x, Fault fault, bytes allow) noexcept:
+        cdef uint32_t generation
         if x.over:
             return
         x.fault = fault
@@ -476,10 +477,12 @@ cdef class Pipeline(Stages):
             x.sink.abort(x)
             self.finish(x)
             return
+        generation = x.generation
         self.head(x)
-        if not x.over:
+        # A policy may have answered in its place: that is over then, and this perhaps the next one's object.
+        if x.generation == generation and not x.over:
             self.body(x, x.response.data + x.response.target, x.response.target_length)
-        if not x.over:
+        if x.generation == generation and not x.over:
             self.end(x)
 
     cdef void cancel(self, Exchange x, Fault fault) noexcept:

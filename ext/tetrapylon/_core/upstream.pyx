@@ -274,7 +274,7 @@ cdef class Upstream(Pool):
         return None
 
     cdef Target pick_roomy(self, Target full, Exchange x):
-        """One that may have a connection more, in place of one that has its most; else that one."""
+        """One that may have a connection more in place of `full`, which has its most; or else that one."""
         cdef list some
         for each in self.tiers:
             some = [

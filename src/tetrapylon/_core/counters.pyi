@@ -6,6 +6,7 @@ from typing import ClassVar, Final, Self, TypedDict, final, type_check_only
 
 from tetrapylon._core.amounts import Amounts
 from tetrapylon._core.board import Board
+from tetrapylon._core.marks import Marks
 from tetrapylon._core.series import Series
 
 OUTCOME_NAMES: Final[tuple[str, ...]]
@@ -115,6 +116,8 @@ class Slabs:
     """What policies count by key; not there in slabs that another process made."""
     series: Final[Series]
     board: Final[Board]
+    marks: Final[Marks]
+    """When what may be cached has changed."""
 
     def __new__(cls, workers: int, routes: int, fd: int = -1) -> Self: ...
     @property

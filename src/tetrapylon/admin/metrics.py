@@ -68,6 +68,10 @@ FAMILIES: dict[str, tuple[Kind, str]] = {
         "Copies not made: too many under way, or too much body.",
     ),
     "tetrapylon_mirror_failed_total": ("counter", "Copies that got no whole answer."),
+    "tetrapylon_cache_requests_total": ("counter", "Requests to a cache, by what it had for them."),
+    "tetrapylon_cache_evictions_total": ("counter", "Stored answers that had to make room."),
+    "tetrapylon_cache_bytes": ("gauge", "Bytes of stored answers, in all workers."),
+    "tetrapylon_cache_objects": ("gauge", "Stored answers, in all workers."),
     "tetrapylon_part_failures_total": (
         "counter",
         "Parts of aggregates that failed, by route and part: no answer, an error, or no JSON.",

@@ -32,6 +32,12 @@ def endpoints(link: Link) -> dict[str, Endpoint]:
             CHANGE,
             ("dry_run",),
         ),
+        "/cache": Endpoint(
+            "DELETE or POST: forget stored answers, in all workers, by ?path=, ?prefix= or ?tag=",
+            running.purge,
+            ("POST", "DELETE"),
+            ("path", "prefix", "tag"),
+        ),
         "/rollback": Endpoint(
             "POST: go back to the config before, or to ?generation=N of the history; ?dry_run=1",
             running.rollback,
@@ -89,6 +95,20 @@ class Running:
         else:
             return problem(400, f"?generation={text}: expected a number; GET /history lists those there are")
         return await self._order(f"rollback to {back}", query, back)
+
+    async def purge(self, query: Query) -> Answer:
+        if len(query) != 1:
+            return problem(400, "expected one of ?path=/a, ?prefix=/a/ and ?tag=NAME; ?prefix=/ means all")
+        ((how, what),) = query.items()
+        if not what or (how != "tag" and not what.startswith("/")):
+            return problem(400, f"?{how}={what}: expected {'a tag' if how == 'tag' else 'a path from /'}")
+        try:
+            purged, all_told = await self._link.purge(how, what)
+        except ConnectionError as error:
+            return problem(503, str(error))
+        if not all_told:
+            return problem(504, "a worker has not answered; it may still hold what was to go", purged=purged)
+        return json({"purged": purged})
 
     async def _order(self, origin: str, query: Query, back: int | None = None) -> Answer:
         dry_run = query.get("dry_run", "0")

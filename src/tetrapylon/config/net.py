@@ -60,6 +60,7 @@ class UnixPath(NamedTuple):
 LONGEST_UNIX_PATH = 107
 LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}\.?$){LABEL}(?:\.{LABEL})*\.?")
+AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?")
 WILDCARD = re.compile(rf"\*\.{LABEL}(?:\.{LABEL})*")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # What llhttp parses: a route for anything else could never match.
@@ -160,7 +161,7 @@ def target_address(url: str) -> HostPort | UnixPath:
         raise ValueError(
             f"{url!r} has more than host and port; leave the rest out, and see `rewrite` of a route"
         )
-    match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", parts.netloc)
+    match = AUTHORITY.fullmatch(parts.netloc)
     if match is None or not match[1]:
         raise ValueError(f"{url!r} names no host; expected http://HOST:PORT or unix:/PATH")
     usual = 443 if parts.scheme == "https" else 80

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tetrapylon.channel import Ask, Channel, Done, Found, News, Reload, Told, content_of, file_of
+from tetrapylon.channel import Ask, Channel, Done, Found, News, Purge, Reload, Told, content_of, file_of
 from tetrapylon.events import say
 
 __all__ = ["Link"]
@@ -47,16 +47,28 @@ class Link:
 
     async def upstreams(self) -> dict[int, Any]:
         """What each worker's upstreams do, by the worker's place, of those that answer in time."""
-        number = next(self._numbers)
-        self._send(Ask(number))
-        question = self._questions[number] = _Question(self._loop.create_future())
+        return (await self._ask(Ask(next(self._numbers)))).answers
+
+    async def purge(self, how: str, what: str) -> tuple[int, bool]:
+        """How many stored answers the workers have forgotten, and whether all have said so in time."""
+        file = file_of(msgspec.json.encode((how, what)), "purge")
+        try:
+            question = await self._ask(Purge(next(self._numbers)), [file])
+        finally:
+            os.close(file)
+        return sum(question.told), question.done.done()
+
+    async def _ask(self, message: Ask | Purge, files: Sequence[int] = ()) -> _Question:
+        """Raises ConnectionError when the supervisor does not listen."""
+        self._send(message, files)
+        question = self._questions[message.number] = _Question(self._loop.create_future())
         try:
             await asyncio.wait_for(asyncio.shield(question.done), 2.0)
         except TimeoutError:
             pass  # a worker that hangs is told of by its absence
         finally:
-            del self._questions[number]
-        return question.answers
+            del self._questions[message.number]
+        return question
 
     def found(self, upstream: str, fingerprint: bytes, targets: Sequence[msgspec.Struct]) -> None:
         """Passes on to the workers what an upstream's targets are."""
@@ -72,8 +84,8 @@ class Link:
         for future in self._orders.values():
             future.cancel()
 
-    def _send(self, message: Reload | Ask) -> None:
-        if not self._channel.send(message):
+    def _send(self, message: Reload | Ask | Purge, files: Sequence[int] = ()) -> None:
+        if not self._channel.send(message, files):
             raise ConnectionError("the supervisor does not listen")
 
     def _listen(self) -> None:
@@ -108,12 +120,16 @@ class _Question:
     def __init__(self, done: asyncio.Future[None]) -> None:
         self.done = done
         self.answers: dict[int, Any] = {}
+        self.told: list[Any] = []
+        """All of them: a worker that drains may have another one's place."""
         self._asked = -1
 
     def hear(self, message: Told, files: list[int]) -> None:
         if message.worker < 0:
             self._asked = message.left
         else:
-            self.answers[message.worker] = msgspec.json.decode(content_of(files[0]))
-        if len(self.answers) == self._asked and not self.done.done():
+            answer = msgspec.json.decode(content_of(files[0]))
+            self.told.append(answer)
+            self.answers.setdefault(message.worker, answer)
+        if len(self.told) == self._asked and not self.done.done():
             self.done.set_result(None)

@@ -1,0 +1,1 @@
+"""What clients are told of the cache (RFC 9211); nothing of it is for Python."""
