@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-faults bench-handlers bench-hostile bench-micro bench-tls bench-tunnel budgets conformance fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-faults bench-handlers bench-hostile bench-micro bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -97,6 +97,9 @@ $(VENV)/fuzz: $(VENV)/installed
 
 fuzz-parse: build $(VENV)/fuzz  ## the parse path under atheris; ARGS="-max_total_time=600" and others of libFuzzer's
 	$(PY) -m tests.fuzz.guided $(ARGS)
+
+screenshot: build  ## the admin page in Chromium, into docs/page-*.png; two minutes
+	$(PY) -m tests.harness.screenshot
 
 budgets: build  ## instructions per request against benchmarks/budgets.toml
 	$(PY) -m benchmarks.budgets $(ARGS)

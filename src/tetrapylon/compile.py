@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from msgspec import UnsetType, convert, json
 
-from tetrapylon import catalog
+from tetrapylon import catalog, logs
 from tetrapylon._core.call import CallStages
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.downstream import Gateway
@@ -243,10 +243,7 @@ class Serving:
         fronts: Mapping[bytes, ssl.SSLContext] | None = None,
         found: Mapping[str, tuple[bytes, bytes]] | None = None,
     ) -> None:
-        """`fronts` as `works.fronts` made them, `found` as `process.Context` has it.
-
-        `found` None: nobody else finds targets, so this does.
-        """
+        """`fronts` as `works.fronts` made them, `found` as `Context` has it; None: it finds them itself."""
         self._loop = loop
         self._works = Works(loop, slab, fronts)
         for name, (fingerprint, targets) in (found or {}).items():
@@ -327,6 +324,7 @@ class Serving:
         `sockets` are further ones to accept on, each with its address.
         """
         router = self._edition.snapshot.router
+        logs.follow(self._edition.head.log.errors, edition.head.log.errors)
         self._edition = edition
         self._gateway.swap(edition.snapshot)
         self._gateway.write_to(edition.kept.access_log)

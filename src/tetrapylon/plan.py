@@ -15,13 +15,18 @@ import msgspec
 
 from tetrapylon.channel import content_of, file_of
 from tetrapylon.config.diff import Changes
+from tetrapylon.config.model import ErrorLog
 from tetrapylon.errors import ConfigError, TetrapylonError
-from tetrapylon.events import line
+from tetrapylon.events import line, say
 from tetrapylon.process import EXIT_FAILED, Context, Timing, describe_end, spawn
 
 Main = Callable[[Context], int]
 # Listeners, logs, pipes, the loop's own.
 SPARE_DESCRIPTORS = 64
+
+
+FIXED = ("admin", "metrics")
+"""Settings that a reload does not change."""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -32,7 +37,10 @@ class Facts(msgspec.Struct, frozen=True):
     tls: list[str] = []
     """Those of `listen` that speak TLS."""
     admin: str | None = None
+    admin_tls: bool = False
     workers: int = 1
+    errors: ErrorLog = ErrorLog()
+    """Where events go."""
     drain: float = 30.0
     """Seconds that exchanges in flight are given to finish."""
     descriptors: int = 0
@@ -126,6 +134,7 @@ def load_plan(source: Source) -> Plan:
     import urllib.parse  # noqa: F401
 
     from tetrapylon import catalog, compile, control, logs, misfit, worker, works  # noqa: F401
+    from tetrapylon._core.counters import set_bounds
     from tetrapylon.config.wire import Encoded
 
     worker.rehearse()
@@ -135,11 +144,16 @@ def load_plan(source: Source) -> Plan:
         raise ConfigRefused(EXIT_FAILED)
     if status:
         raise ConfigRefused(os.waitstatus_to_exitcode(status))
-    facts = read_finding(paper.finding).facts
+    finding = read_finding(paper.finding)
+    facts = finding.facts
     os.close(paper.finding)
     assert facts is not None
     encoded = Encoded(content_of(paper.config))
     logs.tell(encoded.head.log.errors)
+    if finding.overflow:
+        say("warning", overflow_told(finding.overflow))
+    metrics = encoded.head.metrics
+    set_bounds(metrics.duration_bounds, metrics.gateway_bounds)
     misfit.tell()
     for use in encoded.policies():
         if ":" not in use:  # the user's own Python is imported in each worker
@@ -154,6 +168,10 @@ def load_plan(source: Source) -> Plan:
         read=partial(read_again, source),
         source=source.name,
     )
+
+
+def overflow_told(routes: int) -> str:
+    return f"{routes} routes share the series of the route `other`: there is no room for more of their own"
 
 
 def read_finding(file: int) -> Finding:
@@ -176,20 +194,20 @@ def read_again(source: Source, paper: Paper) -> int:
     from tetrapylon.config.diff import differences
     from tetrapylon.resolve import check_names
 
+    running = content_of(paper.running)
+    before = decode(running)
     try:
         if paper.back >= 0:
             config = decode(content_of(paper.back))
         else:
-            config = _load(source)
+            config = _load(source, before)
             check_names(config, source.name)
     except ConfigError as error:
         problems = [describe(problem) for problem in error.problems]
         os.pwrite(paper.finding, msgspec.msgpack.encode(Finding(problems=problems)), 0)
         return 0
-    running = content_of(paper.running)
-    before = decode(running)
     changes = differences(before, config)
-    restart = ["admin"] if before.admin != config.admin else []
+    restart = [key for key in FIXED if getattr(before, key) != getattr(config, key)]
     _write(config, paper, Finding(changes=changes, restart=restart), running)
     return 0
 
@@ -201,17 +219,22 @@ def describe(problem: Any) -> dict[str, Any]:
     return {**{name: value for name, value in found.items() if value}, "text": str(problem)}
 
 
-def _load(source: Source) -> Any:
-    from tetrapylon.config import load, override
+def _load(source: Source, before: Any = None) -> Any:
+    """Raises ConfigError. `before` is the config in force."""
+    from tetrapylon import logs
+    from tetrapylon.config import override
+    from tetrapylon.config.loading import load_document
 
-    return override(load(source.name), listen=source.listen, workers=source.workers)
+    config, document = load_document(source.name)
+    logs.check(config, document, before)
+    return override(config, listen=source.listen, workers=source.workers)
 
 
 def _write(config: Any, paper: Paper, finding: Finding, running: bytes | None = None) -> None:
     from tetrapylon.config import encode
     from tetrapylon.slots import assign, dropped, room_for
 
-    room = paper.room or room_for(len(config.routes))
+    room = paper.room or room_for(config)
     slots = assign(paper.slots, config, room)
     encoded = encode(config, slots)
     finding = msgspec.structs.replace(
@@ -231,9 +254,11 @@ def _facts(config: Any, room: int) -> Facts:
         listen=keys,
         tls=[key for key, listener in zip(keys, server.listen, strict=True) if listener.tls is not None],
         admin=config.admin.listen if config.admin is not None else None,
+        admin_tls=config.admin is not None and config.admin.tls is not None,
         workers=len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers,
         room=room,
         discovers=any(upstream.discover is not None for upstream in config.upstreams.values()),
+        errors=config.log.errors,
         drain=server.timeouts.drain,
         descriptors=server.limits.connections
         + sum(upstream.pool.max_connections for upstream in config.upstreams.values())

@@ -18,10 +18,10 @@ import msgspec
 
 from tetrapylon.channel import Abort, Commit, Committed, Prepare, Prepared, file_of
 from tetrapylon.child import Child
-from tetrapylon.config.diff import Changes, summary
+from tetrapylon.config.diff import Changes, excerpt, summary
 from tetrapylon.events import say
 from tetrapylon.listening import Change
-from tetrapylon.plan import Facts, Finding, Paper, Reader, read_finding
+from tetrapylon.plan import Facts, Finding, Paper, Reader, overflow_told, read_finding
 from tetrapylon.process import describe_end, spawn
 from tetrapylon.sockets import ListenError
 
@@ -55,6 +55,8 @@ class Past(msgspec.Struct, frozen=True):
     summary: str
     file: int = -1
     """Its encoded form, in memory."""
+    changes: Changes = Changes()
+    """From the one before, or as much of that as is worth keeping."""
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -334,9 +336,17 @@ class Reloads:
         self._go_on(attempt, now)
 
     def _remember(self, attempt: _Attempt) -> None:
-        text = summary(attempt.finding.changes)
+        changes = attempt.finding.changes
         self.history.append(
-            Past(attempt.generation, time.time(), attempt.order.origin, self._source, text, attempt.config)
+            Past(
+                generation=attempt.generation,
+                time=time.time(),
+                origin=attempt.order.origin,
+                source=self._source,
+                summary=summary(changes),
+                file=attempt.config,
+                changes=excerpt(changes),
+            )
         )
         for past in self.history[:-KEPT]:
             os.close(past.file)
@@ -397,10 +407,7 @@ def tell_log(done: Outcome) -> None:
     for setting in done.restart:
         say("warning", f"reload ({done.origin}): {setting} has changed and takes effect with a restart")
     if done.overflow:
-        say(
-            "warning",
-            f"reload ({done.origin}): {done.overflow} routes share one set of counters, the table is full",
-        )
+        say("warning", f"reload ({done.origin}): {overflow_told(done.overflow)}")
 
 
 def _problem(text: str) -> dict[str, Any]:

@@ -19,15 +19,17 @@ __all__ = ["OVERFLOW", "Labels", "assign", "labels_of", "new_table", "read_table
 
 Labels = dict[str, str]
 ROOM = 65536
-OVERFLOW: Labels = {"otel_metric_overflow": "true"}
-"""The labels of the first slot: of all routes that found the table full. The name is OpenTelemetry's."""
+OVERFLOW: Labels = {"http_route": "other", "otel_metric_overflow": "true"}
+"""The labels of the first slot: of all routes that found the table full. The second is OpenTelemetry's name
+for that, and tells it from a route of the first one's name."""
 
 _decode = msgspec.json.Decoder(Labels).decode
 
 
-def room_for(routes: int) -> int:
-    """How many slots to make room for. Those that are never used cost nothing."""
-    return max(ROOM, 4 * routes)
+def room_for(config: Config) -> int:
+    """How many slots to make room for, the overflow's too. Those that are never used cost nothing."""
+    most = config.metrics.max_routes
+    return max(ROOM, 4 * len(config.routes)) if most is None else most + 1
 
 
 def new_table() -> int:
@@ -64,7 +66,7 @@ def labels_of(route: Route) -> Labels:
     """The labels of a route's series: its template or name, and what else tells it from its neighbours."""
     labels = {"http_route": route.name or route.path}
     if route.methods:
-        labels["http_request_method"] = ",".join(route.methods)
+        labels["tetrapylon_route_methods"] = ",".join(route.methods)
     if route.host is not None:
         labels["server_address"] = route.host
     return labels

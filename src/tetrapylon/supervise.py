@@ -20,7 +20,7 @@ from contextlib import suppress
 from functools import partial
 from types import FrameType
 
-from tetrapylon import __version__, events
+from tetrapylon import __version__, events, logs
 from tetrapylon._core.counters import Slab, Slabs, State
 from tetrapylon.channel import (
     Ask,
@@ -95,7 +95,9 @@ class Supervisor:
         try:
             given += handover.admin_sockets() if handover else []
             admin = [facts.admin] if facts.admin else []
-            self._admin = open_listeners(admin, 1, "admin.listen", given=given)
+            self._admin = open_listeners(
+                admin, 1, "admin.listen", tls=admin if facts.admin_tls else (), given=given
+            )
             for listener in given:
                 say(
                     "warning",
@@ -226,16 +228,14 @@ class Supervisor:
         main = partial(self._main, self._plan.worker, place, slab)
         self._workers.append(Child(f"worker {place}", main, slab, self._plan.timing, place))
 
-    def _add_control(self) -> bool:
+    def _add_control(self) -> None:
         """Where there is something for it to do, and none yet."""
         main = self._plan.control
-        if main is None or not (self._facts.admin is not None or self._facts.discovers):
-            return False
-        if any(child.name == CONTROL for child in self._control):
-            return False
-        child = Child(CONTROL, partial(self._main, main, -1, None), None, self._plan.timing)
-        self._control.insert(0, child)
-        return True
+        needed = self._facts.admin is not None or self._facts.discovers
+        if main is None or not needed or any(child.name == CONTROL for child in self._control):
+            return
+        self._control.insert(0, Child(CONTROL, partial(self._main, main, -1, None), None, self._plan.timing))
+        self._control[0].start_at = time.monotonic()
 
     def _start_due(self, now: float) -> None:
         for child in self._children:
@@ -338,9 +338,9 @@ class Supervisor:
 
     def adopt(self, facts: Facts, config: int, change: Change) -> None:
         self._listening.commit(change)
+        logs.follow(self._facts.errors, facts.errors)
         self._facts = facts
-        if self._add_control():
-            self._control[0].start_at = time.monotonic()
+        self._add_control()
 
     def renewed(self, change: Change) -> None:
         now = time.monotonic()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import uvloop
 
 from tetrapylon import events
-from tetrapylon._core.counters import Slab, Slabs, State
+from tetrapylon._core.counters import Slab, Slabs, State, set_bounds
 from tetrapylon.channel import content_of, file_of
 from tetrapylon.config.wire import Encoded, encode
 from tetrapylon.errors import TetrapylonError
@@ -240,6 +240,7 @@ def _run_alone(source: str) -> int:
 
     config = load(source)
     logs.tell(config.log.errors)
+    set_bounds(config.metrics.duration_bounds, config.metrics.gateway_bounds)
     addresses = listener_keys(each.address for each in config.server.listen)
     listen = zip(addresses, config.server.listen, strict=True)
     secure = [address for address, each in listen if each.tls is not None]

@@ -1,8 +1,9 @@
 """The admin's answers, as a function: what is alive, what is ready, what is not there."""
 
+import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import pytest
@@ -24,10 +25,13 @@ def slabs() -> Slabs:
     return slabs
 
 
-def ask(slabs: Slabs, path: str, method: str = "GET", silence: float = SILENCE) -> Answer:
-    answer = Api(slabs, lambda: [{"http_route": "/"}], silence=silence).answer(method, path, {})
-    assert isinstance(answer, Answer)
-    return answer
+def ask(slabs: Slabs, path: str, method: str = "GET", silence: float = SILENCE, **fields: str) -> Answer:
+    answer = Api(slabs, lambda: [{"http_route": "/"}], silence=silence).answer(method, path, fields)
+    return answer if isinstance(answer, Answer) else asyncio.run(waited(answer))
+
+
+async def waited(answer: Awaitable[Answer]) -> Answer:
+    return await answer
 
 
 def headers(answer: Answer) -> Mapping[str, str]:
@@ -76,13 +80,13 @@ def test_it_is_not_ready_while_draining(slabs: Slabs) -> None:
     assert "draining" in problem(answer)["detail"]
 
 
-def test_the_index_lists_what_is_here_and_all_of_it_is(slabs: Slabs) -> None:
-    answer = ask(slabs, "/")
+def test_the_status_lists_what_is_here_and_all_of_it_is(slabs: Slabs) -> None:
+    answer = ask(slabs, "/status")
     assert isinstance(answer.body, bytes)
     index = json.loads(answer.body)
     assert index["state"] == "serving"
     assert index["workers"] == {"configured": 2, "serving": 1}
-    assert {"/", "/livez", "/readyz", "/metrics", "/health"} == set(index["endpoints"])
+    assert {"/", "/livez", "/readyz", "/metrics", "/upstreams", "/status"} == set(index["endpoints"])
     for path in index["endpoints"]:
         assert ask(slabs, path).status == 200
 
@@ -98,7 +102,7 @@ def test_metrics_are_prometheus_text(slabs: Slabs) -> None:
 def test_what_is_not_here_is_404(slabs: Slabs, path: str) -> None:
     answer = ask(slabs, path)
     assert answer.status == 404
-    assert "/ lists what is here" in problem(answer)["detail"]
+    assert "/status lists what is here" in problem(answer)["detail"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "BREW"])
@@ -111,6 +115,30 @@ def test_other_methods_are_405(slabs: Slabs, method: str) -> None:
 
 def test_head_is_answered_as_get(slabs: Slabs) -> None:
     assert ask(slabs, "/readyz", "HEAD") == ask(slabs, "/readyz")
+
+
+@pytest.mark.parametrize(
+    ("accept", "openmetrics"),
+    [
+        ("", False),
+        ("*/*", False),
+        ("text/plain", False),
+        ("application/openmetrics-text", True),
+        ("application/openmetrics-text; version=1.0.0", True),
+        ("Application/OpenMetrics-Text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1", True),
+        ("application/openmetrics-text;q=0.2,text/plain;q=0.9", False),
+        ("application/openmetrics-text;q=0", False),
+        ("application/openmetrics-text;q=rubbish,text/plain", False),
+        ("text/*;q=0.9, application/openmetrics-text;q=0.8", False),
+        (",;,=;q", False),
+    ],
+)
+def test_who_asks_for_openmetrics_by_name_gets_it(slabs: Slabs, accept: str, openmetrics: bool) -> None:
+    answer = ask(slabs, "/metrics", accept=accept)
+    kind = "application/openmetrics-text; version=1.0.0" if openmetrics else "text/plain; version=0.0.4"
+    assert headers(answer)["Content-Type"] == f"{kind}; charset=utf-8"
+    assert headers(answer)["Vary"] == "Accept"
+    assert b"".join(answer.body).endswith(b"# EOF\n") is openmetrics  # type: ignore[arg-type]
 
 
 def test_a_query_changes_nothing(slabs: Slabs) -> None:

@@ -7,9 +7,9 @@ from tetrapylon.admin.server import Guard, crosses_sites
 TOKEN = "a-token-that-nobody-guesses"
 
 
-def status(guard: Guard, path: str = "/config", **headers: str) -> int:
+def status(guard: Guard, path: str = "/config", certified: bool = False, **headers: str) -> int:
     """200 where it lets the request pass."""
-    answer = guard.refusal(path, headers)
+    answer = guard.refusal(path, headers, certified=certified)
     return 200 if answer is None else answer.status
 
 
@@ -38,6 +38,9 @@ class TestWithAToken:
         assert status(guard, host="localhost", authorization=f"bearer {TOKEN}") == 200
         assert status(guard, "/livez", host="localhost") == 200
 
+    def test_the_page_is_open_for_it_asks_for_the_token(self) -> None:
+        assert status(Guard(False, False, TOKEN), "/", host="gateway.test") == 200
+
     @pytest.mark.parametrize(
         "shown",
         ["", "Bearer", "Bearer ", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", TOKEN],
@@ -51,6 +54,27 @@ class TestWithAToken:
     def test_a_token_does_not_help_a_rebound_name(self) -> None:
         guard = Guard(True, False, TOKEN)
         assert status(guard, host="evil.test", authorization=f"Bearer {TOKEN}") == 421
+
+
+class TestWithClientCertificates:
+    GUARD = Guard(False, False, certificate=True)
+
+    def test_one_opens_everything(self) -> None:
+        assert status(self.GUARD, certified=True) == 200
+
+    def test_without_one_probes_alone_are_answered(self) -> None:
+        assert [status(self.GUARD, path) for path in ("/livez", "/readyz")] == [200, 200]
+        assert [status(self.GUARD, path) for path in ("/", "/config", "/metrics", "/reload")] == [403] * 4
+
+    def test_with_a_token_too_both_are_asked_for(self) -> None:
+        both = Guard(False, False, TOKEN, certificate=True)
+        shown = f"Bearer {TOKEN}"
+        assert status(both, certified=True, authorization=shown) == 200
+        assert status(both, certified=True) == 401
+        assert status(both, authorization=shown) == 403
+
+    def test_one_does_not_help_a_rebound_name(self) -> None:
+        assert status(Guard(True, False, certificate=True), certified=True, host="evil.test") == 421
 
 
 @pytest.mark.parametrize(

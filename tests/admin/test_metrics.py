@@ -1,20 +1,41 @@
 """/metrics: what prometheus_client's parser reads back is what was counted."""
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from tetrapylon._core.counters import DURATION_BOUNDS, REJECT_NAMES, SHARE_BOUNDS, Reject, Slabs, State
+from tests.harness.openmetrics import read_openmetrics
+from tetrapylon._core.counters import (
+    DURATION_BOUNDS,
+    REJECT_NAMES,
+    SHARE_BOUNDS,
+    Reject,
+    Slabs,
+    State,
+    set_bounds,
+)
 from tetrapylon.admin.metrics import PIECE, Exposition
+from tetrapylon.admin.text import Format
 
 MS = 1_000_000
 
 
-def families(slabs: Slabs, labels: list[dict[str, str]]) -> dict[str, Metric]:
-    text = b"".join(Exposition(slabs, lambda: labels, lambda: slabs.workers, "1.2.3").stream()).decode()
-    found = list(text_string_to_metric_families(text))
+PLAIN = Format(openmetrics=False)
+OPEN = Format(openmetrics=True, created=1_700_000_000.25)
+
+
+def told(slabs: Slabs, labels: list[dict[str, str]], form: Format = PLAIN) -> str:
+    exposition = Exposition(slabs, lambda: labels, lambda: slabs.workers, "1.2.3")
+    return b"".join(exposition.stream(form)).decode()
+
+
+def families(slabs: Slabs, labels: list[dict[str, str]], form: Format = PLAIN) -> dict[str, Metric]:
+    text = told(slabs, labels, form)
+    found = list(text_string_to_metric_families(text) if form is PLAIN else read_openmetrics(text))
     assert len({family.name for family in found}) == len(found), "a family stands twice"
     samples = [
         (sample.name, tuple(sorted(sample.labels.items()))) for family in found for sample in family.samples
@@ -65,6 +86,7 @@ def test_durations_are_a_histogram_by_route_and_status_class() -> None:
         for sample in duration.samples
         if ok.items() <= sample.labels.items() and "le" in sample.labels
     }
+    assert "1.0" in cumulative  # as OpenMetrics writes it, so that a series keeps its name in both formats
     assert [float(bound) for bound in cumulative] == [*DURATION_BOUNDS, float("inf")]
     assert list(cumulative.values()) == [0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2]
     assert values(duration, "_count", http_route="/b") == [1]
@@ -183,7 +205,7 @@ def test_many_routes_come_in_pieces_of_one_moment() -> None:
     for route in range(500):
         exchange(slabs, worker=route % 2, route=route)
     labels = [{"http_route": f"/{route}"} for route in range(500)]
-    pieces = Exposition(slabs, lambda: labels, lambda: 1, "1").stream()
+    pieces = Exposition(slabs, lambda: labels, lambda: 1, "1").stream(PLAIN)
     text = next(pieces)
     for route in range(500):
         exchange(slabs, route=route)
@@ -193,3 +215,119 @@ def test_many_routes_come_in_pieces_of_one_moment() -> None:
     found = {family.name: family for family in text_string_to_metric_families(text.decode())}
     assert values(found["http_server_request_duration_seconds"], "_count") == [1] * 500
     assert values(found["tetrapylon_received_bytes"]) == [100] * 500
+
+
+def test_requests_are_counted_by_method_as_opentelemetry_names_them() -> None:
+    slabs = Slabs(2, 1)
+    for method in (b"GET", b"GET", b"PUT", b"BREW", b"get", b""):
+        exchange(slabs, method=method)
+    exchange(slabs, worker=1, method=b"GET", status=0)
+    requests = families(slabs, [{"http_route": "/"}])["tetrapylon_requests"]
+    answered = {"http_response_status_class": "2xx"}
+    assert values(requests, http_request_method="GET", **answered) == [2]
+    assert values(requests, http_request_method="PUT", **answered) == [1]
+    assert values(requests, http_request_method="_OTHER", **answered) == [3]
+    assert values(requests, http_request_method="GET", error_type="aborted") == [1]
+
+
+def test_upstreams_have_histograms_of_their_own() -> None:
+    slabs = Slabs(2, 0)
+    for worker in range(2):
+        slabs.slab(worker).observe_upstream("shop", 1 * MS, 30 * MS, 700 * MS)
+    found = families(slabs, [])
+    for name, sum_ in (
+        ("tetrapylon_upstream_connect_duration_seconds", 0.002),
+        ("tetrapylon_upstream_first_byte_duration_seconds", 0.06),
+        ("http_client_request_duration_seconds", 1.4),
+    ):
+        assert values(found[name], "_count", upstream="shop") == [2]
+        assert values(found[name], "_sum", upstream="shop") == [pytest.approx(sum_)]
+
+
+def test_upstreams_beyond_those_with_room_are_told_as_other() -> None:
+    slabs = Slabs(1, 0)
+    for number in range(slabs.times.capacity + 5):
+        slabs.slab(0).observe_upstream(f"upstream-{number}", MS, MS, MS)
+    told = families(slabs, [])["http_client_request_duration_seconds"]
+    assert values(told, "_count", upstream="upstream-0") == [1]
+    assert values(told, "_count", upstream="other", otel_metric_overflow="true") == [6]
+
+
+class TestOpenMetrics:
+    @pytest.fixture
+    def slabs(self) -> Slabs:
+        """With something in each kind of family."""
+        slabs = Slabs(2, 2)
+        exchange(slabs)
+        exchange(slabs, route=1, worker=1, status=0)
+        slabs.slab(0).observe_upstream("shop", MS, MS, MS)
+        slabs.slab(0).count("tetrapylon_policy_refusals_total", {"policy": "api_key", "reason": 'a"b'})
+        slabs.board.check("shop", "10.0.0.1:80", False)
+        slabs.board.mark("shop", "10.0.0.1:80", False)
+        return slabs
+
+    def test_it_says_what_prometheus_text_says(self, slabs: Slabs) -> None:
+        labels = [{"http_route": "/a"}, {"http_route": 'quo"te\\'}]
+        plain, found = families(slabs, labels), families(slabs, labels, OPEN)
+        for name, family in plain.items():
+            twin = found[name.removesuffix("_info") if name.endswith("_info") else name]
+            said = [(s.name, s.labels, s.value) for s in twin.samples if not s.name.endswith("_created")]
+            assert said == [(s.name, s.labels, s.value) for s in family.samples]
+        assert len(found) == len(plain)
+
+    def test_each_counter_and_histogram_tells_since_when(self, slabs: Slabs) -> None:
+        for family in families(slabs, [{"http_route": "/a"}, {"http_route": "/b"}], OPEN).values():
+            born = [s.value for s in family.samples if s.name.endswith("_created")]
+            counted = [s for s in family.samples if s.name.endswith(("_total", "_count"))]
+            assert len(born) == (len(counted) if family.type in ("counter", "histogram") else 0)
+            assert set(born) <= {1_700_000_000.25}
+
+    def test_units_are_those_that_names_end_with(self, slabs: Slabs) -> None:
+        units = {f.name: f.unit for f in families(slabs, [], OPEN).values() if f.unit}
+        assert units["http_server_request_duration_seconds"] == "seconds"
+        assert units["tetrapylon_sent_bytes"] == "bytes"
+        assert all(name.endswith(unit) for name, unit in units.items())
+
+    def test_it_ends_with_eof_and_nothing_after(self, slabs: Slabs) -> None:
+        text = told(slabs, [], OPEN)
+        assert text.endswith("\n# EOF\n")
+        assert text.count("# EOF") == 1
+        assert "\n\n" not in text
+
+
+@pytest.fixture
+def other_bounds() -> Iterator[None]:
+    """A process has one set of bounds; tests give it back as it was."""
+    set_bounds([0.001, 0.5], [2e-6])
+    yield
+    set_bounds(DURATION_BOUNDS, SHARE_BOUNDS)
+
+
+@pytest.mark.usefixtures("other_bounds")
+def test_bounds_are_those_that_were_set() -> None:
+    slabs = Slabs(1, 1)
+    for total in (1 * MS, 2 * MS, 501 * MS):
+        exchange(slabs, total_ns=total, gateway_ns=3000)
+    found = families(slabs, [{"http_route": "/"}])
+    duration = found["http_server_request_duration_seconds"]
+    by_bound = {s.labels["le"]: s.value for s in duration.samples if "le" in s.labels}
+    assert by_bound == {"0.001": 1, "0.5": 2, "+Inf": 3}
+    share = found["tetrapylon_gateway_duration_seconds"]
+    assert {s.labels["le"]: s.value for s in share.samples if "le" in s.labels} == {"2e-06": 0, "+Inf": 3}
+
+
+def test_ten_thousand_series_are_told_in_three_tenths_of_a_second() -> None:
+    slabs = Slabs(2, 300)
+    for route in range(300):
+        for status in (200, 404):
+            exchange(slabs, worker=route % 2, route=route, status=status)
+    labels = [{"http_route": f"/api/v1/things/{route}/{{id}}"} for route in range(300)]
+    exposition = Exposition(slabs, lambda: labels, lambda: 2, "1")
+    for form in (PLAIN, OPEN):
+        took = []
+        for _ in range(3):
+            began = time.perf_counter()
+            series = sum(piece.count(b"\n") - piece.count(b"#") for piece in exposition.stream(form))
+            took.append(time.perf_counter() - began)
+        assert series >= 10_000
+        assert min(took) < 0.3

@@ -47,6 +47,28 @@ ROUTE = "methods: [GET], upstream: app}"
 APP = "  app: {targets: [http://127.0.0.1:9000]}\n"
 CASES = [
     ("admin-exposed", changed("{listen: 127.0.0.1:9901}", "{listen: 0.0.0.0:9901}"), 5, "admin.listen"),
+    (
+        "admin-in-clear",
+        changed("{listen: 127.0.0.1:9901}", "{listen: '[::]:9901', token: '${HOME}-and-more-than-this'}"),
+        5,
+        "admin.token",
+    ),
+    (
+        "unsafe-retry",
+        changed("9000]}", "9000], retry: {methods: [PUT, POST], on: [reset]}}"),
+        7,
+        "upstreams.app.retry.methods",
+    ),
+    ("no-health-check", changed("9000]", "9000, http://127.0.0.1:9001]"), 7, "upstreams.app"),
+    (
+        "old-tls",
+        changed(
+            "{listen: 127.0.0.1:9901}",
+            f"{{tls: {{cert: {OWN.cert}, key: {OWN.key}, min_version: '1.2'}}}}",
+        ),
+        5,
+        "admin.tls.min_version",
+    ),
     ("unauthenticated-write", changed("methods: [GET]", "methods: [POST]"), 10, "routes[0]"),
     (
         "trust-all",
@@ -131,6 +153,8 @@ def test_what_other_machines_reach(tmp_path: Path) -> None:
 
 
 def secure(tls: str) -> str:
+    if "ciphers" not in tls:  # which belong to TLS 1.2
+        tls += ", min_version: '1.3'"
     return changed(LISTEN, f"  listen: [{{address: '127.0.0.1:8443', tls: {{{tls}}}}}]\n")
 
 
@@ -177,6 +201,33 @@ def test_secrets_from_elsewhere_are_not_in_clear(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PW", "sesame")
     text = changed(APP, APP.replace("]}", "], credentials: {user: u, password: '${PW}'}}"))
     assert found(tmp_path, text) == []
+
+
+SOUND_TOO = {
+    "a token and TLS": changed(
+        "{listen: 127.0.0.1:9901}",
+        f"{{listen: '0.0.0.0:9901', token: '${{HOME}}-and-more-than-this',"
+        f" tls: {{cert: {OWN.cert}, key: {OWN.key}, min_version: '1.3'}}}}",
+    ),
+    "client certificates": changed(
+        "{listen: 127.0.0.1:9901}",
+        f"{{listen: '0.0.0.0:9901', tls: {{cert: {OWN.cert}, key: {OWN.key}, min_version: '1.3',"
+        f" client_ca: {CA.pem}}}}}",
+    ),
+    "retries of what was not sent": changed("9000]}", "9000], retry: {methods: [POST], on: [connect]}}"),
+    "retries of idempotent methods": changed("9000]}", "9000], retry: {methods: [PUT]}}"),
+    "passive health checks": changed("9000]}", "9000, http://127.0.0.1:9001], health: {passive: {}}}"),
+}
+
+
+@pytest.mark.parametrize("text", SOUND_TOO.values(), ids=SOUND_TOO)
+def test_and_nothing_in_what_is_sound_in_another_way(tmp_path: Path, text: str) -> None:
+    assert found(tmp_path, text) == []
+
+
+def test_a_token_in_the_config_is_a_secret_in_clear(tmp_path: Path) -> None:
+    text = changed("{listen: 127.0.0.1:9901}", "{token: a-token-that-nobody-guesses}")
+    assert found(tmp_path, text) == [("secret-in-clear", 5, "admin.token")]
 
 
 def test_every_rule_has_a_case() -> None:

@@ -4,6 +4,7 @@ import textwrap
 
 import pytest
 
+from tests.config.certificates import OWN
 from tetrapylon.config import loads
 from tetrapylon.config.net import METHODS, HostPort, UnixPath, listen_address, target_address
 from tetrapylon.errors import ConfigError
@@ -36,7 +37,7 @@ def routes(*texts: str) -> list[str]:
 
 class TestDestinations:
     def test_a_route_without_one(self) -> None:
-        hint = "expected one of upstream, split, handler, respond or redirect"
+        hint = "expected one of upstream, split, aggregate, handler, respond or redirect"
         assert route("path: /") == f": the route leads nowhere; {hint}"
 
     def test_a_route_with_two(self) -> None:
@@ -344,6 +345,39 @@ class TestAddresses:
     @pytest.mark.parametrize("host", ["*", "*x.com", "a.*.com", "example.com:80", "a b", "", "-x.com"])
     def test_hosts_that_are_none(self, host: str) -> None:
         assert ".host: " in route(f"path: /, respond: {{}}, host: '{host}'")
+
+
+class TestMetrics:
+    @pytest.mark.parametrize("key", ["duration_bounds", "gateway_bounds"])
+    def test_bounds_rise(self, key: str) -> None:
+        fine(f"metrics: {{{key}: [0.01ms, 1ms, 1h]}}")
+        for bounds in ("[1ms, 1ms]", "[2ms, 1ms]"):
+            (problem,) = said(f"metrics: {{{key}: {bounds}}}")
+            assert f"metrics.{key}[1]: 1ms comes after" in problem
+            assert "expected bounds that rise" in problem
+
+    def test_there_are_at_most_fourteen(self) -> None:
+        bounds = ", ".join(f"{n}s" for n in range(1, 16))
+        fine(f"metrics: {{duration_bounds: [{bounds.removesuffix(', 15s')}]}}")
+        (problem,) = said(f"metrics: {{duration_bounds: [{bounds}]}}")
+        assert problem == "g.yaml:1:11: metrics.duration_bounds: 15 bounds; expected at most 14"
+
+    @pytest.mark.parametrize("bounds", ["[]", "[0s]", "[-1s]", "[1]", "1s", "[1ms, x]"])
+    def test_and_they_are_durations(self, bounds: str) -> None:
+        (problem,) = said(f"metrics: {{gateway_bounds: {bounds}}}")
+        assert "metrics.gateway_bounds" in problem
+
+
+class TestAdminTls:
+    def test_its_files_are_looked_at(self) -> None:
+        (problem,) = said("admin: {tls: {cert: /nowhere.pem, key: /nowhere.pem}}")
+        assert "admin.tls.cert: /nowhere.pem cannot be read" in problem
+
+    def test_a_unix_socket_has_none(self) -> None:
+        tls = f"{{cert: {OWN.cert}, key: {OWN.key}}}"
+        fine(f"admin: {{listen: '0.0.0.0:9901', tls: {tls}}}")
+        (problem,) = said(f"admin: {{listen: 'unix:/x', tls: {tls}}}")
+        assert "admin.tls: a Unix socket speaks no TLS; leave it out" in problem
 
 
 class TestLater:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from tetrapylon.config import loads
-from tetrapylon.config.diff import Changes, Detail, differences, summary
+from tetrapylon.config.diff import Changes, Detail, differences, excerpt, summary
 
 BASE: dict[str, Any] = {
     "upstreams": {
@@ -78,3 +78,19 @@ def test_a_secret_that_differs_is_told_and_not_shown() -> None:
     assert [plain(detail) for detail in only.details] == [{"path": "(a secret)", "old": "***", "new": "***"}]
     assert "sesame" not in str(plain(found))
     assert "swordfish" not in str(plain(found))
+
+
+def test_an_excerpt_is_bounded_and_says_what_it_leaves_out() -> None:
+    many = [{"path": f"/{n}", "respond": {"body": "x"}} for n in range(150)]
+    found = diff(routes=[*many, found_route()])
+    kept = excerpt(found)
+    assert len(found.routes) == 152
+    assert (len(kept.routes), kept.left_out) == (100, 52)
+    (changed,) = [each for each in excerpt(diff(routes=[found_route()])).routes if each.what == "changed"]
+    assert len(changed.details[0].new) == 303
+    assert changed.details[0].new.endswith("...")
+    assert excerpt(Changes()) == Changes()
+
+
+def found_route() -> dict[str, Any]:
+    return {**BASE["routes"][0], "rewrite": "/" + "long" * 200}

@@ -66,7 +66,12 @@ FULL: dict[str, Any] = {
         },
         "errors": [{"status": [502], "type": "text/html", "body": "<h1>{status}</h1>"}],
     },
-    "admin": {"listen": "127.0.0.1:9902", "token": "a-long-token-for-operators"},
+    "admin": {
+        "listen": "127.0.0.1:9902",
+        "token": "a-long-token-for-operators",
+        "tls": {**OWN.config(), "client_ca": CA.pem, "min_version": "1.3"},
+    },
+    "metrics": {"duration_bounds": ["1ms", "2s"], "gateway_bounds": ["0.02ms", "5ms"], "max_routes": 500},
     "log": {
         "access": {
             "format": "json",

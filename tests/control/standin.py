@@ -86,7 +86,8 @@ class StandIn:
         return 1
 
     def upstreams(self) -> list[dict[str, Any]]:
-        return [{"name": "stand-in"}]
+        target = {"url": "127.0.0.1:9", "weight": 1, "addresses": ["127.0.0.1:9"], "connections": 3}
+        return [{"name": "stand-in", "connections": 3, "pending": 2, "targets": [target]}]
 
     def listen(self, sock: socket.socket, address: str) -> None:
         sock = sock.dup()

@@ -284,7 +284,13 @@ class TestFromTheAdminAddress:
     def test_it_asks_every_worker_what_its_upstreams_do(self, tmp_path: Path) -> None:
         with Running(tmp_path, admin="127.0.0.1:0", workers=2) as gateway:
             told = json.loads(gateway.admin("/upstreams")[1])
-            assert told == [{"worker": place, "upstreams": [{"name": "stand-in"}]} for place in (0, 1)]
+            (upstream,) = told["upstreams"]
+            assert told["workers"] == [0, 1]
+            assert (upstream["name"], upstream["connections"], upstream["queue"]) == ("stand-in", 6, 4)
+            assert upstream["workers"]["1"] == {"connections": 3, "queue": 2}
+            assert [(each["url"], each["connections"]) for each in upstream["targets"]] == [
+                ("127.0.0.1:9", 6)
+            ]
 
     @pytest.mark.parametrize("path", ["/reload?dry_run=yes", "/rollback?generation=x", "/reload?dryrun=1"])
     def test_a_bad_parameter_is_named(self, tmp_path: Path, path: str) -> None:

@@ -28,7 +28,7 @@ def test_it_serves_what_the_config_says(tmp_path: Path) -> None:
         assert "(2 workers), admin on" in gateway.stderr
         assert sorted(gateway.workers()) == [0, 1]
         _, text = gateway.admin("/metrics")
-        labels = 'http_route="/",http_request_method="GET",server_address="shop.test"'
+        labels = 'http_route="/",tetrapylon_route_methods="GET",server_address="shop.test"'
         assert f"tetrapylon_received_bytes_total{{{labels}}} 4000\n" in text
         gateway.signal(signal.SIGTERM)
         assert gateway.wait() == 0

@@ -9,11 +9,12 @@ from functools import partial
 from typing import NoReturn
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tetrapylon._core.counters import (
     DURATION_BOUNDS,
+    MOST_BOUNDS,
     OUTCOME_NAMES,
     REJECT_NAMES,
     SHARE_BOUNDS,
@@ -21,6 +22,7 @@ from tetrapylon._core.counters import (
     Slab,
     Slabs,
     State,
+    set_bounds,
 )
 
 SECOND = 1_000_000_000
@@ -88,6 +90,55 @@ def test_a_time_at_an_edge_falls_into_the_bucket_that_bisection_finds(value: int
 @given(st.integers(0, 2**64 - 1) | st.integers(0, 20 * SECOND))
 def test_any_time_falls_into_the_bucket_that_bisection_finds(value: int) -> None:
     check_bucket(value)
+
+
+@given(
+    st.lists(st.integers(1, 3600 * SECOND), min_size=1, max_size=MOST_BOUNDS, unique=True).map(sorted),
+    st.lists(st.integers(0, 4000 * SECOND), max_size=20),
+)
+@settings(max_examples=50, deadline=None)
+def test_any_bounds_can_be_set(bounds: list[int], values: list[int]) -> None:
+    try:
+        set_bounds([bound / SECOND for bound in bounds], SHARE_BOUNDS)
+        slabs = Slabs(1, 1)
+        assert [round(bound * SECOND) for bound in slabs.duration_bounds] == bounds
+        for value in [*values, *(bound + step for bound in bounds for step in (-1, 0, 1))]:
+            slabs.slab(0).count_exchange(0, 200, value, 0, 0, 0, 0)
+            counts = slabs.totals().route(0)
+            assert counts is not None
+            expected = bisect_left(bounds, value)
+            assert counts["durations"][2]["buckets"][expected] >= 1
+        counts = slabs.totals().route(0)
+        assert counts is not None
+        assert sum(counts["durations"][2]["buckets"]) == len(values) + 3 * len(bounds)
+    finally:
+        set_bounds(DURATION_BOUNDS, SHARE_BOUNDS)
+
+
+@pytest.mark.parametrize(
+    "bounds", [[], [0.1] * 2, [0.2, 0.1], [0.0, 1.0], [0.1, 0.1 + 1e-12], [n / 10 for n in range(1, 16)]]
+)
+def test_bounds_that_are_none_are_refused_and_change_nothing(bounds: list[float]) -> None:
+    for durations, shares in ((bounds, [1.0]), ([1.0], bounds)):
+        with pytest.raises(ValueError, match="bounds"):
+            set_bounds(durations, shares)
+    assert (Slabs(1, 0).duration_bounds, Slabs(1, 0).share_bounds) == (DURATION_BOUNDS, SHARE_BOUNDS)
+
+
+def test_rows_are_of_routes_that_were_asked_for() -> None:
+    slabs = Slabs(2, 5)
+    one(slabs.slab(0), route=3, status=404)
+    one(slabs.slab(1), route=3, total=7 * SECOND)
+    one(slabs.slab(1), route=-1, status=0)
+    rows = slabs.totals().rows(5)
+    assert [index for index, *_ in rows] == [-1, 3]
+    _, outcomes, durations, share = rows[1]
+    assert outcomes == [0, 0, 1, 0, 1, 0]
+    assert (sum(durations["buckets"]), durations["sum_ns"]) == (2, 7 * SECOND + 3_000_000)
+    assert sum(share["buckets"]) == 2
+    assert [index for index, *_ in slabs.totals().rows(3)] == [-1]
+    with pytest.raises(IndexError):
+        slabs.totals().rows(6)
 
 
 def check_bucket(value: int) -> None:

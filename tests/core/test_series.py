@@ -76,6 +76,20 @@ def test_a_gauge_goes_down_again() -> None:
     assert dict(series.totals())["open"] == 1
 
 
+def test_a_name_may_have_several_words() -> None:
+    series = Series(2, 3, width=2, overflow=b"rest")
+    for worker, name in ((0, b"a"), (1, b"a"), (1, b"b"), (0, b"no room")):
+        series.add(worker, name)
+    assert series.blocks() == [("a", [2, 0]), ("b", [1, 0]), ("rest", [1, 0])]
+
+
+@pytest.mark.parametrize("numbers", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
+def test_there_is_something_of_each(numbers: tuple[int, int, int]) -> None:
+    workers, capacity, width = numbers
+    with pytest.raises(ValueError, match="at least"):
+        Series(workers, capacity, width=width)
+
+
 def test_there_is_no_worker_but_those() -> None:
     with pytest.raises(IndexError):
         Series(1).add(2, b"name")

@@ -1,17 +1,23 @@
 """What the running gateway writes down, where, and what it leaves out."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
 import socket
+import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.test_operate import COMMAND
+from tests.e2e.test_reload import metric, reload
 from tests.harness.gateway import Gateway
 from tests.harness.wait import eventually
 
@@ -182,10 +188,127 @@ def get_or_none(gateway: Gateway) -> int | None:
         return None
 
 
-@pytest.mark.parametrize(
-    "log", [{"access": {"path": "no/such/folder.log"}}, {"errors": {"path": "no/such/folder.log"}}]
-)
-def test_a_log_that_cannot_be_opened_is_named_at_the_start(tmp_path: Path, log: dict[str, Any]) -> None:
-    with pytest.raises(AssertionError) as error, Gateway({"log": log, "routes": ROUTES}):
-        pass
-    assert f"log.{next(iter(log))}.path: No such file or directory: no/such/folder.log" in str(error.value)
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for 32 KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "none", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here: that takes root")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+class TestAFullDisk:
+    def test_stops_no_traffic_is_counted_and_told_and_ends(self, small_disk: Path) -> None:
+        path = small_disk / "access.log"
+        filler = small_disk / "filler"
+        with Gateway(config({"path": str(path)}) | {"admin": {"listen": "127.0.0.1:0"}}) as gateway:
+            get(gateway, "/users/1")
+            eventually(lambda: "/users/1" in path.read_text(), "a line while there is room")
+            with contextlib.suppress(OSError):
+                filler.write_bytes(b"x" * 65536)
+            eventually(
+                lambda: get(gateway, "/users/2") == 200 and "No space left on device" in gateway.stderr,
+                "it is told",
+                within=20,
+            )
+            assert "lines are kept while there is room, then dropped" in gateway.stderr
+            filler.unlink()
+            eventually(
+                lambda: get(gateway, "/users/3") == 200 and "lines are written again" in gateway.stderr,
+                "its end is told",
+                within=20,
+            )
+            assert "/users/2" in path.read_text(), "what waited was not lost"
+            assert gateway.stderr.count("No space left on device") == 1
+
+    def test_lines_beyond_the_room_there_is_are_counted_wherever_one_looks(self) -> None:
+        with Gateway(config({"path": "/dev/full"}) | {"admin": {"listen": "127.0.0.1:0"}}) as gateway:
+            with gateway.client() as client:
+
+                def dropped() -> float:
+                    for _ in range(200):
+                        assert client.ask("GET", f"/ping?{'x' * 2000}").status == 200
+                    return metric(gateway, "tetrapylon_access_log_drops_total")
+
+                eventually(lambda: dropped() > 0, "lines are dropped", within=60)
+            with urllib.request.urlopen(f"http://{gateway.admin}/status", timeout=10) as response:
+                assert json.load(response)["troubles"]["access-log lines dropped"] > 0
+            with urllib.request.urlopen(f"http://{gateway.admin}/live", timeout=10) as response:
+                assert json.load(response)["now"]["troubles"]["access-log lines dropped"] > 0
+
+    def test_events_that_cannot_be_written_stop_nothing(self, small_disk: Path) -> None:
+        path = small_disk / "errors.log"
+        errors = {"format": "json", "path": str(path)}
+        with Gateway(config({}, errors=errors)) as gateway:
+            (small_disk / "filler").touch()
+            with contextlib.suppress(OSError):
+                (small_disk / "filler").write_bytes(b"x" * 65536)
+            first = gateway.workers[0]
+            os.kill(first, signal.SIGKILL)
+            eventually(lambda: gateway.workers[:1] not in ([], [first]), "its successor is there", within=20)
+            eventually(lambda: get_or_none(gateway) == 200, "it serves")
+            (small_disk / "filler").unlink()
+            os.kill(gateway.workers[0], signal.SIGKILL)
+            eventually(lambda: len(read(path)) >= 2, "the next one is told, and what was lost", within=20)
+            assert "events before this one could not be written" in read(path)[0]["message"]
+
+
+class TestWhereLogsGo:
+    @pytest.mark.parametrize("key", ["access", "errors"])
+    @pytest.mark.parametrize(
+        ("path", "fault"),
+        [("/nowhere/x.log", "there is no folder /nowhere"), ("/tmp", "it is a folder")],
+    )
+    def test_what_cannot_be_written_is_told_at_the_start(
+        self, tmp_path: Path, key: str, path: str, fault: str
+    ) -> None:
+        file = tmp_path / "gateway.yaml"
+        file.write_text(f"routes: [{{path: /, respond: {{}}}}]\nlog:\n  {key}: {{path: {path}}}\n")
+        done = subprocess.run(
+            [COMMAND, "run", str(file)], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 2
+        assert f"{file}:3:" in done.stderr
+        assert f"log.{key}.path: {path} cannot be written: {fault}; make it so" in done.stderr
+
+    def test_a_reload_takes_events_elsewhere(self, tmp_path: Path) -> None:
+        one, other = tmp_path / "one.log", tmp_path / "other.log"
+        logs = config({}, errors={"format": "json", "path": str(one)}) | {"admin": {"listen": "127.0.0.1:0"}}
+        with Gateway(logs) as gateway:
+            logs["log"]["errors"] = {"format": "json", "path": str(other)}
+            reload(gateway, logs)
+            assert "applied" in read(other)[-1]["message"], "the supervisor's"
+            with urllib.request.urlopen(f"http://{gateway.admin}/status", timeout=10):
+                pass
+            os.kill(gateway.workers[0], signal.SIGKILL)
+            eventually(lambda: "SIGKILL" in other.read_text(), "what happens later")
+            assert "SIGKILL" not in one.read_text()
+            eventually(lambda: get_or_none(gateway) == 200, "it serves")
+
+    def test_one_that_cannot_be_written_is_refused_and_changes_nothing(self, tmp_path: Path) -> None:
+        with Gateway(config({}) | {"admin": {"listen": "127.0.0.1:0"}}) as gateway:
+            bad = config({"path": "/nowhere/x.log"}) | {"admin": {"listen": "127.0.0.1:0"}}
+            with pytest.raises(urllib.error.HTTPError, match="422") as caught:
+                reload(gateway, bad)
+            assert "there is no folder /nowhere" in caught.value.read().decode()
+            caught.value.close()
+            with urllib.request.urlopen(f"http://{gateway.admin}/status", timeout=10) as response:
+                told = json.load(response)
+            assert told["last_reload"]["outcome"] == "refused"
+            assert "/nowhere/x.log cannot be written" in told["last_reload"]["problems"][0]["text"]
+            assert get(gateway, "/users/1") == 200
+
+    def test_a_folder_that_has_vanished_keeps_no_other_change_from_coming_in(self, tmp_path: Path) -> None:
+        folder = tmp_path / "logs"
+        folder.mkdir()
+        logs = config({"path": str(folder / "access.log")}) | {"admin": {"listen": "127.0.0.1:0"}}
+        with Gateway(logs) as gateway:
+            shutil.rmtree(folder)
+            logs["routes"] = [*logs["routes"], {"path": "/new", "respond": {"body": "new"}}]
+            assert reload(gateway, logs)["outcome"] == "applied"
+            assert get(gateway, "/new") == 200

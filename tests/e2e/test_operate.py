@@ -103,7 +103,8 @@ def test_the_config_is_shown_and_its_secrets_are_not() -> None:
         assert [route["path"] for route in routes] == ["/{rest:path}", "/"]
         assert all("gateway.yaml:" in route["at"] for route in routes)
         upstreams = told(gateway, "/upstreams", **shown)
-        assert upstreams[0]["upstreams"][0]["targets"][0]["url"] == "127.0.0.1:9"
+        assert upstreams["workers"] == [0]
+        assert upstreams["upstreams"][0]["targets"][0]["url"] == "127.0.0.1:9"
 
 
 def test_a_request_is_explained_by_the_running_config(gateway: Gateway) -> None:

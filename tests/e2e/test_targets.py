@@ -78,7 +78,10 @@ def admin(gateway: Gateway, path: str) -> str:
 
 
 def standing(gateway: Gateway, target: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(admin(gateway, "/health"))["backend"]["targets"][target]
+    upstreams = json.loads(admin(gateway, "/upstreams"))["upstreams"]
+    (backend,) = [each for each in upstreams if each["name"] == "backend"]
+    told: dict[str, Any]
+    (told,) = [each for each in backend["targets"] if each["url"] == target]
     return told
 
 

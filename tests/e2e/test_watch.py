@@ -1,6 +1,7 @@
 """`run --watch`: a changed file is a reload."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,13 @@ def test_a_swapped_symlink_is_a_change(tmp_path: Path) -> None:
         (tmp_path / "next").symlink_to("two")
         os.rename(tmp_path / "next", tmp_path / "..data")
         eventually(lambda: body(gateway) == b"new", "it serves the new one", within=20)
+
+
+def test_it_watches_on_after_usr1_which_reopens_logs() -> None:
+    with Gateway(answering("old"), "--watch") as gateway:
+        before = gateway.workers
+        gateway.signal(signal.SIGUSR1)
+        gateway.write(answering("new"))
+        eventually(lambda: body(gateway) == b"new", "it serves the new one", within=20)
+        assert gateway.workers == before
+        assert "watcher" not in gateway.stderr

@@ -26,6 +26,7 @@ VERBS = {
     "debug",
     "demo",
     "fuzz",
+    "screenshot",
     "fuzz-parse",
     "help",
     "test",

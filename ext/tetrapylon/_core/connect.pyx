@@ -6,7 +6,7 @@ from posix.unistd cimport close
 from tetrapylon._core.address cimport Address
 from tetrapylon._core.parse cimport response_parser
 from tetrapylon._core.pool cimport Pool, Requester, UpstreamConnection
-from tetrapylon._core.reactor cimport DeadlineQueue, arm
+from tetrapylon._core.reactor cimport DeadlineQueue, arm, clock
 from tetrapylon._core.stream cimport SocketStream
 from tetrapylon._core.target cimport Target
 from tetrapylon._core.tls cimport tls_stream
@@ -57,6 +57,7 @@ cdef UpstreamConnection begin(Pool upstream, Target target, DeadlineQueue* patie
     connection.port.connection = connection
     connection.parser = response_parser(upstream.limits)
     connection.connecting = connection.alive = True
+    connection.dialled = clock()
     stream = SocketStream.__new__(SocketStream) if target.tls is None else tls_stream(target.tls)
     connection.stream = stream
     upstream.connections += 1

@@ -1,45 +1,62 @@
-/* Histogram bounds, and the bucket a time falls into without a search.
+/* The bucket of a histogram that a time falls into, without a search, and the number of a request's method.
  *
- * A bucket counts times up to and including its bound (Prometheus `le`); the last one is +Inf. `first[n]` is the
- * lowest bucket that a time of n bits can fall into; no power-of-two octave holds more than two bounds, so two
- * compares settle the rest. tests/core/test_counters.py checks both tables against a plain bisection.
+ * A bucket counts times up to and including its bound (Prometheus `le`); the last one is +Inf, and so are those
+ * that a shorter list of bounds leaves over. `first[n]` is the lowest bucket that a time whose highest bit is n
+ * can fall into: most often the right one, or the one before it.
  */
 #ifndef TETRAPYLON_COUNTERS_H
 #define TETRAPYLON_COUNTERS_H
 
 #include <stdint.h>
+#include <string.h>
 
 #define TETRAPYLON_BOUNDS 14
 #define TETRAPYLON_BUCKETS (TETRAPYLON_BOUNDS + 1)
 
 typedef struct {
-    uint64_t bound[TETRAPYLON_BUCKETS]; /* nanoseconds */
-    uint8_t first[40];
+    uint64_t bound[TETRAPYLON_BUCKETS]; /* nanoseconds, rising */
+    uint8_t first[64];
 } tetrapylon_scale;
 
-/* Request durations, as OpenTelemetry advises for http.server.request.duration: 5 ms to 10 s. */
-static const tetrapylon_scale TETRAPYLON_DURATION = {
-    {5000000, 10000000, 25000000, 50000000, 75000000, 100000000, 250000000, 500000000, 750000000, 1000000000,
-     2500000000, 5000000000, 7500000000, 10000000000, UINT64_MAX},
-    {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-     0, 0, 0, 0, 1, 2, 3, 4, 6, 7, 8, 10, 10, 11, 13, 14, 14, 14, 14, 14},
-};
-
-/* The gateway's own share of a request, and delays of its loop: 10 us to 100 ms. */
-static const tetrapylon_scale TETRAPYLON_SHARE = {
-    {10000, 25000, 50000, 75000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, 25000000, 50000000,
-     100000000, UINT64_MAX},
-    {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 5, 6,
-     7, 8, 8, 9, 10, 11, 12, 13, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14},
-};
+static inline void tetrapylon_set_scale(tetrapylon_scale *scale, const uint64_t *bounds, unsigned n)
+{
+    unsigned bit, bucket = 0;
+    for (unsigned i = 0; i < TETRAPYLON_BUCKETS; i++)
+        scale->bound[i] = i < n ? bounds[i] : UINT64_MAX;
+    for (bit = 0; bit < 64; bit++) {
+        while (scale->bound[bucket] < (uint64_t)1 << bit)
+            bucket++;
+        scale->first[bit] = (uint8_t)bucket;
+    }
+}
 
 static inline unsigned tetrapylon_bucket(const tetrapylon_scale *scale, uint64_t ns)
 {
-    unsigned bits = 64 - (unsigned)__builtin_clzll(ns | 1);
-    unsigned bucket = scale->first[bits < 40 ? bits : 39];
-    bucket += ns > scale->bound[bucket];
-    bucket += ns > scale->bound[bucket];
+    unsigned bucket = scale->first[63 - (unsigned)__builtin_clzll(ns | 1)];
+    while (ns > scale->bound[bucket])
+        bucket++;
     return bucket;
+}
+
+/* OpenTelemetry's known values of http.request.method (RFC 9110 and RFC 5789), case-sensitive; 0 is _OTHER. */
+#define TETRAPYLON_METHODS 10
+
+static inline unsigned tetrapylon_method(const char *method, size_t n)
+{
+    switch (n) {
+    case 3:
+        return !memcmp(method, "GET", 3) ? 1 : !memcmp(method, "PUT", 3) ? 4 : 0;
+    case 4:
+        return !memcmp(method, "POST", 4) ? 3 : !memcmp(method, "HEAD", 4) ? 2 : 0;
+    case 5:
+        return !memcmp(method, "PATCH", 5) ? 6 : !memcmp(method, "TRACE", 5) ? 8 : 0;
+    case 6:
+        return !memcmp(method, "DELETE", 6) ? 5 : 0;
+    case 7:
+        return !memcmp(method, "OPTIONS", 7) ? 7 : !memcmp(method, "CONNECT", 7) ? 9 : 0;
+    default:
+        return 0;
+    }
 }
 
 #endif

@@ -17,14 +17,14 @@ cdef extern from "counters.h" nogil:
     ctypedef struct Scale "tetrapylon_scale":
         uint64_t bound[15]
 
-    const Scale DURATION "TETRAPYLON_DURATION"
-    const Scale SHARE "TETRAPYLON_SHARE"
-
+    void set_scale "tetrapylon_set_scale"(Scale *scale, const uint64_t *bounds, unsigned int n) noexcept
     unsigned int bucket_of "tetrapylon_bucket"(const Scale *scale, uint64_t ns) noexcept
+    unsigned int method_of "tetrapylon_method"(const char *method, size_t n) noexcept
 
 
 cdef enum:
     BUCKETS = 15
+    METHODS = 10            # as `method_of` numbers them
     OUTCOMES = 6            # 0 aborted, 1-5 the class of the status sent
     REJECT_SLOTS = 32
 
@@ -75,12 +75,29 @@ cdef struct Histogram:
     uint64_t sum_ns
 
 
+# The bounds in force, set before the workers are forked and the same in all processes.
+cdef Scale DURATION             # of requests, the clients' and those to upstreams
+cdef Scale SHARE                # of the gateway's own part, and of its loop's delays
+
+
 cdef struct RouteCounters:
     Histogram durations[OUTCOMES]   # first byte of the request to last byte of the response, by outcome
     Histogram gateway               # of that, what was spent in the gateway
     uint64_t upstream_ns            # of that, what was spent waiting for the upstream
     uint64_t bytes_in               # request bytes from clients, heads included
     uint64_t bytes_out              # response bytes to clients, heads included
+    uint64_t requests[METHODS][OUTCOMES]
+
+
+# Of one upstream, in `Slabs.times`.
+cdef struct UpstreamTimes:
+    Histogram connect               # until a connection is open, its TLS handshake included
+    Histogram first_byte            # from the request handed over to the response's first byte
+    Histogram total                 # and to its last
+
+
+cdef enum:
+    TIMES_WORDS = 3 * (BUCKETS + 1)
 
 
 # True now; cleared when a worker starts and when it is reaped.
@@ -116,12 +133,14 @@ cdef inline void observe(Histogram *histogram, const Scale *scale, uint64_t ns) 
 
 
 cdef inline void count_exchange(
-    RouteCounters *route, unsigned int outcome, uint64_t total_ns, uint64_t gateway_ns, uint64_t upstream_ns,
-    uint64_t bytes_in, uint64_t bytes_out,
+    RouteCounters *route, unsigned int method, unsigned int outcome, uint64_t total_ns, uint64_t gateway_ns,
+    uint64_t upstream_ns, uint64_t bytes_in, uint64_t bytes_out,
 ) noexcept nogil:
-    """One finished exchange. `outcome`: status // 100, or 0 when it was cut short."""
-    observe(&route.durations[outcome if outcome < OUTCOMES else 0], &DURATION, total_ns)
+    """One finished exchange. `method` as of `method_of`; `outcome`: status // 100, or 0: it was cut short."""
+    outcome = outcome if outcome < OUTCOMES else 0
+    observe(&route.durations[outcome], &DURATION, total_ns)
     observe(&route.gateway, &SHARE, gateway_ns)
+    route.requests[method][outcome] += 1
     route.upstream_ns += upstream_ns
     route.bytes_in += bytes_in
     route.bytes_out += bytes_out
@@ -129,6 +148,7 @@ cdef inline void count_exchange(
 
 cdef class Slabs:
     cdef readonly Series series
+    cdef readonly Series times          # by upstream: UpstreamTimes
     cdef readonly Py_ssize_t workers
     cdef readonly Py_ssize_t routes
     cdef readonly Amounts amounts       # what policies count by key; None where the slabs are another's
@@ -149,3 +169,4 @@ cdef class Slab:
     cdef RouteCounters *route(self, Py_ssize_t i) except NULL
     cdef RouteCounters *unmatched(self) noexcept
     cdef uint64_t *series(self, str family, dict labels, bint gauge=*) except NULL
+    cdef UpstreamTimes *times(self, str upstream) except NULL

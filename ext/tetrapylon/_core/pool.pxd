@@ -1,7 +1,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from tetrapylon._core.counters cimport WorkerCounters
+from tetrapylon._core.counters cimport UpstreamTimes, WorkerCounters
 from tetrapylon._core.exchange cimport Destination, Exchange, Fault, Sink
 from tetrapylon._core.lifetime cimport Lifetime, Span
 from tetrapylon._core.message cimport Limits, Parser
@@ -23,6 +23,7 @@ cdef class Pool(Destination):
     cdef Lifetime lifetime              # of its connections
     cdef Limits limits
     cdef WorkerCounters* counters
+    cdef UpstreamTimes* times
     cdef object slab
     cdef readonly Py_ssize_t connections
     cdef readonly Py_ssize_t active     # of these, carrying a request
@@ -63,6 +64,7 @@ cdef class UpstreamConnection(Connection):
     cdef UpstreamConnection rival
     cdef HedgeTimer hedge_timer         # made on the first need
     cdef uint64_t asked                 # ns, of a hedge: when it was sent
+    cdef uint64_t dialled               # ns, monotonic
     cdef bint connecting
     cdef bint pooled
     cdef bint reused

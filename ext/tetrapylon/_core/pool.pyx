@@ -4,6 +4,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from tetrapylon._core.buffer cimport DROPPED, OURS, UPGRADE, Head, Header, head_add, head_known, same_name
+from tetrapylon._core.counters cimport DURATION, observe as record
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.lifetime cimport spent
 from tetrapylon._core.message cimport *
@@ -76,6 +77,7 @@ cdef class UpstreamConnection(Connection):
         self.upstream.lifetime.begin(&self.span, self.upstream.reactor.now)
         disarm(self)
         self.upstream.counters.upstream_connects += 1
+        record(&self.upstream.times.connect, &DURATION, since(self.dialled, self.upstream.reactor.now))
         if x is None:
             self.pool()
         elif self.rival is not None:
@@ -289,6 +291,8 @@ cdef class UpstreamConnection(Connection):
         cdef Exchange x = self.exchange
         disarm(self)
         self.uploaded()
+        record(&self.upstream.times.first_byte, &DURATION, since(x.sent, x.answered))
+        record(&self.upstream.times.total, &DURATION, since(x.sent, self.upstream.reactor.now))
         self.upstream.observe(self.target, x.response.status < 500, x.answered - x.sent)
         self.part()
         x.attempt = None
@@ -443,6 +447,11 @@ cdef class UpstreamConnection(Connection):
 cdef class HedgeTimer(Timed):
     cdef void timed_out(self) noexcept:
         self.connection.upstream.hedge_now(self.connection)
+
+
+cdef inline uint64_t since(uint64_t earlier, uint64_t later) noexcept:
+    """The reactor's clock stands still for a piece of work: what has just begun may seem to lie ahead."""
+    return later - earlier if later > earlier else 0
 
 
 cdef bint is_upload(Exchange x) noexcept:

@@ -40,19 +40,23 @@ cdef uint64_t fnv(const char* text, size_t n) noexcept:
 
 
 cdef class Series:
-    def __cinit__(self, Py_ssize_t workers, Py_ssize_t capacity=2048):
+    def __cinit__(self, Py_ssize_t workers, Py_ssize_t capacity=2048, *, Py_ssize_t width=1,
+                  bytes overflow not None=DROPPED):
         cdef void* base
         cdef size_t names = <size_t>capacity * sizeof(SeriesName)
+        if workers < 1 or capacity < 1 or width < 1 or len(overflow) > SERIES_TEXT:
+            raise ValueError(f"{workers} workers, {capacity} names, {width} words: need one of each at least")
         self.workers = workers
         self.capacity = capacity
-        self.size = names + <size_t>(workers + 1) * <size_t>capacity * sizeof(uint64_t)
+        self.width = width
+        self.size = names + <size_t>(workers + 1) * <size_t>(capacity * width) * sizeof(uint64_t)
         base = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
         if base == MAP_FAILED:
             wanted, self.size = self.size, 0
             raise OSError(errno, f"cannot map {wanted} bytes of series: {os.strerror(errno)}")
         self.names = <SeriesName*>base
         self.words = <uint64_t*>(<char*>base + names)
-        self.write(0, DROPPED, COUNTER)
+        self.write(0, overflow, COUNTER)
 
     def __dealloc__(self):
         if self.size:
@@ -67,7 +71,7 @@ cdef class Series:
         name.state = state
 
     cdef Py_ssize_t slot(self, bytes text, bint gauge) except -1:
-        """The slot of that name, given to it now if it has none; 0, DROPPED's, where there is no room."""
+        """The slot of that name, given to it now if it has none; 0, the overflow's, if there is no room."""
         cdef uint64_t h = fnv(text, len(text))
         cdef Py_ssize_t at
         cdef SeriesName* name
@@ -86,7 +90,7 @@ cdef class Series:
         return 0
 
     cdef uint64_t* word(self, Py_ssize_t worker, bytes text, bint gauge=False) except NULL:
-        return &self.words[worker * self.capacity + self.slot(text, gauge)]
+        return &self.words[(worker * self.capacity + self.slot(text, gauge)) * self.width]
 
     def add(self, Py_ssize_t worker, bytes text not None, long long value=1, *, bint gauge=False):
         if not 0 <= worker <= self.workers:
@@ -94,23 +98,34 @@ cdef class Series:
         self.word(worker, text, gauge)[0] += <uint64_t>value
 
     def clear_gauges(self, Py_ssize_t worker):
-        cdef Py_ssize_t at
+        cdef Py_ssize_t at, i
         for at in range(1, self.capacity):
+            if self.names[at].state == FREE:
+                return
             if self.names[at].state == GAUGE:
-                self.words[worker * self.capacity + at] = 0
+                for i in range(self.width):
+                    self.words[(worker * self.capacity + at) * self.width + i] = 0
 
     def totals(self):
+        return [(text, counts[0]) for text, counts in self.blocks()]
+
+    def blocks(self):
         cdef dict found = {}
         cdef SeriesName* name
-        cdef Py_ssize_t at, worker
+        cdef Py_ssize_t at, worker, i
+        cdef list sums
         cdef uint64_t total
         for at in range(self.capacity):
             name = &self.names[at]
+            if name.state == FREE:
+                break
             if name.state not in (COUNTER, GAUGE):
                 continue
-            total = 0
-            for worker in range(self.workers + 1):
-                total += self.words[worker * self.capacity + at]
-            text = name.text[:name.length]
-            found[text] = found.get(text, 0) + <long long>total
-        return sorted((text.decode(), value) for text, value in found.items())
+            text = name.text[:name.length].decode()
+            sums = found.setdefault(text, [0] * self.width)
+            for i in range(self.width):
+                total = 0
+                for worker in range(self.workers + 1):
+                    total += self.words[(worker * self.capacity + at) * self.width + i]
+                sums[i] += <long long>total
+        return sorted(found.items())

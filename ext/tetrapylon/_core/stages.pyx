@@ -9,7 +9,7 @@ from tetrapylon._core.buffer cimport (
     head_find, head_known,
 )
 from tetrapylon._core.body cimport collect, held_bytes
-from tetrapylon._core.counters cimport Reject, RouteCounters, Slab, count_exchange
+from tetrapylon._core.counters cimport Reject, RouteCounters, Slab, count_exchange, method_of
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.forwarded cimport find_client
 from tetrapylon._core.lifetime cimport Lifetime
@@ -512,7 +512,8 @@ cdef class Pipeline(Stages):
             self.counters.now.exchanges -= 1
         counters = x.plan.counters if x.plan is not None else self.slab.unmatched()
         count_exchange(
-            counters, outcome(x), total, total - min(total, x.waited), x.waited, x.bytes_in, x.bytes_out)
+            counters, method_of(x.request.data + x.request.method, x.request.method_length), outcome(x),
+            total, total - min(total, x.waited), x.waited, x.bytes_in, x.bytes_out)
         for i in range(x.entered):
             (<Policy>x.plan.policies[i]).end(x)
         if self.log is not None:

@@ -1,6 +1,6 @@
 """Counters and histograms in shared memory, one slab a worker, summed on request; times in nanoseconds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import ClassVar, Final, Self, TypedDict, final, type_check_only
 
@@ -9,14 +9,26 @@ from tetrapylon._core.board import Board
 from tetrapylon._core.marks import Marks
 from tetrapylon._core.series import Series
 
+METHOD_NAMES: Final[tuple[str, ...]]
+"""What `RouteCounts["requests"]` is indexed by: `_OTHER` and OpenTelemetry's known methods."""
 OUTCOME_NAMES: Final[tuple[str, ...]]
 """What `RouteCounts["durations"]` is indexed by: aborted, 1xx ... 5xx."""
 REJECT_NAMES: Final[tuple[str, ...]]
 """Lower-case names of `Reject`, in order."""
 DURATION_BOUNDS: Final[tuple[float, ...]]
-"""Upper bounds of request durations, in seconds (OpenTelemetry's advice for http.server.request.duration)."""
+"""Upper bounds of request durations unless others are set, in seconds: OpenTelemetry's advice for
+http.server.request.duration."""
 SHARE_BOUNDS: Final[tuple[float, ...]]
-"""Upper bounds of the gateway's own share of a request and of loop lag, in seconds."""
+"""Likewise of the gateway's own share of a request and of loop lag."""
+MOST_BOUNDS: Final[int]
+"""As many as a histogram has room for."""
+
+def set_bounds(durations: Sequence[float], shares: Sequence[float]) -> None:
+    """The upper bounds, in seconds, of all histograms: to be set before anything is counted and the workers
+    are forked, for the counts do not tell by which bounds they were made.
+
+    Raises ValueError for none, for more than MOST_BOUNDS, and where they do not rise by a nanosecond.
+    """
 
 class State(IntEnum):
     """What a worker is doing, as it says itself."""
@@ -69,6 +81,13 @@ class RouteCounts(TypedDict):
     upstream_ns: int
     bytes_in: int
     bytes_out: int
+    requests: list[list[int]]  # by METHOD_NAMES, then OUTCOME_NAMES
+
+@type_check_only
+class UpstreamCounts(TypedDict):
+    connect: HistogramCounts  # until a connection is open, its TLS handshake included
+    first_byte: HistogramCounts  # from the request handed over to the response's first byte
+    total: HistogramCounts  # and to its last; of responses that came whole
 
 @type_check_only
 class GaugeCounts(TypedDict):
@@ -107,19 +126,32 @@ class Slabs:
 
     states: ClassVar[tuple[State, ...]]
     outcome_names: ClassVar[tuple[str, ...]]
-    duration_bounds: ClassVar[tuple[float, ...]]
-    share_bounds: ClassVar[tuple[float, ...]]
+    method_names: ClassVar[tuple[str, ...]]
 
     workers: Final[int]
     routes: Final[int]
     amounts: Final[Amounts]
     """What policies count by key; not there in slabs that another process made."""
     series: Final[Series]
+    times: Final[Series]
+    """By upstream; `upstream_times` reads it."""
     board: Final[Board]
     marks: Final[Marks]
     """When what may be cached has changed."""
 
     def __new__(cls, workers: int, routes: int, fd: int = -1) -> Self: ...
+    @property
+    def duration_bounds(self) -> tuple[float, ...]:
+        """Upper bounds in force, in seconds, of requests' durations. Further buckets are not used."""
+
+    @property
+    def share_bounds(self) -> tuple[float, ...]:
+        """Likewise of the gateway's own share and of loop lag."""
+
+    def upstream_times(self) -> list[tuple[str, UpstreamCounts]]:
+        """The sums over all workers of each upstream that was ever asked, by name; "" is of all those
+        for which there was no room."""
+
     @property
     def fd(self) -> int:
         """The file behind the memory, -1 once closed."""
@@ -187,8 +219,12 @@ class Slab:
         upstream_ns: int,
         bytes_in: int,
         bytes_out: int,
+        method: bytes = b"GET",
     ) -> None:
         """One finished exchange; `route` -1 is "none matched", `status` 0 "cut short". Raises IndexError."""
+
+    def observe_upstream(self, upstream: str, connect_ns: int, first_byte_ns: int, total_ns: int) -> None:
+        """One connection opened, one request answered."""
 
 @final
 class Totals:
@@ -205,6 +241,10 @@ class Totals:
 
     def unmatched(self) -> RouteCounts | None:
         """Requests that no route matched."""
+
+    def rows(self, count: int) -> list[tuple[int, list[int], HistogramCounts, HistogramCounts]]:
+        """Of the first `count` routes, and of -1, those that were ever asked for: their index, requests by
+        OUTCOME_NAMES, durations of all outcomes together, and the gateway's own share. Raises IndexError."""
 
     def sum_routes(self, indices: Iterable[int]) -> RouteCounts | None:
         """Several routes in one, for those that share labels; -1 is "none matched". Raises IndexError."""

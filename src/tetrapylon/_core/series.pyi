@@ -12,15 +12,20 @@ def text_of(family: str, labels: dict[str, object] | None = None) -> bytes:
 class Series:
     """A table of names and, for each worker and the supervisor, a row of words that it alone writes.
 
-    Any process may name a new one; names stay. At most `capacity - 1` of them, of up to 240 bytes.
+    Any process may name a new one; names stay. At most `capacity - 1` of them, of up to 240 bytes; what has
+    no room is counted as `overflow`. Each name has `width` words.
 
-    Raises OSError when memory can't be mapped.
+    Raises OSError when memory can't be mapped, ValueError for impossible numbers.
     """
 
     workers: Final[int]
     capacity: Final[int]
 
-    def __new__(cls, workers: int, capacity: int = 2048) -> Series: ...
+    width: Final[int]
+
+    def __new__(
+        cls, workers: int, capacity: int = 2048, *, width: int = 1, overflow: bytes = ...
+    ) -> Series: ...
     def add(self, worker: int, text: bytes, value: int = 1, *, gauge: bool = False) -> None:
         """For what is not compiled; compiled code keeps the pointer.
 
@@ -29,4 +34,6 @@ class Series:
     def clear_gauges(self, worker: int) -> None:
         """A worker is gone: what was true of it is so no longer."""
     def totals(self) -> list[tuple[str, int]]:
-        """The sums over all workers, sorted by name."""
+        """The sums over all workers of each name's first word, sorted by name."""
+    def blocks(self) -> list[tuple[str, list[int]]]:
+        """Likewise of all its words."""

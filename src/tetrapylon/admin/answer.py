@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-Query = dict[str, str]
 READ = ("GET", "HEAD")
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
@@ -32,6 +31,13 @@ REASONS = {
 }
 
 
+class Asked(NamedTuple):
+    """What an endpoint is told of a request: the parameters of its query, and its fields in lower case."""
+
+    query: dict[str, str]
+    headers: Mapping[str, str]
+
+
 class Answer(NamedTuple):
     status: int
     headers: list[tuple[str, str]]
@@ -39,8 +45,9 @@ class Answer(NamedTuple):
     """All of it, or its pieces, none empty, each made when the last is on its way."""
 
 
-def json(value: Any, status: int = 200) -> Answer:
-    return Answer(status, [("Content-Type", JSON)], msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+def json(value: Any, *, compact: bool = False) -> Answer:
+    text = msgspec.json.encode(value)
+    return Answer(200, [("Content-Type", JSON)], (text if compact else msgspec.json.format(text)) + b"\n")
 
 
 def problem(status: int, detail: str, headers: Sequence[tuple[str, str]] = (), **more: Any) -> Answer:
@@ -50,9 +57,7 @@ def problem(status: int, detail: str, headers: Sequence[tuple[str, str]] = (), *
 
 
 class Endpoint(NamedTuple):
-    """`answer` is given the query's parameters."""
-
     text: str
-    answer: Callable[[Query], Answer | Awaitable[Answer]]
+    answer: Callable[[Asked], Answer | Awaitable[Answer]]
     methods: tuple[str, ...] = READ
     parameters: tuple[str, ...] = ()

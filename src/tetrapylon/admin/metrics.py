@@ -1,26 +1,28 @@
-"""Counters as Prometheus text (format 0.0.4): OpenTelemetry's names, labels by route and never by path."""
+"""Counters as metrics: OpenTelemetry's names where it has one, labels by route and never by path."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import accumulate, chain
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Literal
 
 from tetrapylon.admin import upstreams
-from tetrapylon.admin.text import Kind, head, join_labels, sample
+from tetrapylon.admin.text import Format, Kind, both, bucket_labels, join_labels, seconds
 
 if TYPE_CHECKING:
-    from tetrapylon._core.counters import HistogramCounts, RouteCounts, Slabs, Totals, WorkerCounts
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+    from tetrapylon._core.counters import RouteCounts, Slabs, Totals, WorkerCounts
 
 PIECE = 64 * 1024
 
+REQUESTS = "tetrapylon_requests_total"
 DURATION = "http_server_request_duration_seconds"
 SHARE = "tetrapylon_gateway_duration_seconds"
 UPSTREAM = "tetrapylon_upstream_duration_seconds_total"
 RECEIVED = "tetrapylon_received_bytes_total"
 SENT = "tetrapylon_sent_bytes_total"
+CONNECT = "tetrapylon_upstream_connect_duration_seconds"
+FIRST_BYTE = "tetrapylon_upstream_first_byte_duration_seconds"
+CALL = "http_client_request_duration_seconds"
 LAG = "tetrapylon_loop_lag_seconds"
 
 WORKER_COUNTERS = (
@@ -58,6 +60,17 @@ WORKER_GAUGES = (
     ("upstream_idle", "tetrapylon_upstream_connections_idle", "Upstream connections open now and idle."),
 )
 
+
+UPSTREAM_TIMES: tuple[tuple[Literal["connect", "first_byte", "total"], str, str], ...] = (
+    ("connect", CONNECT, "Time until a connection to an upstream was open, its TLS handshake included."),
+    (
+        "first_byte",
+        FIRST_BYTE,
+        "Time from a request handed to an upstream to the first byte of its response.",
+    ),
+    ("total", CALL, "Time from a request handed to an upstream to the last byte of its response."),
+)
+OVERFLOW = (("upstream", "other"), ("otel_metric_overflow", "true"))
 
 # Families whose series get their names as the gateway runs (`_core/series.pyi`): kind and text.
 FAMILIES: dict[str, tuple[Kind, str]] = {
@@ -117,16 +130,17 @@ class Exposition:
         self._labels = labels
         self._known = 0
         self._series: dict[str, list[int]] = {"": [-1]}
-        self._duration_buckets = _bucket_labels(slabs.duration_bounds)
-        self._share_buckets = _bucket_labels(slabs.share_bounds)
+        self._duration_buckets = bucket_labels(slabs.duration_bounds)
+        self._share_buckets = bucket_labels(slabs.share_bounds)
         self._outcomes = [
             join_labels(
                 [("http_response_status_class", name)] if name != "aborted" else [("error_type", name)]
             )
             for name in slabs.outcome_names
         ]
+        self._methods = [join_labels([("http_request_method", name)]) for name in slabs.method_names]
 
-    def stream(self) -> Iterator[bytes]:
+    def stream(self, form: Format) -> Iterator[bytes]:
         """The text of one moment, in pieces: ten thousand busy routes make 40 MB of it."""
         labels = self._labels()
         for index, each in enumerate(labels[self._known :], self._known):
@@ -135,7 +149,12 @@ class Exposition:
         totals = self._slabs.totals()
         piece: list[str] = []
         size = 0
-        for line in chain(self._route_families(totals), self._worker_families(totals, totals.worker())):
+        lines = chain(
+            self._route_families(form, totals),
+            self._worker_families(form, totals, totals.worker()),
+            [form.end],
+        )
+        for line in lines:
             piece.append(line)
             size += len(line)
             if size >= PIECE:
@@ -152,83 +171,94 @@ class Exposition:
             if counts is not None:
                 yield labels, counts
 
-    def _route_families(self, totals: Totals) -> Iterator[str]:
+    def _route_families(self, form: Format, totals: Totals) -> Iterator[str]:
         """A route that was never asked for has no series."""
-        yield head(DURATION, "histogram", "Time from a request's first byte to its response's last.")
+        yield form.head(REQUESTS, "counter", "Requests answered or cut short, by method.")
         for labels, counts in self._routes(totals):
-            for outcome, histogram in zip(self._outcomes, counts["durations"], strict=True):
-                if any(histogram["buckets"]):
-                    yield from _histogram(DURATION, _and(labels, outcome), histogram, self._duration_buckets)
-        yield head(SHARE, "histogram", "Of a request's time, the part spent in the gateway itself.")
+            for method, by_outcome in zip(self._methods, counts["requests"], strict=True):
+                for outcome, count in zip(self._outcomes, by_outcome, strict=True):
+                    if count:
+                        yield form.counter(REQUESTS, both(labels, f"{method},{outcome}"), count)
+        yield form.head(DURATION, "histogram", "Time from a request's first byte to its response's last.")
         for labels, counts in self._routes(totals):
-            yield from _histogram(SHARE, labels, counts["gateway"], self._share_buckets)
-        yield head(
+            for outcome, told in zip(self._outcomes, counts["durations"], strict=True):
+                if any(told["buckets"]):
+                    yield from form.histogram(
+                        DURATION,
+                        both(labels, outcome),
+                        self._duration_buckets,
+                        told["buckets"],
+                        told["sum_ns"],
+                    )
+        yield form.head(SHARE, "histogram", "Of a request's time, the part spent in the gateway itself.")
+        for labels, counts in self._routes(totals):
+            share = counts["gateway"]
+            yield from form.histogram(SHARE, labels, self._share_buckets, share["buckets"], share["sum_ns"])
+        yield form.head(
             UPSTREAM, "counter", "Of all requests' time, the part spent waiting for upstreams, in seconds."
         )
         for labels, counts in self._routes(totals):
-            yield sample(UPSTREAM, labels, _seconds(counts["upstream_ns"]))
-        yield head(RECEIVED, "counter", "Bytes of requests received from clients, heads included.")
+            yield form.counter(UPSTREAM, labels, seconds(counts["upstream_ns"]))
+        yield form.head(RECEIVED, "counter", "Bytes of requests received from clients, heads included.")
         for labels, counts in self._routes(totals):
-            yield sample(RECEIVED, labels, str(counts["bytes_in"]))
-        yield head(SENT, "counter", "Bytes of responses sent to clients, heads included.")
+            yield form.counter(RECEIVED, labels, counts["bytes_in"])
+        yield form.head(SENT, "counter", "Bytes of responses sent to clients, heads included.")
         for labels, counts in self._routes(totals):
-            yield sample(SENT, labels, str(counts["bytes_out"]))
+            yield form.counter(SENT, labels, counts["bytes_out"])
 
-    def _worker_families(self, totals: Totals, worker: WorkerCounts) -> Iterator[str]:
+    def _worker_families(self, form: Format, totals: Totals, worker: WorkerCounts) -> Iterator[str]:
         values: dict[str, object] = {**worker}
         for key, name, text in WORKER_COUNTERS:
-            yield head(name, "counter", text) + sample(name, "", str(values[key]))
+            yield form.head(name, "counter", text) + form.counter(name, "", values[key])
         now: dict[str, object] = {**worker["now"]}
         for key, name, text in WORKER_GAUGES:
-            yield head(name, "gauge", text) + sample(name, "", str(now[key]))
+            yield form.head(name, "gauge", text) + form.gauge(name, "", now[key])
         name = "tetrapylon_rejects_total"
-        yield head(name, "counter", "Requests and connections that the gateway itself refused, by reason.")
+        yield form.head(
+            name, "counter", "Requests and connections that the gateway itself refused, by reason."
+        )
         for reason, count in totals.rejects().items():
-            yield sample(name, join_labels([("reason", reason)]), str(count))
-        yield head(LAG, "histogram", "How late the workers' event loops ran a timer.")
-        yield from _histogram(LAG, "", worker["lag"], self._share_buckets)
-        yield from self._named_families()
-        yield from upstreams.families(self._slabs.board.rows())
-        yield from self._process_families()
+            yield form.counter(name, join_labels([("reason", reason)]), count)
+        yield form.head(LAG, "histogram", "How late the workers' event loops ran a timer.")
+        lag = worker["lag"]
+        yield from form.histogram(LAG, "", self._share_buckets, lag["buckets"], lag["sum_ns"])
+        yield from self._named_families(form)
+        yield from self._upstream_families(form)
+        yield from upstreams.families(form, self._slabs.board.rows())
+        yield from self._process_families(form)
 
-    def _named_families(self) -> Iterator[str]:
+    def _named_families(self, form: Format) -> Iterator[str]:
         told = ""
         for text, value in self._slabs.series.totals():
-            family = text.partition("{")[0]
+            family, _, labels = text.partition("{")
+            kind, about = FAMILIES[family]
             if family != told:
                 told = family
-                kind, about = FAMILIES[family]
-                yield head(family, kind, about)
-            yield f"{text} {value}\n"
+                yield form.head(family, kind, about)
+            write = form.counter if kind == "counter" else form.gauge
+            yield write(family, labels.removesuffix("}"), value)
 
-    def _process_families(self) -> Iterator[str]:
+    def _upstream_families(self, form: Format) -> Iterator[str]:
+        times = [
+            (join_labels([("upstream", name)] if name else OVERFLOW), counts)
+            for name, counts in self._slabs.upstream_times()
+        ]
+        for key, name, text in UPSTREAM_TIMES:
+            yield form.head(name, "histogram", text)
+            for labels, counts in times:
+                told = counts[key]
+                yield from form.histogram(
+                    name, labels, self._duration_buckets, told["buckets"], told["sum_ns"]
+                )
+
+    def _process_families(self, form: Format) -> Iterator[str]:
         slabs = map(self._slabs.slab, range(self._slabs.workers))
         states = [slab.state for slab in slabs if slab.state]
         states += [0] * (self._workers() - len(states))
         name = "tetrapylon_workers"
-        yield head(name, "gauge", "Workers, by what they are doing.")
+        yield form.head(name, "gauge", "Workers, by what they are doing.")
         for state in self._slabs.states:
-            yield sample(name, join_labels([("state", state.name.lower())]), str(states.count(state)))
+            yield form.gauge(name, join_labels([("state", state.name.lower())]), states.count(state))
         name = "tetrapylon_build_info"
-        yield head(name, "gauge", "Always 1; the version is in the label.")
-        yield sample(name, join_labels([("version", self._version)]), "1")
-
-
-def _and(labels: str, more: str) -> str:
-    return f"{labels},{more}" if labels else more
-
-
-def _bucket_labels(bounds: Sequence[float]) -> list[str]:
-    return [join_labels([("le", f"{bound:g}")]) for bound in bounds] + ['le="+Inf"']
-
-
-def _seconds(ns: int) -> str:
-    return f"{ns // 1_000_000_000}.{ns % 1_000_000_000:09d}"
-
-
-def _histogram(name: str, labels: str, histogram: HistogramCounts, buckets: list[str]) -> Iterator[str]:
-    count = 0
-    for bucket, count in zip(buckets, accumulate(histogram["buckets"]), strict=True):
-        yield sample(f"{name}_bucket", _and(labels, bucket), str(count))
-    yield sample(f"{name}_sum", labels, _seconds(histogram["sum_ns"]))
-    yield sample(f"{name}_count", labels, str(count))
+        yield form.head(name, "info", "Always 1; the version is in the label.")
+        yield form.gauge(name, join_labels([("version", self._version)]), 1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tetrapylon.admin.answer import Answer, Endpoint, Query, json, problem
+from tetrapylon.admin.answer import Answer, Asked, Endpoint, json, problem
 
 if TYPE_CHECKING:
     from tetrapylon.config.explain import Request
@@ -24,7 +25,6 @@ def endpoints(link: Link) -> dict[str, Endpoint]:
         "/explain": Endpoint(
             "which route a request takes, and why: ?method=GET&url=/path&header=Name:value", running.explain
         ),
-        "/upstreams": Endpoint("what each worker's upstreams do", running.upstreams),
         "/history": Endpoint("the last configs that were in force, and the last reload", running.history),
         "/reload": Endpoint(
             "POST: read the config again; ?dry_run=1 tells what would change",
@@ -53,38 +53,34 @@ class Running:
     def __init__(self, link: Link) -> None:
         self._link = link
 
-    def config(self, query: Query) -> Answer:
+    def config(self, asked: Asked) -> Answer:
         from tetrapylon.config.mask import masked
 
         return json(masked(self._config()))
 
-    def routes(self, query: Query) -> Answer:
+    def routes(self, asked: Asked) -> Answer:
         from tetrapylon.config.mask import masked
 
         config = self._config()
         shown = masked(config).get("routes", [])
         return json([{**each, "at": route.at} for each, route in zip(shown, config.routes, strict=True)])
 
-    def explain(self, query: Query) -> Answer:
+    def explain(self, asked: Asked) -> Answer:
         from tetrapylon.config.explain import explain
 
         try:
-            return json(explain(self._config(), _request(query)))
+            return json(explain(self._config(), _request(asked.query)))
         except ValueError as error:
             return problem(400, f"of this no request can be made: {error}")
 
-    async def upstreams(self, query: Query) -> Answer:
-        workers = await self._link.upstreams()
-        return json([{"worker": place, "upstreams": told} for place, told in sorted(workers.items())])
-
-    def history(self, query: Query) -> Answer:
+    def history(self, asked: Asked) -> Answer:
         return json(self._link.news)
 
-    async def reload(self, query: Query) -> Answer:
-        return await self._order("POST /reload", query)
+    async def reload(self, asked: Asked) -> Answer:
+        return await self._order("POST /reload", asked.query)
 
-    async def rollback(self, query: Query) -> Answer:
-        text = query.get("generation")
+    async def rollback(self, asked: Asked) -> Answer:
+        text = asked.query.get("generation")
         past = [each["generation"] for each in self._link.news["history"]]
         if text is None:
             if len(past) < 2:
@@ -94,9 +90,10 @@ class Running:
             back = int(text)
         else:
             return problem(400, f"?generation={text}: expected a number; GET /history lists those there are")
-        return await self._order(f"rollback to {back}", query, back)
+        return await self._order(f"rollback to {back}", asked.query, back)
 
-    async def purge(self, query: Query) -> Answer:
+    async def purge(self, asked: Asked) -> Answer:
+        query = asked.query
         if len(query) != 1:
             return problem(400, "expected one of ?path=/a, ?prefix=/a/ and ?tag=NAME; ?prefix=/ means all")
         ((how, what),) = query.items()
@@ -110,7 +107,7 @@ class Running:
             return problem(504, "a worker has not answered; it may still hold what was to go", purged=purged)
         return json({"purged": purged})
 
-    async def _order(self, origin: str, query: Query, back: int | None = None) -> Answer:
+    async def _order(self, origin: str, query: Mapping[str, str], back: int | None = None) -> Answer:
         dry_run = query.get("dry_run", "0")
         if dry_run not in ("0", "1"):
             return problem(400, f"?dry_run={dry_run}: expected 0 or 1")
@@ -129,7 +126,7 @@ class Running:
         return decode(self._link.config)
 
 
-def _request(query: Query) -> Request:
+def _request(query: Mapping[str, str]) -> Request:
     """Raises ValueError."""
     from tetrapylon.config.explain import request
 

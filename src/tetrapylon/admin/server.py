@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import ipaddress
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import httptools
 
 from tetrapylon.admin.answer import REASONS, Answer, problem
+from tetrapylon.admin.secure import SecureServer
 from tetrapylon.events import say
 
 if TYPE_CHECKING:
@@ -33,18 +35,38 @@ CONNECTIONS = 64
 SAFE = ("GET", "HEAD", "OPTIONS")
 OPEN = ("/livez", "/readyz")
 """What probes ask, and what tells a stranger nothing."""
+PAGE = "/"
+"""Tells nothing by itself: it asks for the token, and shows what that opens."""
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 async def serve_admin(
-    loop: AbstractEventLoop, sock: socket.socket, answer: Answerer, token: str | None = None
-) -> Server:
-    """Answers on a listening socket; `token` is what clients have to show for all but `OPEN`."""
+    loop: AbstractEventLoop,
+    sock: socket.socket,
+    answer: Answerer,
+    token: str | None = None,
+    *,
+    tls: Callable[[], ssl.SSLContext] | None = None,
+    certificate: bool = False,
+) -> Server | SecureServer:
+    """Answers on a listening socket.
+
+    `token` is what clients have to show for all but `OPEN` and `PAGE`; `tls` gives what a handshake is made
+    with, and `certificate` says whether a client's is to be shown for all but `OPEN`.
+    """
     connections: set[Connection] = set()
-    guard = Guard(_is_local(sock), sock.family == socket.AF_UNIX, token)
-    return await loop.create_server(lambda: Connection(loop, answer, connections, guard), sock=sock)
+    guard = Guard(_is_local(sock), sock.family == socket.AF_UNIX, token, certificate)
+
+    def accept() -> Connection:
+        return Connection(loop, answer, connections, guard)
+
+    if tls is None:
+        return await loop.create_server(accept, sock=sock)
+    return SecureServer(
+        loop, sock, accept, tls, connections=connections, most=CONNECTIONS, patience=HEAD_SECONDS
+    )
 
 
 class Guard(NamedTuple):
@@ -52,20 +74,26 @@ class Guard(NamedTuple):
 
     `local`: it is a loopback address, so a request's `Host` must be one too. A page that a browser loaded
     from elsewhere can reach a loopback port by DNS rebinding, and then carries the page's own name here.
-    `private`: it is a Unix socket.
+    `private`: it is a Unix socket. `certificate`: clients have to show one.
     """
 
     local: bool
     private: bool
     token: str | None = None
+    certificate: bool = False
 
-    def refusal(self, path: str, headers: Mapping[str, str]) -> Answer | None:
+    def refusal(self, path: str, headers: Mapping[str, str], *, certified: bool = False) -> Answer | None:
+        """`certified`: the client has shown a certificate, and it is good."""
         host = headers.get("host")
         if host is not None and self.local and not is_loopback_host(host):
             return problem(421, f"{host} is not a name of this machine; ask for localhost or 127.0.0.1")
         if path in OPEN:
             return None
+        if self.certificate and not certified:
+            return problem(403, "a client certificate of a CA in admin.tls.client_ca has to be shown here")
         if self.token is not None:
+            if path == PAGE:
+                return None
             shown = headers.get("authorization", "")
             scheme, _, token = shown.partition(" ")
             # RFC 9110, 11.1: the scheme's name knows no case.
@@ -74,9 +102,11 @@ class Guard(NamedTuple):
                 return None
             detail = "Authorization: Bearer with the token of admin.token is missing or wrong"
             return problem(401, detail, [("WWW-Authenticate", 'Bearer realm="tetrapylon"')])
-        if not self.local and not self.private:
-            reached = f"other machines reach this address: set admin.token for more than {' and '.join(OPEN)}"
-            return problem(403, reached)
+        if not self.local and not self.private and not self.certificate:
+            needed = "set admin.token, or admin.tls.client_ca,"
+            return problem(
+                403, f"other machines reach this address: {needed} for more than {' and '.join(OPEN)}"
+            )
         return None
 
 
@@ -84,7 +114,11 @@ class Connection(asyncio.Protocol):
     """One request: its head read against a deadline, answered, the connection closed."""
 
     def __init__(
-        self, loop: AbstractEventLoop, answer: Answerer, connections: set[Connection], guard: Guard
+        self,
+        loop: AbstractEventLoop,
+        answer: Answerer,
+        connections: set[Connection],
+        guard: Guard,
     ) -> None:
         self._loop = loop
         self._answer = answer
@@ -182,7 +216,9 @@ class Connection(asyncio.Protocol):
         # RFC 9112, 3.2: exactly one Host, from HTTP/1.1 on.
         if "host" in self._twice or (host is None and self._parser.get_http_version() != "1.0"):
             return problem(400, "a request carries exactly one Host")
-        refusal = self._guard.refusal(self._origin_form().partition("?")[0], self._headers)
+        certified = bool(self._transport.get_extra_info("peercert"))
+        path = self._origin_form().partition("?")[0]
+        refusal = self._guard.refusal(path, self._headers, certified=certified)
         if refusal is not None:
             return refusal
         if self._headers.get("content-length", "0") != "0" or "transfer-encoding" in self._headers:
@@ -207,6 +243,7 @@ class Connection(asyncio.Protocol):
             *(f"{name}: {value}" for name, value in answer.headers),
             "Cache-Control: no-store",
             "X-Content-Type-Options: nosniff",
+            "Cross-Origin-Resource-Policy: same-origin",
             "Connection: close",
         ]
         if isinstance(answer.body, bytes):
@@ -242,7 +279,11 @@ class Connection(asyncio.Protocol):
         if self._chunked:
             self._transport.write(b"0\r\n\r\n")
         # The client closes: a close here, with bytes unread, would reset the connection under the answer.
-        self._transport.write_eof()
+        # TLS has no half-closed connections in asyncio; there the end is in the answer's framing.
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
 
     def pause_writing(self) -> None:
         self._paused = True

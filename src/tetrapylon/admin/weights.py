@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tetrapylon.admin.answer import Answer, Endpoint, Query, json, problem
+from tetrapylon.admin.answer import Answer, Asked, Endpoint, json, problem
 from tetrapylon.events import say
 
 if TYPE_CHECKING:
@@ -31,14 +31,15 @@ class Weights:
     def __init__(self, board: Board) -> None:
         self._board = board
 
-    def answer(self, query: Query) -> Answer:
+    def answer(self, asked: Asked) -> Answer:
+        query = asked.query
         for name in ("upstream", "target", "weight"):
             if not query.get(name):
                 return problem(400, f"?{name}= is missing; ask for ?upstream=NAME&target=HOST:PORT&weight=N")
         upstream, target, text = query["upstream"], query["target"], query["weight"]
         rows = [row for row in self._board.rows() if row["upstream"] == upstream and row["target"]]
         if not rows:
-            return problem(404, f"there is no upstream {upstream!r}; GET /health lists those there are")
+            return problem(404, f"there is no upstream {upstream!r}; GET /upstreams lists those there are")
         if all(row["target"] != target for row in rows):
             known = ", ".join(row["target"] for row in rows[:10])
             return problem(404, f"{upstream} has no target {target!r}; it has {known}")

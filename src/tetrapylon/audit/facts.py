@@ -17,6 +17,9 @@ T = TypeVar("T")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"})
 BODILESS = SAFE - {"PROPFIND", "REPORT", "SEARCH", "QUERY"} | {"DELETE"}
 
+# RFC 9110, 9.2.2.
+IDEMPOTENT = SAFE | {"PUT", "DELETE"}
+
 IDENTITY = frozenset(
     {
         "api_key",
@@ -47,6 +50,19 @@ def is_private(address: str) -> bool:
         return ip_address(where.host).is_loopback
     except ValueError:
         return False
+
+
+def admin_is_public(config: Config) -> bool:
+    """Whether other machines reach the admin address."""
+    return config.admin is not None and not is_private(config.admin.listen)
+
+
+def admin_asks(config: Config) -> bool:
+    """Whether it asks who somebody is."""
+    admin = config.admin
+    return admin is not None and (
+        admin.token is not None or (admin.tls is not None and admin.tls.client_ca is not None)
+    )
 
 
 def local_target(url: str) -> bool:
@@ -127,10 +143,17 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(each)
 
 
-def _tls(config: Config) -> Iterator[tuple[Path, ListenerTls | UpstreamTls]]:
+def fronts(config: Config) -> Iterator[tuple[Path, ListenerTls]]:
+    """What is spoken with clients, the admin's too."""
     for index, listener in listeners(config):
         if listener.tls is not None:
             yield ("server", "listen", index, "tls"), listener.tls
+    if config.admin is not None and config.admin.tls is not None:
+        yield ("admin", "tls"), config.admin.tls.listener()
+
+
+def _tls(config: Config) -> Iterator[tuple[Path, ListenerTls | UpstreamTls]]:
+    yield from fronts(config)
     for name, upstream in config.upstreams.items():
         if upstream.tls != UpstreamTls():
             yield ("upstreams", name, "tls"), upstream.tls

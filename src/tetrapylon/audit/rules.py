@@ -28,13 +28,29 @@ FIRST_PIECE = re.compile(r"[a-z]+://", re.IGNORECASE)
 @rule(
     "admin-exposed",
     "error",
-    why="Whoever reaches the admin address reads the config and the metrics, and reloads or stops traffic.",
-    fix="Listen on 127.0.0.1 or on a Unix socket, and let a proxy or an SSH tunnel carry operators there.",
+    why="Nothing says who of those that reach it may read the config and reload, so it answers probes alone:"
+    " operators and Prometheus get nothing there, and what protects it is that nobody set anything up.",
+    fix="Listen on 127.0.0.1 or on a Unix socket, and let a proxy or an SSH tunnel carry operators there; or"
+    " set `admin.token`, or `admin.tls.client_ca`.",
 )
 def admin_exposed(config: Config) -> Found:
     """The admin address is open to other machines."""
-    if config.admin is not None and not facts.is_private(config.admin.listen):
-        yield ("admin", "listen"), f"{config.admin.listen} is reached from other machines"
+    if facts.admin_is_public(config) and not facts.admin_asks(config):
+        yield ("admin", "listen"), f"{config.admin.listen} is reached from other machines"  # type: ignore[union-attr]
+
+
+@rule(
+    "admin-in-clear",
+    "warning",
+    why="Whoever is on the way reads the token, and from then on the config, and reloads it.",
+    fix="Give `admin` its `tls`, or let it listen on 127.0.0.1 behind a proxy or an SSH tunnel; if the"
+    " network between is your own, ignore this rule and say so.",
+)
+def admin_in_clear(config: Config) -> Found:
+    """The admin's token travels without TLS."""
+    admin = config.admin
+    if admin is not None and facts.admin_is_public(config) and admin.token is not None and admin.tls is None:
+        yield ("admin", "token"), f"{admin.listen} takes the token over plain HTTP"
 
 
 @rule(
@@ -156,6 +172,21 @@ def weak_cipher(config: Config) -> Found:
                     ("server", "listen", index, "tls", "ciphers"),
                     f"{shown}: without forward secrecy, or broken",
                 )
+
+
+@rule(
+    "old-tls",
+    "note",
+    why="TLS 1.2 is sound with the default ciphers, but its handshake shows certificates to whoever listens,"
+    " and is the version that downgrade attacks aim at.",
+    fix='Set `min_version: "1.3"` where all your clients speak it: browsers and libraries have since 2019.',
+)
+def old_tls(config: Config) -> Found:
+    """A listener still speaks TLS 1.2."""
+    for path, settings in facts.fronts(config):
+        # `ciphers` are those of TLS 1.2: who names them has decided to speak it.
+        if settings.min_version == "1.2" and settings.ciphers is None:
+            yield (*path, "min_version"), "TLS 1.2 is spoken"
 
 
 @rule(
@@ -336,13 +367,51 @@ def short_drain(config: Config) -> Found:
         yield ("server", "timeouts", "drain"), said
 
 
+@rule(
+    "unsafe-retry",
+    "warning",
+    why="A request whose answer was lost may have been acted upon: sent again, it orders, pays or writes"
+    " twice.",
+    fix="Leave these methods out of `retry.methods`, or let `retry.on` be `[connect]`, when nothing has been"
+    " sent yet; if the upstream knows repetitions by a key of their own, ignore this rule and say so.",
+)
+def unsafe_retry(config: Config) -> Found:
+    """Requests that are not idempotent are sent again."""
+    for name, upstream in config.upstreams.items():
+        retry = upstream.retry
+        if retry is None or set(retry.on) <= {"connect"}:
+            continue
+        unsafe = [method for method in retry.methods if method not in facts.IDEMPOTENT]
+        if unsafe:
+            causes = ", ".join(str(cause) for cause in retry.on if cause != "connect")
+            yield (
+                ("upstreams", name, "retry", "methods"),
+                f"{', '.join(unsafe)} may be done twice: sent again after {causes}",
+            )
+
+
+@rule(
+    "no-health-check",
+    "warning",
+    why="A target that is down gets its share of the requests, and each of them waits for it and fails.",
+    fix="Add `health: {active: {path: /healthz}}`, or `passive: {}` where targets have nothing to ask.",
+)
+def no_health_check(config: Config) -> Found:
+    """Nobody notices that one of several targets is down."""
+    for name, upstream in config.upstreams.items():
+        if len(upstream.targets) > 1 and upstream.health.active is None and upstream.health.passive is None:
+            count = len(upstream.targets)
+            yield ("upstreams", name), f"{name} has {count} targets, and asks none of them how it is"
+
+
 # What will be missed at three in the morning.
 
 
 @rule(
     "no-admin",
     "warning",
-    why="Without it there are no metrics, no readiness for a load balancer, and no reload.",
+    why="Without it there are no metrics, no readiness for a load balancer, no page and no rollback; a reload"
+    " is ordered by HUP, and what became of it stands in the log alone.",
     fix="Add `admin: {listen: 127.0.0.1:9901}`.",
 )
 def no_admin(config: Config) -> Found:

@@ -7,13 +7,19 @@ import http.client
 import json
 import os
 import socket
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tetrapylon.errors import ConfigError, TetrapylonError, UsageError
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["Refused", "add_admin", "ask", "reach"]
 
 TOKEN = "TETRAPYLON_ADMIN_TOKEN"
+CA = "TETRAPYLON_ADMIN_CA"
+CERT = "TETRAPYLON_ADMIN_CERT"
+KEY = "TETRAPYLON_ADMIN_KEY"
 DEFAULT = "127.0.0.1:9901"
 PATIENCE = 200.0
 
@@ -30,6 +36,8 @@ class Refused(TetrapylonError):
 class Admin(NamedTuple):
     address: str
     token: str | None = None
+    pinned: str | None = None
+    """A file with the very certificate that is expected there, whatever name it is for."""
 
 
 def add_admin(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +51,9 @@ def add_admin(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--admin",
         metavar="ADDRESS",
-        help=f"host:port, http://host:port or unix:/path of the admin address, in place of the config's; its"
-        f" token, if it wants one, is taken from {TOKEN}",
+        help=f"host:port, http://host:port, https://host:port or unix:/path of the admin address, in place of"
+        f" the config's; its token, if it wants one, is taken from {TOKEN}, and for https the CA that signed"
+        f" its certificate and a certificate to show from the files in {CA}, {CERT} and {KEY}",
     )
 
 
@@ -70,12 +79,14 @@ def reach(arguments: argparse.Namespace) -> Admin:
         raise UsageError(f"{source} has no admin address; give it one, or say where with --admin")
     if admin.listen.endswith(":0"):
         raise UsageError(f"{source} lets the system choose the admin port; say it with --admin")
+    if admin.tls is not None:
+        return Admin(f"https://{admin.listen}", token or admin.token, admin.tls.cert)
     return Admin(admin.listen, token or admin.token)
 
 
 def ask(admin: Admin, method: str, path: str) -> Any:
     """What it answers, read as JSON. Raises Refused, and UsageError where nobody answers."""
-    connection = _connection(admin.address)
+    connection = _connection(admin)
     headers = {"Authorization": f"Bearer {admin.token}"} if admin.token else {}
     try:
         connection.request(method, path, headers=headers)
@@ -96,14 +107,31 @@ def ask(admin: Admin, method: str, path: str) -> Any:
     return told
 
 
-def _connection(address: str) -> http.client.HTTPConnection:
+def _connection(admin: Admin) -> http.client.HTTPConnection:
+    address = admin.address
     if address.startswith("unix:"):
         return _UnixConnection(address.removeprefix("unix:"))
     scheme, _, rest = address.rpartition("://")
     host = rest.rstrip("/")
     if scheme == "https":
-        return http.client.HTTPSConnection(host, timeout=PATIENCE)
+        return http.client.HTTPSConnection(host, timeout=PATIENCE, context=_context(admin.pinned))
     return http.client.HTTPConnection(host, timeout=PATIENCE)
+
+
+def _context(pinned: str | None) -> ssl.SSLContext:
+    """Raises UsageError for a file that cannot be used."""
+    import ssl
+
+    try:
+        context = ssl.create_default_context(cafile=os.environ.get(CA) or pinned)
+        if pinned is not None and CA not in os.environ:
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            context.check_hostname = False  # it is that one certificate, or none
+        if cert := os.environ.get(CERT):
+            context.load_cert_chain(cert, os.environ.get(KEY))
+    except OSError as error:
+        raise UsageError(f"the files in {CA}, {CERT} and {KEY} cannot be used: {error}") from None
+    return context
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tetrapylon.cli.remote import ask, reach
 
     admin = reach(arguments)
-    index, told = ask(admin, "GET", "/"), ask(admin, "GET", "/history")
+    index, told = ask(admin, "GET", "/status"), ask(admin, "GET", "/history")
     fine = index["state"] == "serving"
     if arguments.format == "json":
         import json
@@ -41,4 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"last reload: {last['outcome']}, {moment(last['time'])} ({last['origin']})")
         for problem in last["problems"]:
             print(f"    {problem['text']}")
+    for text, count in index["troubles"].items():
+        print(f"since the start: {count} {text}")
     return 0 if fine else 1

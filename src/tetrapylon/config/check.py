@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import msgspec
 from msgspec import UNSET
 
+from tetrapylon._core.counters import MOST_BOUNDS
 from tetrapylon._core.route import RouteConflict, RouteError, Router
 from tetrapylon.config import consumers, table
 from tetrapylon.config.check_aggregate import check_aggregate
@@ -24,6 +26,7 @@ from tetrapylon.config.policies import check_policies
 from tetrapylon.config.shape import FAILED, nearest
 from tetrapylon.config.template import split
 from tetrapylon.config.tree import Path, Report, render_path
+from tetrapylon.config.units import format_duration
 
 __all__ = ["check"]
 
@@ -64,6 +67,7 @@ def check(config: Config, report: Report) -> None:
             ("include",), "a config built in Python includes no files", "`load` them, and add what they have"
         )
     _addresses(config, report)
+    _metrics(config, report)
     _logs(config, report)
     _pages(config, report)
     _traces(config, report)
@@ -107,6 +111,20 @@ def _clash(one: HostPort | UnixPath, other: HostPort | UnixPath) -> bool:
         if wild in WILDCARDS and (host == "localhost" or (":" in host) is WILDCARDS[wild]):
             return True
     return "localhost" in (one.host, other.host) and {one.host, other.host} & {"127.0.0.1", "::1"} != set()
+
+
+def _metrics(config: Config, report: Report) -> None:
+    if config.metrics is FAILED:
+        return
+    for key in ("duration_bounds", "gateway_bounds"):
+        bounds = getattr(config.metrics, key) or ()
+        path: Path = ("metrics", key)
+        if len(bounds) > MOST_BOUNDS:
+            report.add(path, f"{len(bounds)} bounds", f"expected at most {MOST_BOUNDS}", key=True)
+        for index, (lower, upper) in enumerate(pairwise(bounds), 1):
+            if lower is not FAILED and upper is not FAILED and upper <= lower:
+                below, above = format_duration(upper), format_duration(lower)
+                report.add((*path, index), f"{below} comes after {above}", "expected bounds that rise")
 
 
 def _logs(config: Config, report: Report) -> None:
@@ -174,6 +192,13 @@ def _tls(config: Config, report: Report) -> None:
     for index, listener in enumerate(config.server.listen):
         if listener is not FAILED and listener.tls is not None:
             _certificates(listener.tls, ("server", "listen", index, "tls"), report)
+    admin = config.admin
+    if admin is not None and admin is not FAILED and admin.tls is not None and admin.tls is not FAILED:
+        if admin.tls.cert is not None and admin.tls.key is not None:
+            _certificates(admin.tls.listener(), ("admin", "tls"), report)
+        if admin.listen is not None and isinstance(listen_address(admin.listen), UnixPath):
+            hint = "leave it out: who may open the socket is the file system's to say"
+            report.add(("admin", "tls"), "a Unix socket speaks no TLS", hint, key=True)
     for name, upstream in config.upstreams.items():
         if upstream is FAILED or upstream.tls == UpstreamTls():
             continue

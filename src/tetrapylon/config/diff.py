@@ -10,7 +10,7 @@ import msgspec
 
 from tetrapylon.config.model import Config
 
-__all__ = ["Changes", "Detail", "Difference", "differences", "differences_shown", "summary"]
+__all__ = ["Changes", "Detail", "Difference", "differences", "differences_shown", "excerpt", "summary"]
 
 DEFAULT = "(default)"
 
@@ -38,6 +38,36 @@ class Changes(msgspec.Struct, frozen=True):
     routes: tuple[Difference, ...] = ()
     upstreams: tuple[Difference, ...] = ()
     settings: tuple[Detail, ...] = ()
+    left_out: int = 0
+    """How many more there were, where this is an excerpt."""
+
+
+MOST_KEPT = 100
+LONGEST_KEPT = 300
+
+
+def excerpt(changes: Changes) -> Changes:
+    """What is kept of them: at most MOST_KEPT of each sort and of each one's details, values cut short."""
+    kept = Changes(
+        routes=tuple(map(_excerpt, changes.routes[:MOST_KEPT])),
+        upstreams=tuple(map(_excerpt, changes.upstreams[:MOST_KEPT])),
+        settings=tuple(map(_cut, changes.settings[:MOST_KEPT])),
+    )
+    sorts = ((getattr(changes, name), getattr(kept, name)) for name in ("routes", "upstreams", "settings"))
+    return msgspec.structs.replace(kept, left_out=sum(len(all_) - len(some) for all_, some in sorts))
+
+
+def _excerpt(difference: Difference) -> Difference:
+    return msgspec.structs.replace(difference, details=tuple(map(_cut, difference.details[:MOST_KEPT])))
+
+
+def _cut(detail: Detail) -> Detail:
+    return Detail(detail.path, _short(detail.old), _short(detail.new))
+
+
+def _short(value: Any) -> Any:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return value if len(text) <= LONGEST_KEPT else text[:LONGEST_KEPT] + "..."
 
 
 def differences(old: Config, new: Config) -> Changes:

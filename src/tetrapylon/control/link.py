@@ -10,10 +10,13 @@ from typing import Any
 
 import msgspec
 
+from tetrapylon import logs
 from tetrapylon.channel import Ask, Channel, Done, Found, News, Purge, Reload, Told, content_of, file_of
+from tetrapylon.config.model import ErrorLog
+from tetrapylon.config.wire import Encoded
 from tetrapylon.events import say
 
-__all__ = ["Link"]
+__all__ = ["Link", "errors_of"]
 
 
 class Link:
@@ -24,6 +27,7 @@ class Link:
         self._loop = loop
         self._channel = channel
         self._config = config
+        self._errors = errors_of(config)
         self._numbers = count(1)
         self._orders: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._questions: dict[int, _Question] = {}
@@ -103,8 +107,11 @@ class Link:
                 if future is not None and not future.done():
                     future.set_result(msgspec.json.decode(content_of(files[0])))
             case News():
+                was = self._errors
                 os.close(self._config)
                 self._config = files.pop(0)
+                self._errors = errors_of(self._config)
+                logs.follow(was, self._errors)
                 self.news = msgspec.json.decode(content_of(files[0]))
                 if self.renewed is not None:
                     self.renewed()
@@ -114,6 +121,11 @@ class Link:
                     question.hear(message, files)
         for file in files:
             os.close(file)
+
+
+def errors_of(config: int) -> ErrorLog:
+    """Where events go by an encoded config."""
+    return Encoded(content_of(config)).head.log.errors
 
 
 class _Question:

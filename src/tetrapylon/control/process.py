@@ -12,13 +12,18 @@ import uvloop
 
 from tetrapylon import events
 from tetrapylon.admin.api import Api
+from tetrapylon.admin.live import EVERY
 from tetrapylon.admin.server import serve_admin
+from tetrapylon.config.model import Admin
 from tetrapylon.config.wire import Encoded
 from tetrapylon.control.link import Link
 from tetrapylon.process import Context
 from tetrapylon.slots import read_table
 
 if TYPE_CHECKING:
+    import ssl
+
+    from tetrapylon.config.model import ListenerTls
     from tetrapylon.discovery.follow import Follower
 
 
@@ -59,16 +64,56 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
 
     link.renewed = follow
     follow()
-    admin = Encoded(link.config).head.admin
-    token = admin.token if admin is not None else None
-    servers = [await serve_admin(loop, sock, api.answer, token) for sock, _ in context.sockets]
+    admin = Encoded(link.config).head.admin or Admin()
+    front = Front(loop, admin.tls.listener()) if admin.tls is not None else None
+    servers = [
+        await serve_admin(
+            loop,
+            sock,
+            api.answer,
+            admin.token,
+            tls=front.context if front is not None else None,
+            certificate=admin.tls is not None and admin.tls.client_ca is not None,
+        )
+        for sock, _ in context.sockets
+    ]
+    ticker = loop.create_task(_tick(api))
     # It dies with its supervisor at once: it holds nothing that a client would miss.
     await stopped.wait()
+    ticker.cancel()
     for server in servers:
         server.close()
     if follower is not None:
         follower.close()
+    if front is not None:
+        front.close()
     link.close()
     loop.remove_reader(context.lifeline)
     os.close(context.lifeline)
     return 0
+
+
+async def _tick(api: Api) -> None:
+    while True:
+        api.tick()
+        await asyncio.sleep(EVERY)
+
+
+class Front:
+    """What a handshake at the admin address is made with. Files that change are read again.
+
+    Raises TlsProblem.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, settings: ListenerTls) -> None:
+        from tetrapylon.tls import Identity, Watcher
+
+        self._identity = Identity(settings)
+        self._watcher = Watcher(loop)
+        self._watcher.add(self._identity.files, self._identity.reload)
+
+    def context(self) -> ssl.SSLContext:
+        return self._identity.front
+
+    def close(self) -> None:
+        self._watcher.close()

@@ -7,9 +7,13 @@ import os
 import signal
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
+from tetrapylon import events, logs
 from tetrapylon.channel import Channel, News, Reload, content_of
+from tetrapylon.config.model import ErrorLog
 from tetrapylon.config.wire import Encoded
+from tetrapylon.control.link import errors_of
 from tetrapylon.events import say
 from tetrapylon.process import Context
 
@@ -29,7 +33,9 @@ def main(context: Context) -> int:
     assert context.channel is not None
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, lambda *_: os._exit(0))
+    signal.signal(signal.SIGUSR1, lambda *_: events.reopen())
     folders = folders_of(context.config)
+    errors = errors_of(context.config)
     os.close(context.config)
     seen = digest(folders)
     # What has changed since the config was read, and before now.
@@ -47,8 +53,12 @@ def main(context: Context) -> int:
             fresh = news(context.channel)
             if fresh is None:
                 return 0
-            if fresh and fresh != folders:
-                folders = fresh
+            if not fresh:
+                continue
+            logs.follow(errors, fresh[-1].errors)
+            errors = fresh[-1].errors
+            if fresh[-1].folders != folders:
+                folders = fresh[-1].folders
                 seen = digest(folders)
                 break
 
@@ -78,18 +88,25 @@ def digest(folders: Iterable[str]) -> bytes:
     return found.digest()
 
 
-def news(channel: Channel) -> list[str] | None:
-    """The folders of the config that has come into force, if one has; None once the supervisor is gone."""
-    folders: list[str] = []
+class Seen(NamedTuple):
+    """What this process needs to know of a config."""
+
+    folders: list[str]
+    errors: ErrorLog
+
+
+def news(channel: Channel) -> list[Seen] | None:
+    """Of the configs that have come into force since the last look; None once the supervisor is gone."""
+    seen: list[Seen] = []
     while True:
         try:
             heard = channel.receive()
         except BlockingIOError:
-            return folders
+            return seen
         if heard is None:
             return None
         message, files = heard
         if isinstance(message, News):
-            folders = folders_of(files[0])
+            seen.append(Seen(folders_of(files[0]), errors_of(files[0])))
         for file in files:
             os.close(file)

@@ -29,10 +29,12 @@ from tetrapylon.config.model.route import (
 )
 from tetrapylon.config.model.server import (
     Admin,
+    AdminTls,
     Certificate,
     ErrorPage,
     Listener,
     ListenerTls,
+    Metrics,
     Server,
     ServerLimits,
     ServerTimeouts,
@@ -62,6 +64,7 @@ __all__ = [
     "ActiveHealth",
     "AdaptiveLimit",
     "Admin",
+    "AdminTls",
     "Audit",
     "AuditIgnore",
     "Balance",
@@ -86,6 +89,7 @@ __all__ = [
     "Listener",
     "ListenerTls",
     "Log",
+    "Metrics",
     "Part",
     "PassiveHealth",
     "PluginOptions",
@@ -126,6 +130,7 @@ class Config(Section, frozen=True, kw_only=True):
     ] = ()
     server: Annotated[Server, doc("The gateway's own side of the wire.")] = Server()
     admin: Annotated[Admin | None, doc("The admin address; there is none when left out.")] = None
+    metrics: Annotated[Metrics, doc("How finely it is counted what happens.")] = Metrics()
     log: Annotated[Log, doc("What is written down.")] = Log()
     traces: Annotated[
         Traces | None, doc("Where spans go; nowhere when left out, and `traceparent` is still passed on.")

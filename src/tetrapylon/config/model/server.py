@@ -148,8 +148,37 @@ class Server(Section, frozen=True, kw_only=True):
     errors: Annotated[tuple[ErrorPage, ...], doc("Bodies for errors, in place of problem+json.")] = ()
 
 
+class AdminTls(Section, frozen=True, kw_only=True):
+    """How the admin address speaks TLS. Files that change are read again while it serves."""
+
+    cert: Annotated[Text, doc("A PEM file: the certificate, then those between it and its CA.")]
+    key: Annotated[Text, doc("A PEM file: its private key, without a passphrase.")]
+    client_ca: Annotated[
+        Text | None,
+        doc(
+            "A PEM file: the CAs of which a client has to show a certificate for all but `/livez` and"
+            " `/readyz` (mTLS)."
+        ),
+    ] = None
+    min_version: Annotated[Literal["1.2", "1.3"], doc("The lowest version of TLS.")] = "1.2"
+
+    def listener(self) -> ListenerTls:
+        """As a listener's. Probes show no certificate: whether there is one is seen with each request."""
+        return ListenerTls(
+            cert=self.cert,
+            key=self.key,
+            client_ca=self.client_ca,
+            client_auth="optional" if self.client_ca is not None else "required",
+            min_version=self.min_version,
+        )
+
+
 class Admin(Section, frozen=True, kw_only=True):
-    """The admin address: health, metrics, the config in force, and orders such as `POST /reload`."""
+    """The admin address: the page, health, metrics, the config in force, and orders such as `POST /reload`.
+
+    An address that other machines reach answers `/livez` and `/readyz` alone, unless `token` or
+    `tls.client_ca` says who may have more; with both, both are asked for.
+    """
 
     listen: Annotated[Address, doc("`host:port` or `unix:/path`; keep it where only operators reach it.")] = (
         "127.0.0.1:9901"
@@ -157,7 +186,50 @@ class Admin(Section, frozen=True, kw_only=True):
     token: Annotated[
         Annotated[Secret, Meta(min_length=16)] | None,
         doc(
-            "What `Authorization: Bearer` has to show for all but `/livez` and `/readyz`. Without it they are"
-            " all that an address answers which other machines reach."
+            "What `Authorization: Bearer` has to show for all but `/livez`, `/readyz` and the page, which"
+            " asks for it."
+        ),
+    ] = None
+    tls: Annotated[AdminTls | None, doc("Speak HTTPS there.")] = None
+
+
+Bound = Annotated[Duration, Meta(ge=0.000001)]
+
+
+class Metrics(Section, frozen=True, kw_only=True):
+    """How finely `/metrics` and the page tell what happens. A change takes effect with a restart."""
+
+    duration_bounds: Annotated[
+        tuple[Bound, ...],
+        doc(
+            "Upper bounds of the histograms of durations, of requests and of those to upstreams, rising, at"
+            " most 14.",
+            min_length=1,
+        ),
+    ] = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+    gateway_bounds: Annotated[
+        tuple[Bound, ...],
+        doc("Likewise of the gateway's own share of a request, and of loop lag.", min_length=1),
+    ] = (
+        1e-05,
+        2.5e-05,
+        5e-05,
+        7.5e-05,
+        0.0001,
+        0.00025,
+        0.0005,
+        0.001,
+        0.0025,
+        0.005,
+        0.01,
+        0.025,
+        0.05,
+        0.1,
+    )
+    max_routes: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000)] | None,
+        doc(
+            "Routes with series of their own; all further ones are counted as the route `other`. When left"
+            " out: 65,536, or four times as many as there are at the start."
         ),
     ] = None
