@@ -15,7 +15,7 @@ import msgspec
 from tetrapylon.channel import content_of, file_of
 from tetrapylon.config.model import Config, Route
 
-__all__ = ["OVERFLOW", "Labels", "assign", "labels_of", "new_table", "read_table", "room_for"]
+__all__ = ["OVERFLOW", "Labels", "Table", "assign", "labels_of", "new_table", "room_for"]
 
 Labels = dict[str, str]
 ROOM = 65536
@@ -37,9 +37,24 @@ def new_table() -> int:
     return file_of(_line(OVERFLOW), "slots")
 
 
-def read_table(table: int) -> list[Labels]:
-    """The labels of each slot."""
-    return [_decode(line) for line in content_of(table).splitlines()]
+class Table:
+    """The labels of each slot for whoever asks often: what was read once is not read again."""
+
+    def __init__(self, table: int) -> None:
+        self._table = table
+        self._labels: list[Labels] = []
+        self._at = 0
+
+    def __call__(self) -> list[Labels]:
+        """Lines are added and never changed. One that is being written is left for the next time."""
+        size = os.fstat(self._table).st_size
+        while self._at < size:
+            whole, newline, _ = os.pread(self._table, size - self._at, self._at).rpartition(b"\n")
+            if not newline:
+                break
+            self._labels.extend(map(_decode, whole.split(b"\n")))
+            self._at += len(whole) + 1
+        return self._labels
 
 
 def assign(table: int, config: Config, room: int) -> list[int]:

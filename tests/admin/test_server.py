@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -20,7 +20,15 @@ from tetrapylon.admin.answer import Answer
 from tetrapylon.admin.server import http_date, is_loopback_host, serve_admin
 
 
-def echo(method: str, target: str, headers: Mapping[str, str]) -> Answer:
+async def later() -> Answer:
+    for _ in range(20):
+        await asyncio.sleep(0.001)  # turns of the loop in which the client's end is heard of
+    return Answer(200, [("Content-Type", "text/plain")], b"later")
+
+
+def echo(method: str, target: str, headers: Mapping[str, str]) -> Answer | Awaitable[Answer]:
+    if target == "/later":
+        return later()
     if target == "/raise":
         raise RuntimeError("boom")
     if target == "/large":
@@ -175,6 +183,15 @@ class TestAnswers:
             client.sendall(get("localhost"))
             client.shutdown(socket.SHUT_WR)
             assert status(read_all(client)) == 200
+
+    @pytest.mark.parametrize("target", ["/stream/large", "/later"])
+    def test_also_with_an_answer_that_takes_its_time(self, address: tuple[str, int], target: str) -> None:
+        with socket.create_connection(address, timeout=5) as client:
+            client.sendall(get("localhost", target))
+            client.shutdown(socket.SHUT_WR)
+            answer = read_all(client)
+        assert status(answer) == 200
+        assert answer.endswith(b"0\r\n\r\n" if target == "/stream/large" else b"later")
 
     def test_only_the_first_of_several_requests_is_answered(self, address: tuple[str, int]) -> None:
         answer = exchange(address, get("localhost") * 100)

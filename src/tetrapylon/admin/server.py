@@ -137,6 +137,7 @@ class Connection(asyncio.Protocol):
         self._chunked = False
         self._paused = False
         self._finished = False
+        self._client_ended = False
 
     # -- asyncio.Protocol
 
@@ -163,6 +164,12 @@ class Connection(asyncio.Protocol):
             return
         if not self._answered and self._work is None and self._received > HEAD_BYTES:
             self._send(problem(431, f"the request's head is larger than {HEAD_BYTES} bytes"), "GET")
+
+    def eof_received(self) -> bool:
+        """A client that says no more still hears its answer to the end; TLS has no such state."""
+        self._client_ended = True
+        under_way = (self._answered or self._work is not None) and not self._finished
+        return under_way and self._transport.can_write_eof()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._timer.cancel()
@@ -280,7 +287,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(b"0\r\n\r\n")
         # The client closes: a close here, with bytes unread, would reset the connection under the answer.
         # TLS has no half-closed connections in asyncio; there the end is in the answer's framing.
-        if self._transport.can_write_eof():
+        if self._transport.can_write_eof() and not self._client_ended:
             self._transport.write_eof()
         else:
             self._transport.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from functools import partial
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -18,7 +17,7 @@ from tetrapylon.config.model import Admin
 from tetrapylon.config.wire import Encoded
 from tetrapylon.control.link import Link
 from tetrapylon.process import Context
-from tetrapylon.slots import read_table
+from tetrapylon.slots import Table
 
 if TYPE_CHECKING:
     import ssl
@@ -47,7 +46,7 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
     loop.add_reader(context.lifeline, stopped.set)
     assert context.channel is not None
     link = Link(loop, context.channel, context.config)
-    labels = partial(read_table, context.slots)
+    labels = Table(context.slots)
     api = Api(context.slabs, labels, link, silence=context.timing.silence)
     follower: Follower | None = None
 
