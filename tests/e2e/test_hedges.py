@@ -49,6 +49,11 @@ class Pair:
         for _ in range(count):
             assert client.ask("GET", "/").status == 200
 
+    def release(self) -> None:
+        """All that wait answer."""
+        for origin in self.origins:
+            origin.gate.set()
+
     def asked(self) -> list[int]:
         return [len(upstream.requests) for upstream in self.upstreams]
 
@@ -131,7 +136,7 @@ def test_what_may_change_something_is_asked_once() -> None:
         before = sum(here.asked())
         for origin in here.origins:
             origin.waits = True
-        timer = threading.Timer(0.3, lambda: [origin.gate.set() for origin in here.origins])
+        timer = threading.Timer(0.3, here.release)
         timer.start()
         assert client.ask("PUT", "/", body=b"x").status == 200
         assert sum(here.asked()) == before + 1
@@ -163,7 +168,7 @@ def test_nothing_is_doubled_before_enough_answers_are_known() -> None:
     with pair() as here, here.gateway.client() as client:
         here.warm(client, 10)
         here.origins[0].waits = here.origins[1].waits = True
-        timer = threading.Timer(0.3, lambda: [origin.gate.set() for origin in here.origins])
+        timer = threading.Timer(0.3, here.release)
         timer.start()
         assert client.ask("GET", "/").status == 200
         assert here.hedges() == 0
