@@ -35,6 +35,8 @@ POLICIES: dict[str, str] = {
     "security_headers": "tetrapylon._core.policies.security_headers:SecurityHeaders",
     "server_timing": "tetrapylon._core.policies.server_timing:ServerTiming",
     "traceparent": "tetrapylon._core.policies.traceparent:TraceParent",
+    "transform": "tetrapylon._core.policies.transform:Transform",
+    "validate": "tetrapylon._core.policies.validate:Validate",
 }
 
 

@@ -43,3 +43,9 @@ def policies(monkeypatch: pytest.MonkeyPatch) -> None:
 def traceparent(policies: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """What makes spans, which `traces` asks for."""
     monkeypatch.setitem(catalog.POLICIES, "traceparent", catalog.POLICIES["plain"])
+
+
+@pytest.fixture
+def validate(policies: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds requests to what `apis` name."""
+    monkeypatch.setitem(catalog.POLICIES, "validate", "tetrapylon._core.policies.validate:Validate")

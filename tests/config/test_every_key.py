@@ -19,7 +19,7 @@ from tetrapylon.config.policies import PolicySection
 from tetrapylon.config.tree import Path, render_path
 from tetrapylon.errors import ConfigError, Problem
 
-pytestmark = pytest.mark.usefixtures("policies", "traceparent")
+pytestmark = pytest.mark.usefixtures("policies", "traceparent", "validate")
 
 WORD = "wrongwrong"
 NUMBER = 987654321
@@ -309,6 +309,20 @@ FULL: dict[str, Any] = {
             },
         },
     ],
+    "apis": [
+        {
+            "openapi": "examples/shop/openapi.json",
+            "upstream": "orders",
+            "prefix": "/shop",
+            "host": "shop.example.com",
+            "answers": "report",
+            "policies": [
+                {"use": "probe", "key": "client", "rate": "5/s", "window": "2s", "burst": 7, "dry": True}
+            ],
+            "limits": {"body": "2MiB"},
+            "timeouts": {"total": "5s"},
+        }
+    ],
     "lifespan": "examples.shop.app:lifespan",
     "docs": {"path": "/api.json", "page": "/api", "title": "Shop", "version": "2"},
     "audit": {"ignore": [{"rule": "no-timeout", "at": "routes[0]", "because": "it is a test"}]},
@@ -386,6 +400,8 @@ def sections(place: shape.Shape) -> Iterator[shape.Section]:
 
 CASES = list(fields(shape.section(Config), (), FULL))
 NAMED = {render_path(path): (path, place) for path, place in CASES}
+# Of what may be anything, nothing is mistyped.
+TYPED = [name for name, (_, place) in NAMED.items() if not isinstance(place, shape.Anything)]
 
 
 def problems(config: dict[str, Any], suffix: str) -> tuple[str, list[Problem]]:
@@ -452,10 +468,7 @@ def wrong_type(place: shape.Shape) -> Any:
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-# Of what may be anything, nothing is mistyped.
-@pytest.mark.parametrize(
-    "name", [n for n, (_, each) in NAMED.items() if not isinstance(each, shape.Anything)]
-)
+@pytest.mark.parametrize("name", TYPED)
 def test_a_mistyped_value_is_named_with_what_was_expected(name: str, suffix: str) -> None:
     path, place = NAMED[name]
     config = deepcopy(FULL)

@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from tests.config.test_every_key import FULL, NAMED, RANGES, at, wrong_type
+from tests.config.test_every_key import FULL, NAMED, RANGES, TYPED, at, wrong_type
 from tests.config.test_loading import YAML
 from tetrapylon.cli.init import STARTER
 from tetrapylon.config import shape
@@ -38,7 +38,7 @@ def test_takes_references_where_a_number_stands(validator: jsonschema_rs.Draft20
     validator.validate({"server": {"workers": "${N}", "limits": {"body": "${B:-1MiB}"}}})
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", TYPED)
 def test_refuses_unknown_keys_and_wrong_types(
     validator: jsonschema_rs.Draft202012Validator, name: str
 ) -> None:

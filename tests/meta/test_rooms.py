@@ -73,6 +73,7 @@ FLOORS: list[list[set[str]]] = [
         {"stages"},
         {"call"},
         {"identity"},
+        {"counted"},
         {"proxy_protocol"},
         {"edit"},
         {"surface"},
@@ -100,6 +101,7 @@ POLICIES_SEE = {
     "cidr",
     "memo",
     "identity",
+    "counted",
     "fields",
     "template",
     "negotiate",
@@ -110,6 +112,9 @@ POLICIES_SEE = {
     "kept",
     "key",
     "limits",
+    "json_edit",
+    "json_rules",
+    "surface",
     "freshness",
     "marks",
     "store",
@@ -120,15 +125,19 @@ POLICIES_SEE = {
 }
 # What the Structs of their settings are made of, and what does the work that is not every request's.
 POLICIES_TAKE = (
+    "tetrapylon.changes",
     "tetrapylon.codings",
     "tetrapylon.config.amounts",
+    "tetrapylon.config.changes",
     "tetrapylon.config.model",
     "tetrapylon.config.net",
+    "tetrapylon.config.schemas",
     "tetrapylon.config.secrets",
     "tetrapylon.config.units",
     "tetrapylon.identity",
     "tetrapylon.quota_file",
     "tetrapylon.redis_store",
+    "tetrapylon.validation",
 )
 
 # The Python side: room -> rooms it must not know. Room `a` covers the module `a` and all below it.

@@ -28,3 +28,4 @@ cdef class Edit:
 cdef bytes checked(bytes text)                          # stripped; raises ValueError
 cdef bytes edited(Edit edit, bytes text)
 cdef bint find(bytes text, tuple path, Slice* found) except -1
+cdef bytes with_default(bytes text, tuple path, bytes value)       # put in where it is missing

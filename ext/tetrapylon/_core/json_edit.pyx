@@ -233,6 +233,66 @@ cdef bint find(bytes text, tuple path, Slice* found) except -1:
     return True
 
 
+cdef bytes with_default(bytes text, tuple path, bytes value):
+    cdef Buffer out = Buffer()
+    cdef const char* at = past_space(PyBytes_AS_STRING(text))
+    put_default(&at, path, 0, value, out)
+    return PyBytes_FromStringAndSize(out.data + out.start, out.end - out.start)
+
+
+cdef int put_default(const char** at, tuple path, Py_ssize_t step, bytes value, Buffer out) except -1:
+    """The value at `at[0]`, with `value` where the rest of the path leads nowhere."""
+    cdef const char* start = at[0]
+    cdef Slice name
+    cdef bytes missing
+    cdef bint found = False, first = True
+    if step == len(path) or start[0] not in (c"{", c"["):
+        at[0] = past_value(start)
+        out.append(start, at[0] - start)
+        return 0
+    if start[0] == c"[":
+        out.append(b"[", 1)
+        at[0] = past_space(start + 1)
+        while at[0][0] != c"]":
+            if not first:
+                out.append(b",", 1)
+            first = False
+            put_default(at, path, step, value, out)
+            at[0] = past_space(at[0])
+            if at[0][0] == c",":
+                at[0] = past_space(at[0] + 1)
+        at[0] += 1
+        out.append(b"]", 1)
+        return 0
+    out.append(b"{", 1)
+    at[0] += 1
+    while True:
+        at[0] = next_member(at[0], &name)
+        if at[0][0] == c"}":
+            break
+        if not first:
+            out.append(b",", 1)
+        first = False
+        out.append(name.data - 1, name.n + 2)
+        out.append(b":", 1)
+        if is_name(name, <bytes>path[step]):
+            found = True
+            put_default(at, path, step + 1, value, out)
+        else:
+            start = at[0]
+            at[0] = past_value(start)
+            out.append(start, at[0] - start)
+    at[0] += 1
+    if not found:
+        missing = value
+        for each in reversed(path[step + 1:]):
+            missing = b"{" + encode((<bytes>each).decode()) + b":" + missing + b"}"
+        missing = (b"" if first else b",") + encode((<bytes>path[step]).decode()) + b":" + missing
+        out.append(PyBytes_AS_STRING(missing), len(missing))
+    out.append(b"}", 1)
+    return 0
+
+
 cdef Edit grown(Edit root, str path):
     """The edit for what the path leads to, made where there is none yet."""
     cdef Edit at = root, below
@@ -286,6 +346,11 @@ def check(bytes text not None):
 def edit(Edit edit not None, bytes text not None):
     """Well-formed JSON, changed."""
     return edited(edit, text)
+
+
+def default(bytes text not None, tuple path not None, bytes value not None):
+    """Checked JSON with a value at a path, as `split` gives it, where there is none."""
+    return with_default(text, path, value)
 
 
 def value_at(bytes text not None, tuple path not None):

@@ -26,6 +26,9 @@ def check(text: bytes) -> bytes:
 def edit(edit: Edit, text: bytes) -> bytes:
     """Checked JSON, changed."""
 
+def default(text: bytes, path: tuple[bytes, ...], value: bytes) -> bytes:
+    """Checked JSON with `value`, JSON too, at a path where there is nothing; what is no object stays."""
+
 def split(path: str) -> tuple[bytes, ...]:
     """The names of a path, as UTF-8."""
 

@@ -105,6 +105,10 @@ FAMILIES: dict[str, tuple[Kind, str]] = {
         "counter",
         "Spans of sampled requests: exported, dropped for want of room, failed.",
     ),
+    "tetrapylon_unfit_answers_total": (
+        "counter",
+        "Answers that are not what was agreed, and were reported, by route.",
+    ),
     "tetrapylon_policy_refusals_total": ("counter", "Requests that a policy refused, by policy and reason."),
     "tetrapylon_code_blocked_total": ("counter", "Times that a handler or plugin held the loop for long."),
     "tetrapylon_code_blocked_milliseconds_total": ("counter", "For how long it did, those times."),

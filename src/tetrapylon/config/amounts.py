@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta
 
+from tetrapylon.config.model.base import doc
 from tetrapylon.config.net import TOKEN
-from tetrapylon.config.units import RATE, RATE_PATTERN, SECONDS, Scalar
+from tetrapylon.config.units import RATE, RATE_PATTERN, SECONDS, Duration, Scalar
 
-__all__ = ["KeyPart", "Period", "RedisUrl", "check_store", "per", "several"]
+__all__ = [
+    "CountedBy",
+    "Ipv6Prefix",
+    "KeyPart",
+    "OnFailure",
+    "Period",
+    "RedisUrl",
+    "StoreTimeout",
+    "Told",
+    "check_key",
+    "check_store",
+    "per",
+    "several",
+]
 
 T = TypeVar("T")
 PARTS = ("client", "consumer", "route")
@@ -85,6 +99,44 @@ RedisUrl = Annotated[
     str, Meta(extra={"scalar": Scalar("a Redis URL", _redis_url, str, "redis://127.0.0.1:6379/0")})
 ]
 """`redis://[USER:PASSWORD@]HOST:PORT/DATABASE`, `rediss://...` for TLS, `unix://PATH`."""
+
+
+# What the settings of several policies say in the same words.
+
+CountedBy = Annotated[
+    KeyPart | tuple[KeyPart, ...],
+    doc(
+        "What is counted apart: `client` (its address), `consumer` (the client, where none is known),"
+        " `header:NAME`, `route`; or a list of these together."
+    ),
+]
+
+Ipv6Prefix = Annotated[
+    int, doc("IPv6 clients that share so many bits of their address are one.", ge=1, le=128)
+]
+
+Told = Annotated[
+    Literal["always", "refused", "never"],
+    doc("When to send `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10)."),
+]
+
+OnFailure = Annotated[
+    Literal["open", "closed", "local"],
+    doc("When Redis is away: let all through, refuse all with 503, or count on this machine alone."),
+]
+
+StoreTimeout = Annotated[
+    Duration,
+    doc("Redis is away when it takes longer; how long a request may wait for it.", ge=0.001, le=10),
+]
+
+MOST_PARTS = 8
+
+
+def check_key(settings: Any) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """What is wrong with `key` of a policy that has it."""
+    if len(several(settings.key)) > MOST_PARTS:
+        yield ("key",), "a key has at most eight parts", "leave some out"
 
 
 def check_store(settings: Any) -> Iterator[tuple[tuple[str, ...], str, str]]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from tetrapylon._core.template import pieces, unknown
 from tetrapylon.config.check_upstreams import upstream_known
-from tetrapylon.config.json_path import names
+from tetrapylon.config.edits import edit_problems
 from tetrapylon.config.model import Config, Part, Route
 from tetrapylon.config.shape import FAILED, nearest
 from tetrapylon.config.tree import Path, Report
 
-__all__ = ["check_aggregate", "check_edits", "fields", "own_parameters"]
+__all__ = ["check_aggregate", "fields", "own_parameters"]
 
 PARAMETER = re.compile(r"\{(\w+)")
 # What a target may hold (RFC 3986, 3.3 and 3.4), with escapes complete.
@@ -131,7 +131,8 @@ def _answer(own: str, part: Part, parts: Mapping[str, Part], path: Path, report:
         if clash is not None and parts[clash].group is None and not parts[clash].flatten:
             hint = "choose another name for one of the two"
             report.add((*path, "group"), f"{part.group!r} is the member of a part, too", hint)
-    check_edits(part.pick, part.drop, part.rename, path, report)
+    for inside, what, hint in edit_problems(part.pick, part.drop, part.rename):
+        report.add((*path, *inside), what, hint, key=inside[0] == "rename")
 
 
 def _request(part: Part, path: Path, report: Report) -> None:
@@ -151,42 +152,6 @@ def _request(part: Part, path: Path, report: Report) -> None:
         if use is not FAILED and use.use in ("cors", "replay"):
             hint = "give it to the route"
             report.add((*path, "policies", index), f"{use.use} is about the client, not about a part", hint)
-
-
-def check_edits(
-    pick: Iterable[str], drop: Iterable[str], rename: Mapping[str, str], path: Path, report: Report
-) -> None:
-    """What is picked, dropped and renamed must not take each other's fields away."""
-    picked = [tuple(names(each)) for each in pick]
-    dropped = [tuple(names(each)) for each in drop]
-    for index, each in enumerate(picked):
-        above = [other for other in picked if other != each and other == each[: len(other)]]
-        if above:
-            shown = ".".join(above[0])
-            report.add((*path, "pick", index), f"{shown!r} is picked as a whole", "leave one of them out")
-        elif picked.index(each) != index:
-            report.add((*path, "pick", index), "it is picked twice", "leave one of them out")
-    for index, each in enumerate(dropped):
-        if picked and not any(each[: len(other)] == other and each != other for other in picked):
-            hint = "leave it out: what is not picked goes anyway"
-            report.add((*path, "drop", index), "this is not within what is picked", hint)
-    targets: dict[tuple[tuple[str, ...], str], str] = {}
-    for old, new in rename.items():
-        steps = tuple(names(old))
-        here = (*path, "rename", old)
-        if any(steps[: len(each)] == each for each in dropped):
-            report.add(here, f"{old!r} is dropped", "leave one of the two out", key=True)
-        elif picked and not any(_meets(steps, each) for each in picked):
-            report.add(here, f"{old!r} is not picked", "pick it by its old name", key=True)
-        first = targets.setdefault((steps[:-1], new), old)
-        if first != old:
-            report.add(here, f"{first!r} is renamed to {new!r}, too", "choose another name")
-
-
-def _meets(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Is one of two paths above or below the other?"""
-    n = min(len(one), len(other))
-    return one[:n] == other[:n]
 
 
 def _order(parts: Mapping[str, Part], path: Path, report: Report) -> None:

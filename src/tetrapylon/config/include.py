@@ -13,6 +13,7 @@ __all__ = ["INCLUDABLE", "MOST_FILES", "included"]
 KINDS: dict[str, type] = {
     "upstreams": dict,
     "policies": list,
+    "apis": list,
     "routes": list,
     "consumers": list,
     "apps": dict,

@@ -143,6 +143,10 @@ def _read(report: Report) -> Config:
     )
     filled = templates(document.root) if report.filled else {}
     config = msgspec.structs.replace(config, routes=routes, files=tuple(document.files), filled=filled)
+    if config.apis:
+        from tetrapylon.config.apis import with_apis
+
+        config = with_apis(config, report)
     check(config, report)
     report.raise_if_any()
     if config.docs is not None:

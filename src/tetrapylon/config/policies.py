@@ -61,6 +61,13 @@ class PolicySection(Section):
         built = settings.build(settings.read_fields(given, path, report), path, report)
         if built is FAILED or report.touched(path):
             return FAILED
+        kind = catalog.policy(name)
+        if hasattr(kind, "resolve"):
+            try:
+                built = kind.resolve(built)
+            except ValueError as error:
+                report.add_error(path, error)
+                return FAILED
         return PolicyUse(use=name, settings=msgspec.to_builtins(built))
 
     def read_plugin(self, name: str, given: dict[str, Node], path: Path, report: Report) -> Any:

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from tetrapylon.config.amounts import KeyPart, several
+from tetrapylon.config.amounts import CountedBy, Ipv6Prefix, check_key, several
 from tetrapylon.config.model.base import doc
 
 
@@ -27,16 +27,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """
 
     limit: Annotated[int, doc("How many may be under way at once.", ge=1, le=1_000_000)]
-    key: Annotated[
-        KeyPart | tuple[KeyPart, ...],
-        doc(
-            "What is counted apart: `client` (its address), `consumer` (the client, where none is known),"
-            " `header:NAME`, `route`; or a list of these together."
-        ),
-    ] = "client"
-    ipv6_prefix: Annotated[
-        int, doc("IPv6 clients that share so many bits of their address are one.", ge=1, le=128)
-    ] = 64
+    key: CountedBy = "client"
+    ipv6_prefix: Ipv6Prefix = 64
     name: Annotated[
         str | None, doc("Policies of one name and key count together; otherwise each place its own.")
     ] = None
@@ -73,8 +65,7 @@ cdef class Concurrency(Policy):
 
     @staticmethod
     def check(settings, config):
-        if len(several(settings.key)) > 8:
-            yield ("key",), "a key has at most eight parts", "leave some out"
+        yield from check_key(settings)
 
     cdef Verdict request(self, Exchange x) noexcept:
         cdef char[KEY_ROOM] room

@@ -3,13 +3,12 @@
 from libc.stdint cimport uint64_t
 from libc.time cimport time
 
+from tetrapylon._core.counted cimport Counted
 from tetrapylon._core.counters cimport Slab
-from tetrapylon._core.exchange cimport Exchange, Ticket, current, wait
-from tetrapylon._core.amount_fields cimport Fields
-from tetrapylon._core.key cimport KEY_ROOM, UNKEYED, Key
-from tetrapylon._core.limits cimport Decision, Hash, Table, count_up, siphash
-from tetrapylon._core.policy cimport CONTINUE, WAIT, Policy, Verdict
-from tetrapylon._core.respond cimport Refusal, refuse
+from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.key cimport UNKEYED
+from tetrapylon._core.limits cimport Decision, Hash, count_up, siphash
+from tetrapylon._core.policy cimport Verdict
 
 from datetime import date
 from pathlib import Path
@@ -17,9 +16,10 @@ from typing import Annotated, Literal
 
 from msgspec import Struct
 
-from tetrapylon.config.amounts import KeyPart, RedisUrl, check_store, several
+from tetrapylon.config.amounts import (
+    CountedBy, Ipv6Prefix, OnFailure, RedisUrl, StoreTimeout, Told, check_key, check_store, several,
+)
 from tetrapylon.config.model.base import doc
-from tetrapylon.config.units import Duration
 
 cdef enum:
     DAY = 86400
@@ -40,24 +40,13 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     limit: Annotated[int, doc("How many in a period.", ge=1, le=10**12)]
     per: Annotated[Literal["day", "month"], doc("The period: a calendar day or month, UTC.")] = "day"
-    key: Annotated[
-        KeyPart | tuple[KeyPart, ...],
-        doc(
-            "What is counted apart: `client` (its address), `consumer` (the client, where none is known),"
-            " `header:NAME`, `route`; or a list of these together."
-        ),
-    ] = "consumer"
-    ipv6_prefix: Annotated[
-        int, doc("IPv6 clients that share so many bits of their address are one.", ge=1, le=128)
-    ] = 64
+    key: CountedBy = "consumer"
+    ipv6_prefix: Ipv6Prefix = 64
     name: Annotated[
         str | None,
         doc("Policies of one name, period and key count together; otherwise each place its own."),
     ] = None
-    headers: Annotated[
-        Literal["always", "refused", "never"],
-        doc("When to send `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10)."),
-    ] = "always"
+    headers: Told = "always"
     store: Annotated[
         Literal["file", "redis", "memory"],
         doc("`file`: SQLite, for one machine; `redis`: for many; `memory`: a restart begins anew."),
@@ -66,14 +55,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         str, doc("The SQLite file, with `store: file`; made where there is none.", min_length=1)
     ] = "quota.sqlite"
     redis: Annotated[RedisUrl | None, doc("Where it is, with `store: redis`.")] = None
-    on_failure: Annotated[
-        Literal["open", "closed", "local"],
-        doc("When Redis is away: let all through, refuse all with 503, or count on this machine alone."),
-    ] = "local"
-    timeout: Annotated[
-        Duration,
-        doc("Redis is away when it takes longer; how long a request may wait for it.", ge=0.001, le=10),
-    ] = 0.05
+    on_failure: OnFailure = "local"
+    timeout: StoreTimeout = 0.05
 
 
 def end_of(per, today):
@@ -85,43 +68,23 @@ def end_of(per, today):
     return date(day.year + day.month // 12, day.month % 12 + 1, 1).toordinal() - epoch
 
 
-cdef class Quota(Policy):
-    cdef Key key
-    cdef Table table
+cdef class Quota(Counted):
     cdef uint64_t limit
     cdef str per
     cdef uint64_t over          # the day on which the period is over
-    cdef Fields fields
-    cdef Refusal refusal
-    cdef Refusal away
     cdef object file            # None: nothing is written down
-    cdef object batch           # asks Redis; None: nobody is asked
-    cdef str on_failure
-    cdef uint64_t* forgotten
-    cdef uint64_t* failures
-    cdef Slab slab              # keeps both
 
     Settings = Settings
 
     def __init__(self, settings not None, Slab slab not None, str place not None, batch=None):
-        parts = several(settings.key)
-        limit = f"quota {settings.name or place} {settings.per} {parts} {settings.ipv6_prefix}"
-        self.key = Key(parts, limit, settings.ipv6_prefix)
-        self.table = slab.owner.amounts.quotas
         self.limit = settings.limit
         self.per = settings.per
         self.over = end_of(self.per, time(NULL) // DAY)
-        self.fields = Fields(
-            [(f"{settings.limit}/{settings.per}", settings.limit, LENGTHS[settings.per])], settings.headers)
-        self.refusal = Refusal(429, "quota", "Too Many Requests", f"The {settings.per}'s quota is used up.")
-        self.away = Refusal(503, "quota_store", "Service Unavailable", "The requests cannot be counted now.",
-                            headers=[(b"Retry-After", b"1")])
-        self.on_failure = settings.on_failure
-        self.slab = slab
-        self.forgotten = slab.series("tetrapylon_limit_keys_forgotten_total", {"policy": "quota"})
-        self.failures = slab.series(
-            "tetrapylon_limit_store_failures_total", {"policy": "quota", "on_failure": settings.on_failure})
-        self.batch = batch
+        super().__init__(
+            "quota", settings, several(settings.key), f"{settings.name or place} {settings.per}",
+            slab.owner.amounts.quotas, slab, batch,
+            windows=[(f"{settings.limit}/{settings.per}", settings.limit, LENGTHS[settings.per])],
+            detail=f"The {settings.per}'s quota is used up.")
 
     @staticmethod
     def build(settings, scope):
@@ -133,9 +96,7 @@ cdef class Quota(Policy):
             batch = Batch(scope.redis(settings.redis), QUOTAS, [settings.limit, KEPT[settings.per]],
                           settings.timeout)
         policy = Quota(settings, scope.slab, scope.place, batch)
-        if batch is not None:
-            batch.tell(policy.answered, policy.unanswered)
-        elif settings.store == "file":
+        if settings.store == "file":
             from tetrapylon.quota_file import QuotaFile
 
             policy.file = QuotaFile(scope.loop, settings.path)
@@ -147,8 +108,7 @@ cdef class Quota(Policy):
     def check(settings, config):
         if settings.store == "file" and not Path(settings.path).absolute().parent.is_dir():
             yield ("path",), f"there is no folder for {settings.path!r}", "make it, or choose another"
-        if len(several(settings.key)) > 8:
-            yield ("key",), "a key has at most eight parts", "leave some out"
+        yield from check_key(settings)
         yield from check_store(settings)
 
     def recall(self):
@@ -159,20 +119,6 @@ cdef class Quota(Policy):
             hash = self.table.hash(<bytes>key, len(<bytes>key))
             self.table.recall(hash, today, over, used)
 
-    cdef Verdict request(self, Exchange x) noexcept:
-        cdef char[KEY_ROOM] room
-        cdef size_t n = self.key.write(x, room)
-        cdef Hash hash = siphash(UNKEYED, room, n)
-        cdef bytes key
-        if self.batch is None:
-            return self.count(x, hash)
-        if not self.batch.ready:
-            return self.without_store(x, hash)
-        self.turn()
-        key = (<char*>&hash)[:sizeof(hash)] + (<char*>&self.over)[:sizeof(uint64_t)]
-        self.batch.ask(key, wait(x))
-        return WAIT
-
     cdef uint64_t turn(self) noexcept:
         """The day it is; with another one begins another period, perhaps."""
         cdef uint64_t today = time(NULL) // DAY
@@ -180,7 +126,8 @@ cdef class Quota(Policy):
             self.over = end_of(self.per, today)
         return today
 
-    cdef Verdict count(self, Exchange x, Hash hash) noexcept:
+    cdef Verdict count(self, Exchange x, const char* key, size_t n) noexcept:
+        cdef Hash hash = siphash(UNKEYED, key, n)   # as the file has it, which no start of ours may change
         cdef Hash found = self.table.hash(<char*>&hash, sizeof(hash))
         cdef Decision decision
         cdef uint64_t today = self.turn()
@@ -190,43 +137,15 @@ cdef class Quota(Policy):
             self.forgotten[0] += 1
         if decision.allowed and self.file is not None:
             self.file.note((<char*>&hash)[:sizeof(hash)], self.key.limit, self.over, decision.word)
-        return self.decide(x, decision.allowed, self.limit - min(decision.word, self.limit))
+        return self.decide(x, decision.allowed, self.limit - min(decision.word, self.limit), 0, 0, 0)
 
-    cdef Verdict decide(self, Exchange x, bint allowed, uint64_t remaining) noexcept:
-        cdef uint64_t left = self.over * DAY - time(NULL)
-        self.fields.note(x, allowed, 0, remaining, left * SECOND, left * SECOND)
-        return CONTINUE if allowed else refuse(x, self.refusal)
+    cdef bytes question(self, const char* key, size_t n):
+        cdef Hash hash = siphash(UNKEYED, key, n)
+        self.turn()
+        return (<char*>&hash)[:sizeof(hash)] + (<char*>&self.over)[:sizeof(uint64_t)]
 
-    cdef Verdict without_store(self, Exchange x, Hash hash) noexcept:
-        self.failures[0] += 1
-        if self.on_failure == "open":
-            return CONTINUE
-        if self.on_failure == "closed":
-            return refuse(x, self.away)
-        return self.count(x, hash)
-
-    def answered(self, list tickets, Py_ssize_t allowed, uint64_t remaining, uint64_t reset, uint64_t retry,
-                 unsigned int window):
-        cdef Ticket ticket
-        cdef Py_ssize_t i
-        for i in range(len(tickets)):
-            ticket = tickets[i]
-            if current(ticket):
-                self.decide(ticket.exchange, i < allowed, remaining)
-            ticket.resume()
-
-    def unanswered(self, list tickets):
-        cdef Ticket ticket
-        cdef char[KEY_ROOM] room
-        for ticket in tickets:
-            if current(ticket):
-                self.without_store(
-                    ticket.exchange, siphash(UNKEYED, room, self.key.write(ticket.exchange, room)))
-            ticket.resume()
-
-    cdef Verdict response(self, Exchange x) noexcept:
-        self.fields.put(x)
-        return CONTINUE
-
-    cdef void end(self, Exchange x) noexcept:
-        self.fields.forget(x)
+    cdef Verdict decide(self, Exchange x, bint allowed, uint64_t remaining, uint64_t reset, uint64_t retry,
+                        unsigned int window) noexcept:
+        """Until the period is over, whatever the store says."""
+        cdef uint64_t left = (self.over * DAY - time(NULL)) * SECOND
+        return Counted.decide(self, x, allowed, remaining, left, left, 0)

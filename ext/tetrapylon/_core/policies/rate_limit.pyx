@@ -1,28 +1,22 @@
 """`rate_limit`: how often a client, a consumer or whatever else may ask."""
 
-from libc.stdint cimport uint64_t
-
+from tetrapylon._core.counted cimport Counted
 from tetrapylon._core.counters cimport Slab
-from tetrapylon._core.exchange cimport Exchange, Ticket, current, wait
-from tetrapylon._core.amount_fields cimport Fields
-from tetrapylon._core.key cimport KEY_ROOM, UNKEYED, Key
-from tetrapylon._core.limits cimport Hash, Table, Taken, Windows, siphash
-from tetrapylon._core.policy cimport CONTINUE, WAIT, Policy, Verdict
-from tetrapylon._core.respond cimport Refusal, refuse
+from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.key cimport UNKEYED
+from tetrapylon._core.limits cimport Hash, Taken, Windows, siphash
+from tetrapylon._core.policy cimport Verdict
 
 from math import ceil
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from tetrapylon.config.amounts import KeyPart, Period, RedisUrl, check_store, per, several
+from tetrapylon.config.amounts import (
+    CountedBy, Ipv6Prefix, OnFailure, Period, RedisUrl, StoreTimeout, Told, check_key, check_store, per,
+    several,
+)
 from tetrapylon.config.model.base import doc
-from tetrapylon.config.units import Duration
-
-cdef enum:
-    LATE_OPEN = 0
-    LATE_CLOSED = 1
-    LATE_LOCAL = 2
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -41,37 +35,20 @@ class Settings(Struct, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=1)] | tuple[Annotated[int, Meta(ge=1)], ...] | None,
         doc("How many may come at once, for each rate; the rate's own number when left out."),
     ] = None
-    key: Annotated[
-        KeyPart | tuple[KeyPart, ...],
-        doc(
-            "What is counted apart: `client` (its address), `consumer` (the client, where none is known),"
-            " `header:NAME`, `route`; or a list of these together."
-        ),
-    ] = "client"
-    ipv6_prefix: Annotated[
-        int, doc("IPv6 clients that share so many bits of their address are one.", ge=1, le=128)
-    ] = 64
+    key: CountedBy = "client"
+    ipv6_prefix: Ipv6Prefix = 64
     name: Annotated[
         str | None,
         doc("Policies of one name, rates and key count together; otherwise each place its own."),
     ] = None
-    headers: Annotated[
-        Literal["always", "refused", "never"],
-        doc("When to send `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10)."),
-    ] = "always"
+    headers: Told = "always"
     store: Annotated[
         Literal["memory", "redis"],
         doc("`memory`: this machine counts alone; `redis`: all machines together."),
     ] = "memory"
     redis: Annotated[RedisUrl | None, doc("Where it is, with `store: redis`.")] = None
-    on_failure: Annotated[
-        Literal["open", "closed", "local"],
-        doc("When Redis is away: let all through, refuse all with 503, or count on this machine alone."),
-    ] = "local"
-    timeout: Annotated[
-        Duration,
-        doc("Redis is away when it takes longer; how long a request may wait for it.", ge=0.001, le=10),
-    ] = 0.05
+    on_failure: OnFailure = "local"
+    timeout: StoreTimeout = 0.05
 
 
 def windows_of(settings):
@@ -88,44 +65,20 @@ def windows_of(settings):
     return found
 
 
-cdef class RateLimit(Policy):
-    cdef Key key
-    cdef Table table
+cdef class RateLimit(Counted):
     cdef Windows windows
-    cdef Fields fields
-    cdef Refusal refusal
-    cdef Refusal away
-    cdef object batch           # asks Redis; None: memory
-    cdef int late
-    cdef uint64_t* forgotten
-    cdef uint64_t* failures
-    cdef Slab slab              # keeps both
 
     Settings = Settings
 
     def __init__(self, settings not None, Slab slab not None, str place not None, batch=None):
         rates = sorted(windows_of(settings), key=lambda rate: rate[1])
-        parts = several(settings.key)
-        limit = f"rate_limit {settings.name or place} {rates} {parts} {settings.ipv6_prefix}"
-        self.key = Key(parts, limit, settings.ipv6_prefix)
-        self.table = slab.owner.amounts.rates
-        self.windows = Windows(rates)
-        self.refusal = Refusal(
-            429, "rate_limit", "Too Many Requests", "Ask again after the time in Retry-After.")
-        self.away = Refusal(
-            503, "rate_limit_store", "Service Unavailable", "The requests cannot be counted now.",
-            headers=[(b"Retry-After", b"1")])
         texts = sorted(several(settings.rate), key=lambda text: per(text)[1])
-        self.fields = Fields(
-            [(text, ceil(count), ceil(seconds)) for text, (count, seconds, _) in zip(texts, rates)],
-            settings.headers)
-        self.late = {"open": LATE_OPEN, "closed": LATE_CLOSED, "local": LATE_LOCAL}[settings.on_failure]
-        self.slab = slab
-        self.forgotten = slab.series("tetrapylon_limit_keys_forgotten_total", {"policy": "rate_limit"})
-        self.failures = slab.series(
-            "tetrapylon_limit_store_failures_total",
-            {"policy": "rate_limit", "on_failure": settings.on_failure})
-        self.batch = batch
+        self.windows = Windows(rates)
+        super().__init__(
+            "rate_limit", settings, several(settings.key), f"{settings.name or place} {rates}",
+            slab.owner.amounts.rates, slab, batch,
+            windows=[(text, ceil(count), ceil(seconds)) for text, (count, seconds, _) in zip(texts, rates)],
+            detail="Ask again after the time in Retry-After.")
 
     @staticmethod
     def build(settings, scope):
@@ -138,10 +91,7 @@ cdef class RateLimit(Policy):
                 interval = seconds * 1e6 / count
                 arguments += [f"{interval:.6f}", f"{interval * (burst - 1):.6f}"]
             batch = Batch(scope.redis(settings.redis), RATES, arguments, settings.timeout)
-        policy = RateLimit(settings, scope.slab, scope.place, batch)
-        if batch is not None:
-            batch.tell(policy.answered, policy.unanswered)
-        return policy
+        return RateLimit(settings, scope.slab, scope.place, batch)
 
     @staticmethod
     def check(settings, config):
@@ -150,65 +100,16 @@ cdef class RateLimit(Policy):
         except ValueError as error:
             what, _, hint = str(error).partition("; ")
             yield ("rate",), what, hint or "choose another rate or burst"
-        if len(several(settings.key)) > 8:
-            yield ("key",), "a key has at most eight parts", "leave some out"
+        yield from check_key(settings)
         yield from check_store(settings)
 
-    cdef Verdict request(self, Exchange x) noexcept:
-        cdef char[KEY_ROOM] room
-        cdef size_t n = self.key.write(x, room)
-        cdef Hash hash
-        if self.batch is None:
-            return self.count(x, self.table.hash(room, n))
-        if not self.batch.ready:
-            return self.without_store(x)
-        hash = siphash(UNKEYED, room, n)
-        self.batch.ask((<char*>&hash)[:sizeof(hash)], wait(x))
-        return WAIT
-
-    cdef Verdict count(self, Exchange x, Hash hash) noexcept:
+    cdef Verdict count(self, Exchange x, const char* key, size_t n) noexcept:
         cdef Taken taken
-        self.table.take(hash, self.windows, 0, &taken)
+        self.table.take(self.table.hash(key, n), self.windows, 0, &taken)
         if taken.evicted:
             self.forgotten[0] += taken.evicted
         return self.decide(x, taken.allowed, taken.remaining, taken.reset, taken.retry, taken.window)
 
-    cdef Verdict decide(self, Exchange x, bint allowed, uint64_t remaining, uint64_t reset, uint64_t retry,
-                        unsigned int window) noexcept:
-        """Times in ns."""
-        self.fields.note(x, allowed, window, remaining, reset, retry)
-        return CONTINUE if allowed else refuse(x, self.refusal)
-
-    cdef Verdict without_store(self, Exchange x) noexcept:
-        cdef char[KEY_ROOM] room
-        self.failures[0] += 1
-        if self.late == LATE_OPEN:
-            return CONTINUE
-        if self.late == LATE_CLOSED:
-            return refuse(x, self.away)
-        return self.count(x, self.table.hash(room, self.key.write(x, room)))
-
-    def answered(self, list tickets, Py_ssize_t allowed, uint64_t remaining, uint64_t reset, uint64_t retry,
-                 unsigned int window):
-        """The store has allowed so many of those who wait with one key, the first ones; times in us."""
-        cdef Ticket ticket
-        cdef Py_ssize_t i
-        for i in range(len(tickets)):
-            ticket = tickets[i]
-            if current(ticket):
-                self.decide(ticket.exchange, i < allowed, remaining, reset * 1000, retry * 1000, window)
-            ticket.resume()
-
-    def unanswered(self, list tickets):
-        cdef Ticket ticket
-        for ticket in tickets:
-            if current(ticket):
-                self.without_store(ticket.exchange)
-            ticket.resume()
-
-    cdef Verdict response(self, Exchange x) noexcept:
-        self.fields.put(x)
-        return CONTINUE
-
-    cdef void end(self, Exchange x) noexcept:
-        self.fields.forget(x)
+    cdef bytes question(self, const char* key, size_t n):
+        cdef Hash hash = siphash(UNKEYED, key, n)
+        return (<char*>&hash)[:sizeof(hash)]

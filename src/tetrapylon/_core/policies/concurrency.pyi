@@ -6,15 +6,15 @@ from typing_extensions import disjoint_base
 
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.policy import Policy
-from tetrapylon.config.amounts import KeyPart
+from tetrapylon.config.amounts import CountedBy, Ipv6Prefix
 from tetrapylon.config.model import Config
 
 class Settings(Struct, frozen=True, kw_only=True):
     """So many requests of each key under way at once."""
 
     limit: int
-    key: KeyPart | tuple[KeyPart, ...] = "client"
-    ipv6_prefix: int = 64
+    key: CountedBy = "client"
+    ipv6_prefix: Ipv6Prefix = 64
     name: str | None = None
 
 _Settings: TypeAlias = Settings

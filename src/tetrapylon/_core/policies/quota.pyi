@@ -4,27 +4,25 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from msgspec import Struct
 from typing_extensions import disjoint_base
 
+from tetrapylon._core.counted import Counted
 from tetrapylon._core.counters import Slab
-from tetrapylon._core.exchange import Ticket
-from tetrapylon._core.policy import Policy
-from tetrapylon.config.amounts import KeyPart, RedisUrl
+from tetrapylon.config.amounts import CountedBy, Ipv6Prefix, OnFailure, RedisUrl, StoreTimeout, Told
 from tetrapylon.config.model import Config
-from tetrapylon.config.units import Duration
 
 class Settings(Struct, frozen=True, kw_only=True):
     """So many requests of each key in a calendar day or month."""
 
     limit: int
     per: Literal["day", "month"] = "day"
-    key: KeyPart | tuple[KeyPart, ...] = "consumer"
-    ipv6_prefix: int = 64
+    key: CountedBy = "consumer"
+    ipv6_prefix: Ipv6Prefix = 64
     name: str | None = None
-    headers: Literal["always", "refused", "never"] = "always"
+    headers: Told = "always"
     store: Literal["file", "redis", "memory"] = "file"
     path: str = "quota.sqlite"
     redis: RedisUrl | None = None
-    on_failure: Literal["open", "closed", "local"] = "local"
-    timeout: Duration = 0.05
+    on_failure: OnFailure = "local"
+    timeout: StoreTimeout = 0.05
 
 def end_of(per: str, today: int) -> int:
     """The day (since 1970) on which the day's or month's period is over."""
@@ -32,7 +30,7 @@ def end_of(per: str, today: int) -> int:
 _Settings: TypeAlias = Settings
 
 @disjoint_base
-class Quota(Policy):
+class Quota(Counted):
     """The policy; `place` tells it from others with the same settings, `batch` asks Redis."""
 
     Settings: ClassVar[type[Settings]]
@@ -48,11 +46,3 @@ class Quota(Policy):
 
     def recall(self) -> None:
         """Takes up what the file knows."""
-
-    def answered(
-        self, tickets: list[Ticket], allowed: int, remaining: int, reset: int, retry: int, window: int
-    ) -> None:
-        """The store has allowed so many of those who wait with one key, the first ones."""
-
-    def unanswered(self, tickets: list[Ticket]) -> None:
-        """The store says nothing: `on_failure`."""

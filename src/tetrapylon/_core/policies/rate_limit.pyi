@@ -4,26 +4,24 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from msgspec import Meta, Struct
 from typing_extensions import disjoint_base
 
+from tetrapylon._core.counted import Counted
 from tetrapylon._core.counters import Slab
-from tetrapylon._core.exchange import Ticket
-from tetrapylon._core.policy import Policy
-from tetrapylon.config.amounts import KeyPart, Period, RedisUrl
+from tetrapylon.config.amounts import CountedBy, Ipv6Prefix, OnFailure, Period, RedisUrl, StoreTimeout, Told
 from tetrapylon.config.model import Config
-from tetrapylon.config.units import Duration
 
 class Settings(Struct, frozen=True, kw_only=True):
     """So many requests in a period, for each key, over all workers of the machine."""
 
     rate: Period | tuple[Period, ...]
     burst: Annotated[int, Meta(ge=1)] | tuple[Annotated[int, Meta(ge=1)], ...] | None = None
-    key: KeyPart | tuple[KeyPart, ...] = "client"
-    ipv6_prefix: int = 64
+    key: CountedBy = "client"
+    ipv6_prefix: Ipv6Prefix = 64
     name: str | None = None
-    headers: Literal["always", "refused", "never"] = "always"
+    headers: Told = "always"
     store: Literal["memory", "redis"] = "memory"
     redis: RedisUrl | None = None
-    on_failure: Literal["open", "closed", "local"] = "local"
-    timeout: Duration = 0.05
+    on_failure: OnFailure = "local"
+    timeout: StoreTimeout = 0.05
 
 _Settings: TypeAlias = Settings
 
@@ -31,7 +29,7 @@ def windows_of(settings: _Settings) -> list[tuple[float, float, int]]:
     """(requests, seconds, burst) of each rate. Raises ValueError with what is wrong."""
 
 @disjoint_base
-class RateLimit(Policy):
+class RateLimit(Counted):
     """The policy; `place` tells it from others with the same settings, `batch` asks Redis."""
 
     Settings: ClassVar[type[Settings]]
@@ -44,11 +42,3 @@ class RateLimit(Policy):
     @staticmethod
     def check(settings: _Settings, config: Config) -> Iterator[tuple[tuple[str, ...], str, str]]:
         """Rates that cannot be counted, and a store that cannot be used: path, fault and hint."""
-
-    def answered(
-        self, tickets: list[Ticket], allowed: int, remaining: int, reset: int, retry: int, window: int
-    ) -> None:
-        """The store has allowed so many of those who wait with one key, the first ones; times in us."""
-
-    def unanswered(self, tickets: list[Ticket]) -> None:
-        """The store says nothing: `on_failure`."""

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from tetrapylon.config.model.aggregate import Part
+from tetrapylon.config.model.api import Api
 from tetrapylon.config.model.audit import Audit, AuditIgnore
 from tetrapylon.config.model.base import Section, Text, doc
 from tetrapylon.config.model.code import Docs, HandlerUse, PluginOptions
@@ -65,6 +66,7 @@ __all__ = [
     "AdaptiveLimit",
     "Admin",
     "AdminTls",
+    "Api",
     "Audit",
     "AuditIgnore",
     "Balance",
@@ -125,7 +127,7 @@ class Config(Section, frozen=True, kw_only=True):
         tuple[Text, ...],
         doc(
             "Further files, by name or by pattern such as `routes/*.yaml`, relative to this one: their"
-            " upstreams, policies, routes, consumers and apps are added to those here."
+            " upstreams, policies, routes, apis, consumers and apps are added to those here."
         ),
     ] = ()
     server: Annotated[Server, doc("The gateway's own side of the wire.")] = Server()
@@ -142,6 +144,9 @@ class Config(Section, frozen=True, kw_only=True):
     policies: Annotated[tuple[PolicyUse, ...], doc("Policies on every route, before the route's own.")] = ()
     consumers: Annotated[tuple[Consumer, ...], doc("Who requests may be from.")] = ()
     routes: Annotated[tuple[Route, ...], doc("Which requests go where.")] = ()
+    apis: Annotated[
+        tuple[Api, ...], doc("Routes that OpenAPI documents say, each request held to its operation.")
+    ] = ()
     lifespan: Annotated[
         Text | None,
         doc(
