@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-faults bench-handlers bench-hostile bench-micro bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-aggregate bench-faults bench-handlers bench-hostile bench-micro bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -82,6 +82,9 @@ bench-faults: build  ## targets that fail, behind tetrapylon, HAProxy, Envoy and
 bench-handlers: build  ## typed handlers beside Go, Granian, BlackSheep, FastAPI and Flask
 	$(PY) -m benchmarks.handlers $(ARGS)
 
+bench-aggregate: build  ## three JSON answers made one, beside Go and Flask
+	$(PY) -m benchmarks.aggregate $(ARGS)
+
 bench-tls: build  ## TLS beside nginx: requests, handshakes, idle connections
 	$(PY) -m benchmarks.tls $(ARGS)
 
@@ -128,4 +131,4 @@ clean:  ## remove everything that was built
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sed 's/$$(PORT)/$(PORT)/' | \
-	  while IFS='|' read -r verb does; do printf '  %-14s %s\n' "$$verb" "$$does"; done
+	  while IFS='|' read -r verb does; do printf '  %-15s %s\n' "$$verb" "$$does"; done

@@ -103,6 +103,9 @@ class Family(Protocol):
     def begun(self) -> None:
         """A reload is under way."""
 
+    def ended(self, outcome: str) -> None:
+        """It has ended, as `Outcome.outcome` says. For the metrics."""
+
 
 class _Attempt:
     """One order on its way."""
@@ -390,6 +393,7 @@ class Reloads:
         idle = outcome == "unchanged" and order.origin == "watch"  # a file was saved as it was
         if not order.dry_run and not idle:
             self._last = msgspec.structs.replace(done, changes=Changes())
+            self._family.ended(outcome)
             tell_log(done)
         if not order.dry_run:
             self._family.tell()

@@ -492,6 +492,9 @@ class Supervisor:
     def begun(self) -> None:
         self._manager.reloading()
 
+    def ended(self, outcome: str) -> None:
+        self._slab.count("tetrapylon_reloads_total", {"outcome": outcome})
+
     def _look(self, now: float, elapsed: float) -> None:
         events.tick()
         for pid, due in self._old.items():

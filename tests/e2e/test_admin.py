@@ -222,3 +222,18 @@ def test_routes_beyond_the_cap_share_a_series_and_it_says_so() -> None:
             return {s.labels["http_route"]: s.value for s in family.samples if s.name.endswith("_total")}
 
         eventually(lambda: counted() == {"/a": 1, "/b": 1, "other": 2}, "all four are counted")
+
+
+def test_reloads_are_counted_by_what_became_of_them() -> None:
+    with Gateway(answering("one")) as gateway:
+        for body in ("two", "three", "three"):
+            gateway.write(answering(body))
+            assert ask(gateway.admin, "POST", "/reload")[0] == 200
+        gateway.write("routes: [")
+        assert ask(gateway.admin, "POST", "/reload")[0] == 422
+        assert ask(gateway.admin, "POST", "/reload?dry_run=1")[0] == 422
+        (family,) = [
+            each for each in read_openmetrics(metrics(gateway).decode()) if each.name == "tetrapylon_reloads"
+        ]
+        counted = {s.labels["outcome"]: s.value for s in family.samples if s.name.endswith("_total")}
+        assert counted == {"applied": 2, "unchanged": 1, "refused": 1}

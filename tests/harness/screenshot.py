@@ -5,7 +5,7 @@ import random
 import threading
 import time
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from tests.harness import Gateway, Upstream, answers
@@ -75,7 +75,8 @@ def scene(stack: ExitStack, broken: threading.Event) -> Gateway:
 
 def visit(gateway: Gateway, over: threading.Event) -> None:
     while not over.is_set():
-        with gateway.client() as client:
+        # On a busy machine an answer may be late; the visitor comes back.
+        with suppress(TimeoutError), gateway.client() as client:
             for path in random.choices(PATHS, weights=(5, 5, 2, 2, 1, 6, 0.2), k=20):
                 client.ask("GET", path)
                 over.wait(random.random() * 0.04)

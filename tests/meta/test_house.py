@@ -13,6 +13,7 @@ VERBS = {
     "annotate",
     "bench",
     "bench-faults",
+    "bench-aggregate",
     "bench-handlers",
     "bench-hostile",
     "bench-micro",

@@ -74,6 +74,10 @@ OVERFLOW = (("upstream", "other"), ("otel_metric_overflow", "true"))
 
 # Families whose series get their names as the gateway runs (`_core/series.pyi`): kind and text.
 FAMILIES: dict[str, tuple[Kind, str]] = {
+    "tetrapylon_reloads_total": (
+        "counter",
+        "Reloads and rollbacks that were ordered, by what became of them.",
+    ),
     "tetrapylon_series_dropped_total": ("counter", "What was counted for series that had no room."),
     "tetrapylon_mirror_copies_total": ("counter", "Copies of requests sent to a second upstream."),
     "tetrapylon_mirror_dropped_total": (
