@@ -9,7 +9,6 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
-import resource
 import select
 import signal
 import socket
@@ -41,7 +40,15 @@ from tetrapylon.findings import Findings
 from tetrapylon.handover import TRIAL, become, command, received
 from tetrapylon.listening import Change, Listening
 from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
-from tetrapylon.process import EXIT_FAILED, EXIT_USAGE, SIGNALS, Context, describe_end, spawn
+from tetrapylon.process import (
+    EXIT_FAILED,
+    EXIT_USAGE,
+    SIGNALS,
+    Context,
+    describe_end,
+    raise_descriptor_limit,
+    spawn,
+)
 from tetrapylon.reload import Order, Reloads
 from tetrapylon.service import Manager, activated
 from tetrapylon.sockets import Listener, ListenError, given_by_manager, open_listeners
@@ -139,7 +146,7 @@ class Supervisor:
     def run(self) -> int:
         """Serves until stopped. Returns the exit status."""
         faulthandler.enable()
-        _raise_descriptor_limit(self._facts.descriptors)
+        raise_descriptor_limit(self._facts.descriptors)
         _handle_signals(self._wakeup.write)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         for pid in self._handover.control if self._handover else []:
@@ -573,22 +580,6 @@ class _Pipe:
     def close(self) -> None:
         os.close(self.read)
         os.close(self.write)
-
-
-def _raise_descriptor_limit(needed: int) -> None:
-    """To the hard limit: the soft one is kept low for programs that use select(2)."""
-    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    except (ValueError, OSError) as error:  # unlimited may be more than the kernel allows one process
-        say("warning", f"the limit of descriptors stays at {soft}: {error}")
-        most = soft
-    if most != resource.RLIM_INFINITY and most < needed:
-        say(
-            "warning",
-            f"a worker may need {needed} descriptors and is allowed {most}: more clients have to wait;"
-            " raise the limit (ulimit -Hn, LimitNOFILE=) or lower server.limits.connections",
-        )
 
 
 def _handle_signals(wakeup: int) -> None:
