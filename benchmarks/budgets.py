@@ -4,6 +4,9 @@ callgrind counts them, in user space. Per variant two loads of different length 
 and a dump after each tells how many instructions it took: their difference over the difference in
 requests leaves out what start, accept and end of a connection cost. Time plays no part, so neither does
 the machine: two counts of the same build differ by about one in ten thousand.
+
+What each policy adds is counted too (`benchmarks.policies`); `--part` names one half alone, and policies
+after it are counted alone.
 """
 
 import argparse
@@ -14,8 +17,10 @@ import sys
 import time
 import tomllib
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from . import policies
 from .e2e.load import CHUNKED, POST, SMALL, Loading, Scenario
 from .e2e.process import Gateway, Upstream, tree
 from .e2e.workshop import ROOT, Unavailable, apt_install, call, compile_tool
@@ -23,7 +28,11 @@ from .peers import Peer, nginx, tetrapylon
 
 BUDGETS = Path(__file__).with_suffix(".toml")
 SHORT, LONG = 200, 1200
+FEW, MORE = 100, 400
+"""For policies, of which there are many."""
 START_LIMIT = 60.0
+PATIENCE = 120.0
+"""Seconds that a load may take: callgrind is slow, and the machine may be busy."""
 
 OURS = (sys.executable, "-m", "tetrapylon.worker")
 """Serves a config in this very process: no supervisor, no fork."""
@@ -99,7 +108,7 @@ class Counted:
 
     def _count(self, scenario: Scenario, requests: int) -> int:
         sample = Loading(
-            self._load, self.gateway.port, scenario, seconds=1, connections=1, requests=requests
+            self._load, self.gateway.port, scenario, seconds=PATIENCE, connections=1, requests=requests
         ).result()
         if sample.failures or sample.answered != requests:
             raise RuntimeError(
@@ -108,10 +117,11 @@ class Counted:
         self._tell("dump")
         return totals(self._directory)
 
-    def per_request(self, scenario: Scenario) -> float:
-        self._count(scenario, SHORT)
-        short = self._count(scenario, SHORT)
-        return (self._count(scenario, LONG) - short) / (LONG - SHORT)
+    def per_request(self, scenario: Scenario, short: int = SHORT, long: int = LONG) -> float:
+        """After a first load, which fills what is remembered from one request to the next."""
+        self._count(scenario, short)
+        few = self._count(scenario, short)
+        return (self._count(scenario, long) - few) / (long - short)
 
     def close(self) -> None:
         self.gateway.close()
@@ -137,53 +147,78 @@ def count(peer: Peer, build: Path) -> dict[str, float]:
     return found
 
 
-def judge(name: str, counted: float, budget: int | None, tolerance: float) -> tuple[str, bool]:
-    """A line of the table, and whether the budget holds."""
+def count_policies(peer: Peer, build: Path, names: frozenset[str]) -> dict[str, float]:
+    """Instructions that policies add to a request."""
+    load = compile_tool("load", build)
+    with Upstream(compile_tool("upstream", build)) as upstream:
+        directory = build / "callgrind" / peer.name
+        counted = Counted(for_config(peer, policies.CONFIG), upstream.port, load, directory)
+        try:
+            return {**policies.costs(partial(counted.per_request, short=FEW, long=MORE), names)}
+        finally:
+            counted.close()
+
+
+def judge(name: str, counted: float, budget: int | None, tolerance: float, margin: int) -> tuple[str, bool]:
+    """A line of the table, and whether the budget holds: by the share `tolerance`, or by `margin`."""
     if budget is None:
-        return f"{name:14} {counted:9,.0f}          no budget: set one with --update", False
-    change = counted / budget - 1
-    over = change > tolerance
-    word = "OVER" if over else "lower the budget" if change < -tolerance else "ok"
-    return f"{name:14} {counted:9,.0f} {budget:9,} {change:+7.1%}  {word}", not over
+        return f"{name:16} {counted:9,.0f}          no budget: set one with --update", False
+    allowed = max(tolerance * budget, margin)
+    change = counted - budget
+    word = "OVER" if change > allowed else "lower the budget" if change < -allowed else "ok"
+    return f"{name:16} {counted:9,.0f} {budget:9,} {change:+8,.0f}  {word}", change <= allowed
 
 
-def updated(text: str, counted: dict[str, float]) -> str:
+def updated(text: str, counted: dict[str, dict[str, float]]) -> str:
     """budgets.toml with the counted numbers in it; the comments stay."""
-    head = text.partition("[instructions]")[0]
-    return (
-        head + "[instructions]\n" + "".join(f"{name} = {round(value)}\n" for name, value in counted.items())
-    )
+    for table, values in counted.items():
+        head, header, rest = text.partition(f"[{table}]\n")
+        numbers, gap, rest = rest.partition("\n\n")
+        known = {**tomllib.loads(numbers), **{name: round(value) for name, value in values.items()}}
+        lines = "".join(f"{name} = {value}\n" for name, value in known.items())
+        text = head + header + lines + ("\n" + rest if gap else "")
+    return text
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.budgets", description=__doc__)
     parser.add_argument("--target", choices=list(targets()), default="tetrapylon")
     parser.add_argument("--update", action="store_true", help="write what was counted into budgets.toml")
+    parser.add_argument("--part", choices=("core", "policies"), help="count these alone")
+    parser.add_argument("policies", nargs="*", choices=[[], *(each.name for each in policies.COUNTED)])
     options = parser.parse_args()
     began = time.monotonic()
+    peer, build = targets()[options.target], ROOT / "build" / "bench"
+    counted: dict[str, dict[str, float]] = {}
     try:
         if not (shutil.which("valgrind") and shutil.which("vgdb")):
             apt_install("valgrind")
-        counted = count(targets()[options.target], ROOT / "build" / "bench")
+        if options.part != "policies" and not options.policies:
+            counted["instructions"] = count(peer, build)
+        if options.part != "core" and options.target == "tetrapylon":
+            counted["policies"] = count_policies(peer, build, frozenset(options.policies))
     except (Unavailable, RuntimeError, OSError, subprocess.SubprocessError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"instructions per request of {options.target}, counted in {time.monotonic() - began:.0f} s")
     if options.target != "tetrapylon":
-        for name, value in counted.items():
+        for name, value in counted["instructions"].items():
             print(f"{name:14} {value:9,.0f}")
         return 0
     if options.update:
         BUDGETS.write_text(updated(BUDGETS.read_text(), counted))
     budgets = tomllib.loads(BUDGETS.read_text())
     holds = True
-    print(f"{'':14} {'counted':>9} {'budget':>9}")
-    for name, value in counted.items():
-        line, fine = judge(name, value, budgets["instructions"].get(name), budgets["tolerance"])
-        holds &= fine
-        print(line)
-    for name, share in budgets["over_small"].items():
-        over = counted[name] / counted["small"] - 1
+    for table, values in counted.items():
+        print(f"\n{table:16} {'counted':>9} {'budget':>9}")
+        for name, value in values.items():
+            margin = policies.MARGIN if table == "policies" else 0
+            line, fine = judge(name, value, budgets[table].get(name), budgets["tolerance"], margin)
+            holds &= fine
+            print(line)
+    counts = counted.get("instructions", {})
+    for name, share in budgets["over_small"].items() if counts else ():
+        over = counts[name] / counts["small"] - 1
         holds &= over <= share
         print(f"{name} over small {over:+.1%}, at most {share:+.0%}  {'ok' if over <= share else 'OVER'}")
     return 0 if holds else 1

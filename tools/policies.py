@@ -1,8 +1,9 @@
-"""Prints docs/policies.md: each policy with its settings and its example. Run it from the root:
+"""Prints docs/policies.md: each policy with its cost, its settings and its example. Run it from the root:
 
 .venv/bin/python tools/policies.py > docs/policies.md
 """
 
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,18 +29,45 @@ routes:
 ```
 
 The first lines of each example are requests and what is answered to them, in order; the tests ask them.
+
+Costs are instructions of one request, as `make budgets` counts them by callgrind: what a policy adds to a
+proxied request, which takes PLAIN without any. They are counted with a local store where there is a choice,
+and with what was verified before still known.
 """
+BUDGETS = tomllib.loads((ROOT / "benchmarks" / "budgets.toml").read_text(encoding="utf-8"))
+COSTS: dict[str, int] = BUDGETS["policies"]
 
 
 def page() -> Iterator[str]:
-    yield HEAD
+    yield HEAD.replace("PLAIN", f"{rounded(BUDGETS['instructions']['small']):,}")
     for name in sorted(catalog.POLICIES):
         yield from policy(name)
+
+
+def rounded(count: int) -> int:
+    """To two digits or so: another compiler or processor counts a little otherwise."""
+    step = 10 if count < 1000 else 100
+    return max(step, round(count / step) * step)
+
+
+def cost(name: str) -> str:
+    """Empty where none is counted."""
+    if name not in COSTS:
+        return ""
+    if name == "cache":
+        miss, stored = (rounded(COSTS[f"cache-{each}"]) for each in ("miss", "store"))
+        return (
+            f"Cost: {rounded(COSTS[name]):,} for the whole of a hit; {miss:,} on top of a request that goes"
+            f" to the upstream, {stored:,} with its answer stored.\n"
+        )
+    return f"Cost: {rounded(COSTS[name]):,}.\n"
 
 
 def policy(name: str) -> Iterator[str]:
     yield f"## `{name}`\n"
     yield about(name) + "\n"
+    if cost(name):
+        yield cost(name)
     for path, rows in tables(settings_section(name)):
         if path:
             yield f"In `{path}`:\n"

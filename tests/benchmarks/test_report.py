@@ -94,16 +94,23 @@ def test_the_axis_is_logarithmic() -> None:
 def test_a_budget_holds_within_its_tolerance(
     counted: float, budget: int | None, word: str, holds: bool
 ) -> None:
-    line, fine = budgets.judge("small", counted, budget, 0.03)
+    line, fine = budgets.judge("small", counted, budget, 0.03, 0)
     assert word in line
     assert fine is holds
 
 
-def test_updating_budgets_keeps_their_comments() -> None:
-    text = budgets.updated(
-        "# why\ntolerance = 0.03\n\n[instructions]\nsmall = 1\n", {"small": 2.4, "post": 3.6}
+def test_what_costs_little_may_move_by_a_margin() -> None:
+    for counted, fine in ((900, True), (1100, True), (1101, False)):
+        assert budgets.judge("bot", counted, 1000, 0.03, 100)[1] is fine
+
+
+def test_updating_budgets_keeps_their_comments_and_what_was_not_counted() -> None:
+    before = "# why\ntolerance = 0.03\n\n[instructions]\nsmall = 1\n\n# these\n[policies]\nacl = 1\nbot = 2\n"
+    text = budgets.updated(before, {"instructions": {"small": 2.4, "post": 3.6}, "policies": {"bot": 3.0}})
+    assert text == (
+        "# why\ntolerance = 0.03\n\n[instructions]\nsmall = 2\npost = 4\n\n"
+        "# these\n[policies]\nacl = 1\nbot = 3\n"
     )
-    assert text == "# why\ntolerance = 0.03\n\n[instructions]\nsmall = 2\npost = 4\n"
 
 
 def test_dumps_are_added_up_and_taken_away(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.policies import COUNTED
 from tests.meta.source import ROOT
 from tetrapylon import catalog
 from tetrapylon.config import shape
@@ -45,3 +47,10 @@ def test_each_policy_has_an_example() -> None:
     examples = {path.stem for path in (ROOT / "examples" / "policies").glob("*.yaml")}
     # A client certificate needs a listener with certificates of its own: docs/identity.md shows it.
     assert catalog.POLICIES.keys() - examples == {"mtls"}
+
+
+def test_each_policy_has_a_cost() -> None:
+    budgets = tomllib.loads((ROOT / "benchmarks" / "budgets.toml").read_text(encoding="utf-8"))
+    # Without TLS on the listener there is no client certificate to count with.
+    assert catalog.POLICIES.keys() - budgets["policies"].keys() == {"mtls"}
+    assert {each.name for each in COUNTED} == set(budgets["policies"])

@@ -1,8 +1,10 @@
 """What may be kept, for whom and for how long: RFC 9111 with a real origin and a real client."""
 
+import gzip
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 
@@ -456,3 +458,21 @@ def test_what_is_kept_outlives_a_reload() -> None:
         rig.misses()
         order(rig.gateway, "/reload")
         assert rig.hits().body == b"1"
+
+
+@pytest.mark.parametrize("outside", [False, True], ids=["behind", "before"])
+def test_with_compress_each_client_gets_what_it_can_read(outside: bool) -> None:
+    compress = {"use": "compress", "min_size": 1, "types": ["application/json"]}
+    where: dict[str, Any] = {"before": (compress,)} if outside else {}
+    with cached(*(() if outside else (compress,)), **where) as rig:
+        rig.origin.fields = (FRESH, ("Content-Type", "application/json"), ("ETag", '"one"'))
+        rig.origin.body = b'{"a": 1}' * 100
+        for _ in range(3):
+            zipped = rig.ask("/", ("Accept-Encoding", "gzip"))
+            assert gzip.decompress(zipped.body) == rig.origin.body
+            assert zipped.headers.get("Content-Encoding") == "gzip"
+            plain = rig.ask("/")
+            assert plain.body == rig.origin.body
+            assert not plain.headers.has("Content-Encoding")
+        assert rig.origin.count == (1 if outside else 2)
+        assert rig.ask("/", ("Accept-Encoding", "gzip"), ("If-None-Match", 'W/"one"')).status == 304

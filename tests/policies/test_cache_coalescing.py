@@ -274,3 +274,13 @@ def test_past_that_time_it_is_not_given() -> None:
         )
         rig.misses("/must")
         rig.misses("/must")
+
+
+def test_what_is_asked_for_anew_in_somebodys_name_is_kept_only_if_it_is_for_all() -> None:
+    with cached(stale_while_revalidate="1m") as rig:
+        rig.origin.fields = (("Cache-Control", "public, max-age=5"), ("Age", "9"))
+        rig.misses()
+        rig.origin.fields = (FRESH,)
+        assert rig.ask("/", ("Authorization", "Bearer x")).body == b"1"
+        wait_asked(rig, 2)
+        eventually(lambda: rig.ask().body == b"3", "what the second one got was for it alone")

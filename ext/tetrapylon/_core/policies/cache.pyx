@@ -263,7 +263,7 @@ cdef class Cache(Coalescing):
                 self.hits[0] += 1
                 x.answer = stored
                 return ANSWER
-            if use == USE_STALE or (use == USE_AND_ASK and self.refreshes(x, stored, &key)):
+            if use == USE_STALE or (use == USE_AND_ASK and self.refreshes(x, stored, &key, personal)):
                 self.stale[0] += 1
                 x.answer = stored
                 return ANSWER
@@ -276,9 +276,12 @@ cdef class Cache(Coalescing):
                       Stored stored, uint64_t now) noexcept:
         cdef Errand errand = Errand.__new__(Errand)
         cdef Errand leader
-        cdef uint64_t* note = self.errands.put(<void*>x)
+        cdef uint64_t* note
         cdef bint get = is_method(x, b"GET", 3)
-        if note is NULL or head_clone(&errand.head, &x.request) < 0:
+        if head_clone(&errand.head, &x.request) < 0:
+            return out_of_memory(x)
+        note = self.errands.put(<void*>x)
+        if note is NULL:
             return out_of_memory(x)
         note[0] = <uint64_t><size_t><void*>errand
         Py_INCREF(errand)
@@ -373,7 +376,7 @@ cdef class Cache(Coalescing):
 
     # In the background
 
-    cdef bint refreshes(self, Exchange x, Stored stored, const Hash* key) noexcept:
+    cdef bint refreshes(self, Exchange x, Stored stored, const Hash* key, bint personal) noexcept:
         """Is somebody asking for it anew, or is it now?
 
         The gateway's own requests pass no policies. Where some come after this one, a client's request has
@@ -393,7 +396,7 @@ cdef class Cache(Coalescing):
         errand.at = clock()
         errand.path = stored.path
         errand.keeps = True
-        errand.personal = False
+        errand.personal = personal
         errand.stale = stored
         if head_clone(&errand.head, &x.request) < 0:
             return False
