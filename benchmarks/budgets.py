@@ -53,6 +53,7 @@ VARIANTS = (
     Variant("post", "gateway.yaml", POST),
     Variant("post-chunked", "gateway.yaml", UPLOAD),
     Variant("logged", LOGGED, SMALL),
+    Variant("resilient", "resilient.yaml", SMALL),
 )
 
 
@@ -215,6 +216,11 @@ def main() -> int:
             line, fine = judge(name, value, budgets[table].get(name), budgets["tolerance"], margin)
             holds &= fine
             print(line)
+    counts = counted.get("instructions", {})
+    for name, share in budgets["over_small"].items() if counts else ():
+        over = counts[name] / counts["small"] - 1
+        holds &= over <= share
+        print(f"{name} over small {over:+.1%}, at most {share:+.0%}  {'ok' if over <= share else 'OVER'}")
     return 0 if holds else 1
 
 

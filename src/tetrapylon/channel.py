@@ -101,7 +101,20 @@ class Told(Message, frozen=True):
     """How many more will come."""
 
 
-Any: TypeAlias = Prepare | Commit | Abort | Prepared | Committed | Reload | Done | News | Ask | Purge | Told
+# From the control process to the supervisor, and on to every worker
+
+
+class Found(Message, frozen=True):
+    """The targets of an upstream, all of them. With their file, as MessagePack."""
+
+    upstream: str
+    fingerprint: bytes
+    """Of the settings that they were found by."""
+
+
+Any: TypeAlias = (
+    Found | Prepare | Commit | Abort | Prepared | Committed | Reload | Done | News | Ask | Purge | Told
+)
 _decoder = msgspec.msgpack.Decoder(Any)
 
 

@@ -30,7 +30,9 @@ from tetrapylon._core.stages import Snapshot, make_plan
 from tetrapylon.config import model
 from tetrapylon.config.net import listener_keys
 from tetrapylon.config.template import split
-from tetrapylon.works import Closes, Kept, Steps, Works, finish
+from tetrapylon.fleet import Closes
+from tetrapylon.upstreams import told
+from tetrapylon.works import Kept, Steps, Works, finish
 
 if TYPE_CHECKING:
     import socket
@@ -199,6 +201,7 @@ def build(
     works.fakes.update(fakes or {})
     edition = finish(editions(_Whole(config), works))
     works.settle(edition.kept)
+    works.follow(config.upstreams)
     return _gateway(edition, works), works.code
 
 
@@ -238,12 +241,17 @@ class Serving:
         loop: asyncio.AbstractEventLoop,
         slab: Slab,
         fronts: Mapping[bytes, ssl.SSLContext] | None = None,
+        found: Mapping[str, tuple[bytes, bytes]] | None = None,
     ) -> None:
-        """`fronts` as `works.fronts` made them."""
+        """`fronts` as `works.fronts` made them, `found` as `Context` has it; None: it finds them itself."""
         self._loop = loop
         self._works = Works(loop, slab, fronts)
+        for name, (fingerprint, targets) in (found or {}).items():
+            self._works.found(name, fingerprint, targets)
         self._edition = finish(editions(config, self._works))
         self._works.settle(self._edition.kept)
+        if found is None:
+            self._works.follow(self._edition.head.upstreams)
         self._gateway = _gateway(self._edition, self._works)
         self._listening: dict[str, list[Listener]] = {}
         self.reopen_logs = self._gateway.reopen_logs
@@ -268,6 +276,13 @@ class Serving:
         """Before it listens. Raises TetrapylonError where the user's code does not begin."""
         if self._works.code is not None:
             await self._works.code.start()
+
+    async def await_targets(self, patience: float) -> None:
+        await self._works.await_targets(patience)
+
+    def found(self, upstream: str, fingerprint: bytes, targets: bytes) -> None:
+        """The targets of an upstream, found by the settings of that fingerprint, as MessagePack."""
+        self._works.found(upstream, fingerprint, targets)
 
     async def stop(self) -> None:
         """Once nothing is in flight."""
@@ -321,23 +336,7 @@ class Serving:
 
     def upstreams(self) -> list[dict[str, Any]]:
         """What each upstream does now, for operators."""
-        return [
-            {
-                "name": name,
-                "connections": upstream.connections,
-                "pending": upstream.pending,
-                "targets": [
-                    {
-                        "url": target.name,
-                        "weight": target.weight,
-                        "addresses": [address.text for address in target.addresses],
-                        "connections": target.connections,
-                    }
-                    for target in upstream.targets
-                ],
-            }
-            for name, upstream in ((name, made.made) for name, made in self._edition.kept.upstreams.items())
-        ]
+        return [told(name, made.made) for name, made in self._edition.kept.upstreams.items()]
 
     def purge(self, how: Literal["path", "prefix", "tag"], what: str) -> int:
         """Forgets stored answers, in this process; how many there were. See `Store.purge`."""

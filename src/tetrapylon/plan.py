@@ -47,6 +47,8 @@ class Facts(msgspec.Struct, frozen=True):
     """How many a worker may come to need."""
     room: int = 1
     """For how many routes' counters there is room."""
+    discovers: bool = False
+    """Targets are found while it serves."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -90,7 +92,7 @@ class Plan(NamedTuple):
     facts: Facts
     worker: Main
     control: Main | None
-    """None when there is nothing for it to do."""
+    """It runs where there is something for it to do."""
     config: int
     """The file of the config, encoded."""
     slots: int
@@ -160,7 +162,7 @@ def load_plan(source: Source) -> Plan:
         facts=facts,
         # TLS contexts are made before the workers are, which so have the keys of session tickets in common.
         worker=partial(worker.main, works.fronts(encoded.head.server.listen)),
-        control=control.main if facts.admin is not None else None,
+        control=control.main,
         config=paper.config,
         slots=table,
         read=partial(read_again, source),
@@ -255,6 +257,7 @@ def _facts(config: Any, room: int) -> Facts:
         admin_tls=config.admin is not None and config.admin.tls is not None,
         workers=len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers,
         room=room,
+        discovers=any(upstream.discover is not None for upstream in config.upstreams.values()),
         errors=config.log.errors,
         drain=server.timeouts.drain,
         descriptors=server.limits.connections

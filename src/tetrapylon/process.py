@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from tetrapylon.errors import TetrapylonError
-from tetrapylon.events import line
+from tetrapylon.events import line, say
 
 if TYPE_CHECKING:
     import socket
@@ -70,6 +72,8 @@ class Context(NamedTuple):
     notify: int = -1
     """A pipe to the supervisor: one byte says "look at my state"; -1 without one."""
     timing: Timing = Timing()
+    found: Mapping[str, tuple[bytes, bytes]] = MappingProxyType({})
+    """The targets found last, by upstream: the fingerprint of where, and the set as MessagePack."""
 
 
 @contextmanager
@@ -139,3 +143,19 @@ def name_signal(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def raise_descriptor_limit(needed: int) -> None:
+    """To the hard limit: the soft one is kept low for programs that use select(2)."""
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (ValueError, OSError) as error:  # unlimited may be more than the kernel allows one process
+        say("warning", f"the limit of descriptors stays at {soft}: {error}")
+        most = soft
+    if most != resource.RLIM_INFINITY and most < needed:
+        say(
+            "warning",
+            f"a worker may need {needed} descriptors and is allowed {most}: more clients have to wait;"
+            " raise the limit (ulimit -Hn, LimitNOFILE=) or lower server.limits.connections",
+        )

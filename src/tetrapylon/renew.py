@@ -19,6 +19,8 @@ from tetrapylon.channel import (
     Channel,
     Commit,
     Committed,
+    Found,
+    Message,
     Prepare,
     Prepared,
     Purge,
@@ -52,6 +54,9 @@ class Renewable(Protocol):
     def upstreams(self) -> list[dict[str, Any]]:
         """What each upstream does now, for operators."""
 
+    def found(self, upstream: str, fingerprint: bytes, targets: bytes) -> None:
+        """The targets of an upstream, found by the settings of that fingerprint, as MessagePack."""
+
     def purge(self, how: How, what: str) -> int:
         """Forgets stored answers; how many there were."""
 
@@ -75,9 +80,17 @@ class Renewals:
         self._ready: Ready | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._freeing: asyncio.Task[None] | None = None
+        self._early: list[tuple[Message, list[int]]] | None = []
+        """What was heard before the gateway served, but for targets."""
 
     def begin(self) -> None:
+        """Listens from now on: to what is found at once, to all else once it serves."""
         self._loop.add_reader(self._channel.fileno(), self._listen)
+
+    def serve(self) -> None:
+        early, self._early = self._early or [], None
+        for message, descriptors in early:
+            self._take(message, descriptors)
 
     def _listen(self) -> None:
         try:
@@ -89,7 +102,16 @@ class Renewals:
             self._loop.remove_reader(self._channel.fileno())
             return
         message, descriptors = heard
+        if self._early is not None and not isinstance(message, Found):
+            self._early.append((message, descriptors))
+        else:
+            self._take(message, descriptors)
+
+    def _take(self, message: Message, descriptors: list[int]) -> None:
         match message:
+            case Found():
+                self._gateway.found(message.upstream, message.fingerprint, content_of(descriptors[0]))
+                os.close(descriptors[0])
             case Prepare():
                 self._prepare(message, descriptors)
             case Commit():

@@ -83,6 +83,12 @@ class Resolver:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
+    def soon(self) -> None:
+        """Looks names up now, and then again as usual."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._start()
+
     def refresh(self, target: Target, where: HostPort) -> list[Named]:
         """Sets the target's addresses again and again, if it has a name: what is given ends it."""
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
-import resource
 import select
 import signal
 import socket
@@ -22,17 +21,39 @@ from types import FrameType
 
 from tetrapylon import __version__, events, logs
 from tetrapylon._core.counters import Slab, Slabs, State
-from tetrapylon.channel import Ask, Channel, Committed, Done, News, Prepared, Purge, Reload, Told, file_of
+from tetrapylon.channel import (
+    Ask,
+    Channel,
+    Committed,
+    Done,
+    Found,
+    News,
+    Prepared,
+    Purge,
+    Reload,
+    Told,
+    file_of,
+)
 from tetrapylon.child import Child
 from tetrapylon.events import line, say
+from tetrapylon.findings import Findings
 from tetrapylon.handover import TRIAL, become, command, received
 from tetrapylon.listening import Change, Listening
 from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
-from tetrapylon.process import EXIT_FAILED, EXIT_USAGE, SIGNALS, Context, describe_end, spawn
+from tetrapylon.process import (
+    EXIT_FAILED,
+    EXIT_USAGE,
+    SIGNALS,
+    Context,
+    describe_end,
+    raise_descriptor_limit,
+    spawn,
+)
 from tetrapylon.reload import Order, Reloads
 from tetrapylon.service import Manager, activated
 from tetrapylon.sockets import Listener, ListenError, given_by_manager, open_listeners
 
+CONTROL = "control process"
 MOST_WORKERS = 64
 """There is room for so many, or for twice as many as at the start if that is more."""
 
@@ -108,11 +129,9 @@ class Supervisor:
         """Workers that drain for good, each with the time at which it is killed."""
         for _ in range(facts.workers):
             self._add_worker()
+        self._findings = Findings()
         self._control: list[Child] = []
-        if plan.control is not None:
-            self._control.append(
-                Child("control process", partial(self._main, plan.control, -1, None), None, plan.timing)
-            )
+        self._add_control()
         if plan.watch is not None:
             self._control.append(
                 Child("watcher", partial(self._main, plan.watch, -1, None), None, plan.timing)
@@ -127,7 +146,7 @@ class Supervisor:
     def run(self) -> int:
         """Serves until stopped. Returns the exit status."""
         faulthandler.enable()
-        _raise_descriptor_limit(self._facts.descriptors)
+        raise_descriptor_limit(self._facts.descriptors)
         _handle_signals(self._wakeup.write)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         for pid in self._handover.control if self._handover else []:
@@ -202,6 +221,7 @@ class Supervisor:
                 lifeline=self._lifeline.read,
                 notify=self._notify.write,
                 timing=self._plan.timing,
+                found=self._findings.targets,
             )
         )
 
@@ -214,6 +234,15 @@ class Supervisor:
         slab = self._slabs.slab(next(index for index in range(self._slabs.workers) if index not in used))
         main = partial(self._main, self._plan.worker, place, slab)
         self._workers.append(Child(f"worker {place}", main, slab, self._plan.timing, place))
+
+    def _add_control(self) -> None:
+        """Where there is something for it to do, and none yet."""
+        main = self._plan.control
+        needed = self._facts.admin is not None or self._facts.discovers
+        if main is None or not needed or any(child.name == CONTROL for child in self._control):
+            return
+        self._control.insert(0, Child(CONTROL, partial(self._main, main, -1, None), None, self._plan.timing))
+        self._control[0].start_at = time.monotonic()
 
     def _start_due(self, now: float) -> None:
         for child in self._children:
@@ -261,6 +290,8 @@ class Supervisor:
                 self._ask_all(message, files)
             case Told():
                 self._to_control(Told(message.number, child.place), files)
+            case Found():
+                self._findings.take(message, files[0], [*self._workers, *self._leaving])
         for file in files:
             os.close(file)
 
@@ -316,6 +347,7 @@ class Supervisor:
         self._listening.commit(change)
         logs.follow(self._facts.errors, facts.errors)
         self._facts = facts
+        self._add_control()
 
     def renewed(self, change: Change) -> None:
         now = time.monotonic()
@@ -477,6 +509,7 @@ class Supervisor:
                 say("warning", f"old worker (pid {pid}) has not ended in time; killing it")
                 _signal(pid, signal.SIGKILL)
         if not self._stops:
+            self._findings.catch_up()
             for child in self._workers:
                 child.watch(now, elapsed)
             for child, due in self._leaving.items():
@@ -547,22 +580,6 @@ class _Pipe:
     def close(self) -> None:
         os.close(self.read)
         os.close(self.write)
-
-
-def _raise_descriptor_limit(needed: int) -> None:
-    """To the hard limit: the soft one is kept low for programs that use select(2)."""
-    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    except (ValueError, OSError) as error:  # unlimited may be more than the kernel allows one process
-        say("warning", f"the limit of descriptors stays at {soft}: {error}")
-        most = soft
-    if most != resource.RLIM_INFINITY and most < needed:
-        say(
-            "warning",
-            f"a worker may need {needed} descriptors and is allowed {most}: more clients have to wait;"
-            " raise the limit (ulimit -Hn, LimitNOFILE=) or lower server.limits.connections",
-        )
 
 
 def _handle_signals(wakeup: int) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tetrapylon._core.balance import Balancer, ConsistentHash, LeastRequests, RandomTwo, RoundRobin, Sticky
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.health import Breaker, Health
+from tetrapylon._core.hedge import Hedge
 from tetrapylon._core.lifetime import Lifetime
 from tetrapylon._core.limiter import Limiter
 from tetrapylon._core.reactor import Reactor
@@ -22,7 +23,7 @@ from tetrapylon.events import say
 if TYPE_CHECKING:
     from tetrapylon.config import model
 
-__all__ = ["Presence", "make_upstream", "tell"]
+__all__ = ["Presence", "make_upstream", "tell", "told"]
 
 BALANCERS: dict[str, Callable[[], Balancer]] = {
     "round_robin": RoundRobin,
@@ -72,6 +73,7 @@ def make_upstream(
             tolerance=adaptive.tolerance,
         ),
         retry=_retry(upstream.retry, reactor),
+        hedge=_hedge(upstream.retry, reactor),
         panic=health.panic,
         slow_start=health.slow_start,
         zone=zone,
@@ -94,6 +96,25 @@ class Presence:
     def _touch(self) -> None:
         self._upstream.touch()
         self._timer = self._loop.call_later(TOUCH, self._touch)
+
+
+def told(name: str, upstream: Upstream) -> dict[str, Any]:
+    """What an upstream does now in this worker, for operators."""
+    return {
+        "name": name,
+        "connections": upstream.connections,
+        "pending": upstream.pending,
+        "targets": [
+            {
+                "url": target.name,
+                "weight": target.weight,
+                "weight_override": target.override,
+                "addresses": [address.text for address in target.addresses],
+                "connections": target.connections,
+            }
+            for target in upstream.targets
+        ],
+    }
 
 
 def tell(upstream: str, target: str, what: str, detail: str) -> None:
@@ -153,6 +174,14 @@ def _retry(retry: model.Retry | None, reactor: Reactor) -> Retry | None:
         patience=retry.try_timeout,
         backoff=retry.backoff,
         budget=retry.budget,
+    )
+
+
+def _hedge(retry: model.Retry | None, reactor: Reactor) -> Hedge | None:
+    if retry is None or retry.hedge is None:
+        return None
+    return Hedge(
+        reactor, percentile=retry.hedge.percentile, floor=retry.hedge.floor, least=retry.hedge.requests
     )
 
 

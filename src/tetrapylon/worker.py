@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import ssl
 
 DRAIN_POLL = 0.02
+FIRST_TARGETS = 2.0
+"""Seconds that a worker waits, before it accepts, for targets that are to be found."""
 REHEARSALS = 8  # until what runs has its last form
 LAST_REQUEST = 0.5
 """Seconds that a draining worker leaves idle connections open: a request may be on its way already."""
@@ -54,6 +56,9 @@ class Gateway(Renewable, Protocol):
 
     async def start(self) -> None:
         """What has to be there before it accepts."""
+
+    async def await_targets(self, patience: float) -> None:
+        """Returns when all upstreams know theirs that are to find them, or after so many seconds."""
 
     async def stop(self) -> None:
         """Ends what `start` began, when nothing is in flight any more."""
@@ -101,7 +106,8 @@ def main(fronts: Fronts, context: Context) -> int:
     def build(loop: asyncio.AbstractEventLoop, slab: Slab) -> Gateway:
         config = content_of(context.config)
         os.close(context.config)
-        return compile.Serving(Encoded(config), loop, slab, fronts)
+        found = context.found if context.channel is not None else None
+        return compile.Serving(Encoded(config), loop, slab, fronts, found)
 
     return serve(context, build)
 
@@ -152,13 +158,18 @@ class _Worker:
             self._loop.add_reader(self._context.lifeline, self._orphaned)
         else:
             self._loop.add_signal_handler(signal.SIGINT, self._stop)
+        renewals = None
+        if self._context.channel is not None:
+            renewals = Renewals(self._loop, self._context.channel, self._gateway, self._name)
+            renewals.begin()
         await self._gateway.start()
+        await self._gateway.await_targets(FIRST_TARGETS)
         for sock, address in self._context.sockets:
             self._gateway.listen(sock, address)
-        if self._context.channel is not None:
+        if renewals is not None:
             for sock, _ in self._context.sockets:
                 sock.close()  # the gateway has its own: one that a reload closes must be closed everywhere
-            Renewals(self._loop, self._context.channel, self._gateway, self._name).begin()
+            renewals.serve()
         self._next_beat = time.monotonic()
         self._beat()
         self._slab.state = State.SERVING

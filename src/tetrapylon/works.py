@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 import msgspec
@@ -22,7 +23,8 @@ from tetrapylon._core.tls import Tls
 from tetrapylon._core.upstream import Upstream
 from tetrapylon._core.wire import Via
 from tetrapylon.config import model
-from tetrapylon.config.net import HostPort, UnixPath, listener_keys, target_address
+from tetrapylon.config.net import HostPort, listener_keys, target_address
+from tetrapylon.fleet import Closes, Fleet, host_of
 from tetrapylon.logs import access_log
 from tetrapylon.resolve import Resolver, look_up
 from tetrapylon.upstreams import Presence, make_upstream
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     import ssl
 
     from tetrapylon._core.store import Store
+    from tetrapylon.discovery.follow import Follower
     from tetrapylon.redis_store import Redis
     from tetrapylon.tls import Watcher
     from tetrapylon.tracing import Spans
@@ -43,10 +46,6 @@ keeps its hands off the loop: then it can be taken in a thread."""
 
 # The name in Via that this gateway knows itself by: drawn before the fork, so that all workers share it.
 PSEUDONYM = f"tetrapylon-{os.urandom(4).hex()}"
-
-
-class Closes(Protocol):
-    def close(self) -> None: ...
 
 
 class Lease:
@@ -155,6 +154,12 @@ class Works:
         """As long as there is a route that uses them."""
         self._given_fronts = dict(fronts or {})
         self._kept = Kept({}, {}, None)
+        self._found: dict[str, tuple[bytes, tuple[model.Target, ...]]] = {}
+        """What discovery found last, by upstream: the fingerprint of its settings, and the targets."""
+        self._fleets: dict[Made[Upstream], tuple[bytes, Fleet]] = {}
+        """Of upstreams whose targets are found, with that fingerprint."""
+        self._news = asyncio.Event()
+        self._follower: Follower | None = None
         self._leases: WeakSet[Lease] = WeakSet()
         self._fresh: set[Made[Upstream] | Made[Tls] | Made[AccessLog] | Made[Spans]] = set()
         """Made since it was last settled."""
@@ -189,8 +194,53 @@ class Works:
         used = kept.all()
         for made in (self._kept.all() | self._fresh) - used:
             made.close()
+            self._fleets.pop(made, None)  # type: ignore[arg-type]
         self._fresh.clear()
         self._kept = kept
+        for name in kept.upstreams:
+            self._apply(name)  # what was found while it was made
+
+    # -- targets that are found
+
+    def found(self, name: str, fingerprint: bytes, targets: bytes) -> None:
+        """The targets of an upstream, as MessagePack, found by the settings of that fingerprint."""
+        self._take(name, fingerprint, msgspec.msgpack.decode(targets, type=tuple[model.Target, ...]))
+
+    def _take(self, name: str, fingerprint: bytes, targets: tuple[model.Target, ...]) -> None:
+        self._found[name] = (fingerprint, targets)
+        self._apply(name)
+        self._news.set()
+
+    def follow(self, upstreams: Mapping[str, model.Upstream]) -> None:
+        """Finds targets from here, where no control process does."""
+        if any(each.discover is not None for each in upstreams.values()):
+            from tetrapylon.discovery.follow import Follower
+
+            self._follower = Follower(self.loop, self._take)
+            self._follower.follow(upstreams)
+
+    async def await_targets(self, patience: float) -> None:
+        """Returns when all upstreams have some that are to find them, or after so many seconds."""
+        end = self.loop.time() + patience
+        while self._lacking() and (left := end - self.loop.time()) > 0:
+            self._news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), left)
+
+    def _lacking(self) -> bool:
+        return any(
+            self._found.get(made.made.name, (b"", ()))[0] != print_
+            for made, (print_, _) in self._fleets.items()
+        )
+
+    def _apply(self, name: str) -> None:
+        made = self._kept.upstreams.get(name)
+        if made is None or made not in self._fleets:
+            return
+        print_, fleet = self._fleets[made]
+        found, targets = self._found.get(name, (b"", ()))
+        if found == print_:
+            made.made.set_targets(fleet.update(targets))
 
     def redis(self, url: str) -> Redis:
         """The Redis there, one for all who name it, as long as this lives."""
@@ -226,6 +276,8 @@ class Works:
             lease.close()
         if self._kept.spans is not None:
             self._kept.spans.made.close()
+        if self._follower is not None:
+            self._follower.close()
         self.settle(Kept({}, {}, None))
         self._resolver.close()
         if self.code is not None:
@@ -254,11 +306,22 @@ class Works:
         kept = self._kept.upstreams.get(name)
         if kept is not None and kept.fingerprint == print_:
             return kept
-        targets = []
         closing: list[Closes] = []
+        discover = settings.discover
+        known_as = discover.dns.name if discover is not None and discover.dns is not None else ""
+        fleet = Fleet(
+            self._resolver,
+            lambda host, closing: finish(self._client_tls(settings.tls, host, closing)),
+            known_as,
+        )
         for each in settings.targets:
-            target = yield from self._target(each, settings.tls, closing)
-            targets.append(target)
+            ending: list[Closes] = []
+            target = yield from self._target(each, settings.tls, ending)
+            fleet.add(each, target, ending)
+        closing.append(fleet)
+        targets = fleet.targets
+        if discover is not None and self._found.get(name, (b"",))[0] == fingerprint(discover):
+            targets = fleet.update(self._found[name][1])
         upstream = make_upstream(settings, name, targets, self.reactor, self.via, self.slab, zone)
         closing.append(Presence(self.loop, upstream))
         if settings.health.active is not None:
@@ -268,23 +331,22 @@ class Works:
         else:
             for target in targets:
                 self.slab.board.unmark(name, target.name)
-        return self._new(print_, upstream, *closing, upstream)
+        made = self._new(print_, upstream, *closing, upstream)
+        if discover is not None:
+            self._fleets[made] = (fingerprint(discover), fleet)
+        return made
 
     def _target(self, settings: model.Target, tls: model.UpstreamTls, closing: list[Closes]) -> Steps[Target]:
         where = target_address(settings.url)
-        # A Unix socket has no authority of its own (RFC 9112 section 3.2).
-        https = settings.url.startswith("https:")
-        usual = ":443" if https else ":80"
-        host = b"localhost" if isinstance(where, UnixPath) else str(where).removesuffix(usual).encode()
         secure = None
-        if https and isinstance(where, HostPort):
+        if settings.url.startswith("https:") and isinstance(where, HostPort):
             secure = yield from self._client_tls(tls, where.host, closing)
         yield True
         found = look_up(where)
         yield False
         target = Target(
             str(where),
-            host=host,
+            host=host_of(settings.url),
             weight=settings.weight,
             addresses=found,
             tls=secure,

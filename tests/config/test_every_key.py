@@ -91,8 +91,42 @@ FULL: dict[str, Any] = {
         "queue": 128,
     },
     "upstreams": {
+        "named": {
+            "discover": {
+                "dns": {
+                    "name": "_https._tcp.users.test",
+                    "srv": True,
+                    "scheme": "http",
+                    "servers": ["10.0.0.2:53"],
+                    "least": "3s",
+                    "most": "200s",
+                    "timeout": "1500ms",
+                }
+            }
+        },
+        "addressed": {"discover": {"dns": {"name": "users.test", "port": 9007}}},
+        "listed": {"discover": {"file": {"path": "users.yaml", "every": "900ms"}}},
+        "kept": {
+            "discover": {
+                "etcd": {
+                    "endpoints": ["http://10.0.0.3:2379"],
+                    "prefix": "/users/",
+                    "user": "gateway",
+                    "password": "a-password-for-etcd",
+                    "ca": CA.pem,
+                    "timeout": "2500ms",
+                    "refresh": "50s",
+                }
+            }
+        },
+        "registered": {
+            "discover": {"use": "tests.discovery.registries:Lines", "settings": {"path": "lines"}}
+        },
         "users": {
-            "targets": [{"url": "https://10.0.0.5:9001", "weight": 2, "priority": 1, "zone": "a"}],
+            "targets": [
+                {"url": "https://10.0.0.5:9001", "weight": 2, "priority": 1, "zone": "a"},
+                "https://10.0.0.5:9002",
+            ],
             "tls": {
                 "verify": True,
                 "ca": CA.pem,
@@ -131,6 +165,7 @@ FULL: dict[str, Any] = {
                 "methods": ["POST"],
                 "body": "32KiB",
                 "try_timeout": "700ms",
+                "hedge": {"percentile": "90%", "floor": "3ms", "requests": 50},
                 "backoff": "30ms",
                 "budget": "15%",
             },

@@ -112,6 +112,10 @@ class StandIn:
 
     async def start(self) -> None: ...
 
+    async def await_targets(self, patience: float) -> None: ...
+
+    def found(self, upstream: str, fingerprint: bytes, targets: bytes) -> None: ...
+
     async def stop(self) -> None: ...
 
     def _accept(self, sock: socket.socket) -> None:
@@ -228,7 +232,9 @@ def main(options: dict[str, Any]) -> int:
 def run_config(options: dict[str, Any]) -> int:
     """`tetrapylon run` as it is, but for what the config is compiled to."""
 
-    def serving(config: Encoded, loop: asyncio.AbstractEventLoop, slab: Slab, fronts: object) -> StandIn:
+    def serving(
+        config: Encoded, loop: asyncio.AbstractEventLoop, slab: Slab, fronts: object, found: object
+    ) -> StandIn:
         if options.get("fail") == "refuse":
             raise TetrapylonError(f"{len(config)} routes cannot be compiled")
         return StandIn(loop, slab, Path(options["directory"]), {"drain": config.head.server.timeouts.drain})

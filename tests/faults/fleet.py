@@ -49,8 +49,9 @@ class Fleet:
             return answer.body.decode()
 
     def state(self, target: Target) -> str:
-        told = json.loads(self.admin("/health"))["backend"]["targets"]
-        return str(told[target.address]["state"]) if target.address in told else "unknown"
+        (told,) = json.loads(self.admin("/upstreams"))["upstreams"]
+        states = {each["url"]: str(each["state"]) for each in told["targets"]}
+        return states.get(target.address, "unknown")
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of all samples with these labels."""

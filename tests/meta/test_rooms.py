@@ -45,7 +45,18 @@ GROUND = {
     "cache_status",
     "json_edit",
 }
-UPSTREAM = {"upstream", "pool", "target", "balance", "health", "limiter", "retry", "split"}
+UPSTREAM = {
+    "upstream",
+    "pool",
+    "target",
+    "balance",
+    "health",
+    "limiter",
+    "retry",
+    "hedge",
+    "connect",
+    "split",
+}
 FLOORS: list[list[set[str]]] = [
     [{name} for name in sorted(GROUND)],
     [
@@ -148,6 +159,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "supervise": {"cli"},
     "plugin": {"cli", "supervise", "worker", "compile", "control", "admin", "config"},
     "handler": {"cli", "supervise", "worker", "compile", "control", "admin", "config"},
+    "discovery": {"cli", "supervise", "worker", "compile", "control", "admin", "_core"},
     "identity": {"cli", "supervise", "worker", "compile", "control", "admin", "catalog"},
 }
 
@@ -218,7 +230,7 @@ def test_python_rooms_keep_their_direction(path: Path) -> None:
 def test_every_rule_is_about_a_room_of_the_architecture() -> None:
     known = {"cli", "supervise", "worker", "compile", "config", "catalog", "control", "admin", "_core"}
     known |= {"works", "renew", "reload", "channel", "slots"}
-    known |= {"errors", "_version", "plugin", "handler", "identity", "audit"}
+    known |= {"errors", "_version", "plugin", "handler", "identity", "audit", "discovery"}
     assert set(FORBIDDEN) | set().union(*FORBIDDEN.values()) - {"*"} <= known
 
 

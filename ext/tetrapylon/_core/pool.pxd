@@ -5,7 +5,7 @@ from tetrapylon._core.counters cimport UpstreamTimes, WorkerCounters
 from tetrapylon._core.exchange cimport Destination, Exchange, Fault, Sink
 from tetrapylon._core.lifetime cimport Lifetime, Span
 from tetrapylon._core.message cimport Limits, Parser
-from tetrapylon._core.reactor cimport DeadlineQueue, Reactor
+from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed
 from tetrapylon._core.stream cimport Connection
 from tetrapylon._core.target cimport Target
 from tetrapylon._core.wire cimport Additions, HostKind, Via
@@ -30,6 +30,7 @@ cdef class Pool(Destination):
     cdef Py_ssize_t uploads             # connections whose request is still coming from its client
     cdef DeadlineQueue* pool_idle       # NULL: idle connections are not kept
     cdef bint closing
+    cdef bint hedging                   # may a request be asked of two targets at once?
 
     cdef DeadlineQueue* patience(self, Exchange x) noexcept     # for this try, where it hurries
     cdef bint hurries(self, Exchange x) noexcept                # is there another try after this one?
@@ -39,6 +40,8 @@ cdef class Pool(Destination):
     cdef void observe(self, Target target, bint good, uint64_t took) noexcept
     cdef bint admits(self) noexcept                             # may one more request be under way?
     cdef void dispatch(self, Exchange x) noexcept
+    cdef void plan_hedge(self, UpstreamConnection first) noexcept
+    cdef void hedge_now(self, UpstreamConnection first) noexcept
     cdef void retry_after(self, Exchange x, Target target) noexcept     # a response that was withheld
     cdef void connect_failed(self, Exchange x, Target target, Fault fault) noexcept
     cdef void failed(self, Exchange x, Target target, Fault fault) noexcept
@@ -57,6 +60,10 @@ cdef class UpstreamConnection(Connection):
     cdef UpstreamConnection newer       # neighbours in the target's idle list
     cdef UpstreamConnection older
     cdef Span span
+    # While two targets are asked the same: whichever says the first byte carries the exchange from there.
+    cdef UpstreamConnection rival
+    cdef HedgeTimer hedge_timer         # made on the first need
+    cdef uint64_t asked                 # ns, of a hedge: when it was sent
     cdef uint64_t dialled               # ns, monotonic
     cdef bint connecting
     cdef bint pooled
@@ -67,6 +74,10 @@ cdef class UpstreamConnection(Connection):
     cdef bint uploading                 # its exchange's request is not complete
 
     cdef void assign(self, Exchange x) noexcept
+    cdef void put(self, Exchange x) noexcept
+    cdef void ask_too(self, Exchange x) noexcept
+    cdef void win(self, Exchange x) noexcept
+    cdef void give_way(self) noexcept
     cdef void await_head(self, Exchange x) noexcept
     cdef void take(self, Exchange x) noexcept
     cdef void part(self) noexcept
@@ -86,6 +97,11 @@ cdef class UpstreamConnection(Connection):
 @cython.final
 cdef class Requester(Sink):
     # The exchange's view of an upstream connection: takes the request, is the source of the response.
+    cdef UpstreamConnection connection
+
+
+@cython.final
+cdef class HedgeTimer(Timed):
     cdef UpstreamConnection connection
 
 

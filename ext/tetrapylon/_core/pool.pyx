@@ -8,7 +8,7 @@ from tetrapylon._core.counters cimport DURATION, observe as record
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.lifetime cimport spent
 from tetrapylon._core.message cimport *
-from tetrapylon._core.reactor cimport DeadlineQueue, arm, clock, disarm
+from tetrapylon._core.reactor cimport DeadlineQueue, Timed, arm, clock, disarm
 from tetrapylon._core.retry cimport idempotent
 from tetrapylon._core.stream cimport NOWHERE, Connection, Stream
 from tetrapylon._core.target cimport Target
@@ -47,6 +47,12 @@ cdef class Pool(Destination):
     cdef void dispatch(self, Exchange x) noexcept:
         x.stages.fail(x, INTERNAL_FAULT)
 
+    cdef void plan_hedge(self, UpstreamConnection first) noexcept:
+        pass
+
+    cdef void hedge_now(self, UpstreamConnection first) noexcept:
+        pass
+
     cdef void retry_after(self, Exchange x, Target target) noexcept:
         x.stages.fail(x, INTERNAL_FAULT)
 
@@ -74,6 +80,8 @@ cdef class UpstreamConnection(Connection):
         record(&self.upstream.times.connect, &DURATION, since(self.dialled, self.upstream.reactor.now))
         if x is None:
             self.pool()
+        elif self.rival is not None:
+            self.ask_too(x)
         else:
             self.assign(x)
 
@@ -96,6 +104,11 @@ cdef class UpstreamConnection(Connection):
             self.upstream.active -= 1
             self.target.active -= 1
             self.exchange = None
+        if self.hedge_timer is not None:
+            disarm(self.hedge_timer)
+        if self.rival is not None:
+            self.rival.rival = None
+            self.rival = None
 
     cdef void uploaded(self) noexcept:
         if self.uploading:
@@ -105,7 +118,6 @@ cdef class UpstreamConnection(Connection):
     cdef void assign(self, Exchange x) noexcept:
         """Send the request's head; its body follows through the port."""
         cdef Pool upstream = self.upstream
-        cdef bytes host = upstream.host if upstream.host is not None else self.target.host
         self.claim(x)
         self.take(x)
         self.heard = self.hurried = False
@@ -114,10 +126,7 @@ cdef class UpstreamConnection(Connection):
         x.answered = 0
         x.sent = clock()
         self.parser.head = &x.response
-        self.parser.no_body = is_method(x, b"HEAD", 4)
-        if upstream.deadline_header is not None and x.timer.queue is not NULL:
-            tell_deadline(x, upstream.deadline_header, x.sent)
-        put_request(x, self.stream, upstream.host_kind, host, upstream.via, upstream.additions)
+        self.put(x)
         if x.body is not None and x.request.has_body:
             if x.body:
                 upstream.reactor.keep(x.body)
@@ -125,9 +134,61 @@ cdef class UpstreamConnection(Connection):
             self.port.end(x)
         elif not x.request.has_body or x.request_complete:
             self.await_head(x)
+            if upstream.hedging:
+                upstream.plan_hedge(self)
         else:
             arm(upstream.reactor, self, x.plan.idle)
             x.source.resume(x)
+
+    cdef void put(self, Exchange x) noexcept:
+        cdef Pool upstream = self.upstream
+        cdef bytes host = upstream.host if upstream.host is not None else self.target.host
+        self.parser.no_body = is_method(x, b"HEAD", 4)
+        if upstream.deadline_header is not None and x.timer.queue is not NULL:
+            tell_deadline(x, upstream.deadline_header, upstream.reactor.now)
+        put_request(x, self.stream, upstream.host_kind, host, upstream.via, upstream.additions)
+
+    cdef void ask_too(self, Exchange x) noexcept:
+        """Send the request beside the rival, which has been asked already."""
+        self.heard = self.hurried = False
+        self.asked = clock()
+        self.put(x)
+        self.await_head(x)
+
+    cdef void win(self, Exchange x) noexcept:
+        """The first byte of an answer: nobody listens to the other target any more."""
+        cdef UpstreamConnection other = self.rival
+        other.part()
+        other.drop()
+        if x.attempt is not self:
+            x.attempt = self
+            x.destination = self.port
+            x.upstream_name = self.target.label
+            x.sent = self.asked
+            self.parser.head = &x.response
+
+    cdef void give_way(self) noexcept:
+        """This one came to nothing: the exchange is the rival's alone."""
+        cdef Exchange x = self.exchange
+        cdef UpstreamConnection other = self.rival
+        cdef bint first = x.attempt is self
+        cdef uint64_t took = 0
+        if self.connecting:
+            self.upstream.counters.upstream_connect_failures += 1
+        else:
+            took = clock() - (x.sent if first else self.asked)
+        self.upstream.observe(self.target, False, took)
+        self.part()
+        self.drop()
+        if not first:
+            return
+        x.attempt = other
+        x.destination = None
+        if not other.connecting:
+            x.destination = other.port
+            x.upstream_name = other.target.label
+            x.sent = other.asked
+            other.parser.head = &x.response
 
     cdef void await_head(self, Exchange x) noexcept:
         self.hurried = self.upstream.hurries(x)
@@ -142,6 +203,10 @@ cdef class UpstreamConnection(Connection):
             return
         stages = x.stages
         if not self.heard:
+            if self.rival is not None:
+                self.win(x)
+            if self.hedge_timer is not None:
+                disarm(self.hedge_timer)
             self.heard = True
             x.answered = self.upstream.reactor.now
             x.waited += x.answered - x.sent
@@ -234,7 +299,7 @@ cdef class UpstreamConnection(Connection):
         x.destination = None
         if (not spent(&self.span, self.upstream.reactor.now) and keep and x.request_complete
                 and x.response.keep_alive and self.stream.queued() == 0
-                and not self.stream.broken and not self.upstream.closing):
+                and not self.stream.broken and not self.upstream.closing and not self.target.gone):
             self.stream.resume_reading()        # a client that was slow to the end left it paused
             self.pool()
         else:
@@ -294,6 +359,9 @@ cdef class UpstreamConnection(Connection):
         self.leave()
         self.stream = NOWHERE
         self.port.connection = None
+        if self.hedge_timer is not None:
+            disarm(self.hedge_timer)
+            self.hedge_timer = None
         stream.abort(False)
         if counted:
             self.upstream.serve_waiting()
@@ -304,6 +372,9 @@ cdef class UpstreamConnection(Connection):
         cdef Pool upstream = self.upstream
         cdef Target target = self.target
         cdef bint connecting = self.connecting
+        if self.rival is not None:
+            self.give_way()
+            return
         self.part()
         self.drop()
         if x is None:
@@ -325,6 +396,8 @@ cdef class UpstreamConnection(Connection):
         cdef Exchange x = self.exchange
         if x is None:
             self.drop()
+        elif self.rival is not None:
+            self.give_way()
         elif self.parser.eof() == END:
             self.complete(False)
         else:
@@ -352,7 +425,7 @@ cdef class UpstreamConnection(Connection):
             self.lose(CONNECT_TIMEOUT)
         elif x.response_started:
             self.lose(RESPONSE_STALLED)
-        elif self.hurried and not self.upstream.would_retry(x):
+        elif self.hurried and self.rival is None and not self.upstream.would_retry(x):
             self.hurried = False        # no other try to hurry for
             arm(self.upstream.reactor, self, x.plan.response)
         else:
@@ -368,6 +441,12 @@ cdef class UpstreamConnection(Connection):
             if not x.request_complete:
                 arm(self.upstream.reactor, self, x.plan.idle)
             x.source.resume(x)
+
+
+@cython.final
+cdef class HedgeTimer(Timed):
+    cdef void timed_out(self) noexcept:
+        self.connection.upstream.hedge_now(self.connection)
 
 
 cdef inline uint64_t since(uint64_t earlier, uint64_t later) noexcept:

@@ -11,7 +11,7 @@ cdef class Target:
     cdef readonly str name
     cdef bytes label
     cdef bytes host                     # what `host: target` sends
-    cdef readonly int weight
+    cdef public int weight
     cdef readonly int priority          # 0 is asked first
     cdef readonly str zone              # "": none
     cdef readonly Tls tls               # None: it speaks plain HTTP
@@ -26,6 +26,7 @@ cdef class Target:
     cdef int64_t share                  # its weight at this moment, times SHARE_ONE
     cdef int64_t credit                 # smooth weighted round robin
     cdef Py_ssize_t most                # connections to it, so that some are left for the others
+    cdef bint gone                      # no target of its upstream any more
     cdef bint fit                       # it may be given requests
     cdef bint trial                     # one request at a time, until one went well
     cdef uint64_t key                   # of its name, for hashing

@@ -1,4 +1,6 @@
-from tetrapylon._core.board cimport Board, bump
+from libc.stdint cimport uint64_t
+
+from tetrapylon._core.board cimport Board, bump, load
 from tetrapylon._core.tls cimport Tls
 
 from hashlib import blake2b
@@ -24,6 +26,11 @@ cdef class Target:
         self.addresses = list(addresses)
         if self.board is not None:
             bump(self.board)
+
+    @property
+    def override(self):
+        cdef uint64_t weight = load(&self.slot.weight) if self.slot is not NULL else 0
+        return None if weight == 0 else weight - 1
 
     cdef int join(self, Board board, str upstream) except -1:
         self.slot = board.claim(upstream, self.name)

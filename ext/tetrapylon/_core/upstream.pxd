@@ -6,6 +6,7 @@ from tetrapylon._core.board cimport Board, Slot
 from tetrapylon._core.exchange cimport Exchange, Fault
 from tetrapylon._core.health cimport Breaker, Health
 from tetrapylon._core.limiter cimport Limiter
+from tetrapylon._core.hedge cimport Hedge
 from tetrapylon._core.line cimport Line
 from tetrapylon._core.pool cimport Pool, UpstreamConnection
 from tetrapylon._core.reactor cimport DeadlineQueue
@@ -44,6 +45,7 @@ cdef class Upstream(Pool):
     cdef Breaker main_breaker           # of all together
     cdef Limiter limiter
     cdef Retry retry
+    cdef Hedge hedge
     cdef double panic                   # share of the targets below which health is ignored
     cdef uint64_t slow_start            # ns
     cdef bint observes
@@ -61,6 +63,7 @@ cdef class Upstream(Pool):
     cdef int arrange(self, list usable) except -1
     cdef Target pick(self, Exchange x)
     cdef Target pick_other(self, Tier first, Exchange x)
+    cdef Target pick_beside(self, Target asked, Exchange x)
     cdef Target pick_roomy(self, Target full, Exchange x)
     cdef void unavailable(self, Exchange x) noexcept
     cdef Exchange any_waiting(self)

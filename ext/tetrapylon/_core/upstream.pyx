@@ -1,49 +1,24 @@
 """Upstreams: which target gets a request, when, and what becomes of it when that one fails."""
 
 cimport cython
-from libc.errno cimport EINPROGRESS, errno
 from libc.stdint cimport UINT64_MAX, uint64_t
-from posix.unistd cimport close
 
-from tetrapylon._core.address cimport Address
 from tetrapylon._core.balance cimport Balancer, RoundRobin, chance, draw
-from tetrapylon._core.board cimport HALF_OPEN, UNHEALTHY, add, load
+from tetrapylon._core.board cimport HALF_OPEN, UNHEALTHY, add, load, store
+from tetrapylon._core.connect cimport begin
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.health cimport Breaker, Health
 from tetrapylon._core.lifetime cimport Lifetime
 from tetrapylon._core.limiter cimport Limiter
+from tetrapylon._core.hedge cimport Hedge
 from tetrapylon._core.line cimport Line, Waiter
 from tetrapylon._core.message cimport Limits
-from tetrapylon._core.parse cimport response_parser
-from tetrapylon._core.pool cimport Pool, Requester, UpstreamConnection, is_upload
+from tetrapylon._core.pool cimport HedgeTimer, Pool, UpstreamConnection, is_upload
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, arm, clock, disarm
 from tetrapylon._core.retry cimport CONNECT, PAUSES, RESET, TIMEOUT, Retry, Tries, tries_of
-from tetrapylon._core.stream cimport SocketStream
 from tetrapylon._core.target cimport SHARE_ONE, Target
-from tetrapylon._core.tls cimport tls_stream
 from tetrapylon._core.wire cimport FIXED, PRESERVE, Additions, Via
-
-cdef extern from "<sys/socket.h>" nogil:
-    cdef enum:
-        SOCK_STREAM
-        SOCK_NONBLOCK
-        SOCK_CLOEXEC
-        AF_UNIX
-    cdef struct sockaddr:
-        pass
-    ctypedef unsigned int socklen_t
-    int socket_ "socket"(int domain, int type, int protocol)
-    int connect_ "connect"(int fd, const sockaddr* address, socklen_t n)
-    int setsockopt(int fd, int level, int name, const void* value, socklen_t n)
-
-cdef extern from "<netinet/in.h>" nogil:
-    cdef enum:
-        IPPROTO_TCP
-
-cdef extern from "<netinet/tcp.h>" nogil:
-    cdef enum:
-        TCP_NODELAY
 
 cdef uint64_t RAMP_STEP = 100_000_000       # ns between two looks at a target in its slow start
 cdef double RAMP_FLOOR = 0.1                # of its weight, at the start
@@ -61,8 +36,8 @@ cdef class Upstream(Pool):
                  double idle=55.0, Py_ssize_t max_connections=256, Py_ssize_t max_pending=1024,
                  Limits limits=None, Additions additions=None, Lifetime lifetime=None, Balancer balancer=None,
                  Health health=None, Breaker breaker=None, Breaker main_breaker=None, Limiter limiter=None,
-                 Retry retry=None, double panic=0.0, double slow_start=0.0, str zone not None="",
-                 bytes deadline_header=None, tell=None):
+                 Retry retry=None, Hedge hedge=None, double panic=0.0, double slow_start=0.0,
+                 str zone not None="", bytes deadline_header=None, tell=None):
         """`host` None sends the client's Host on, b"" the target's own, other bytes themselves."""
         self.reactor = reactor
         self.name = name
@@ -95,26 +70,37 @@ cdef class Upstream(Pool):
         self.main_breaker = main_breaker
         self.limiter = limiter
         self.retry = retry
+        self.hedge = hedge
+        self.hedging = hedge is not None and retry is not None
         self.panic = panic
         self.slow_start = <uint64_t>(slow_start * 1e9)
-        self.observes = any(each is not None for each in (health, breaker, main_breaker, limiter))
+        judges = (health, breaker, main_breaker, limiter, hedge)
+        self.observes = any(each is not None for each in judges)
         self.targets = []
         self.set_targets(targets)
 
     def set_targets(self, list targets not None):
         """Other targets from now on; those that are gone finish what they have begun."""
         cdef Target target
+        cdef bint late = len(self.targets) > 0
+        self.reactor.enter()
         for each in targets:
-            if (<Target?>each).board is None:
-                (<Target>each).join(self.board, self.name)
+            target = <Target?>each
+            if target.board is None:
+                target.join(self.board, self.name)
+                if late and not load(&target.slot.since):
+                    store(&target.slot.since, self.reactor.now)     # where it is to start slowly
         gone = [each for each in self.targets if each not in targets]
         self.targets = list(targets)
         for each in gone:
             target = <Target>each
+            target.gone = True
             target.fit = False
             while target.idle is not None:
                 (<UpstreamConnection>target.idle).drop()
         self.review()
+        self.serve_waiting()
+        self.reactor.leave()
 
     def touch(self):
         """Tell the board that these targets are there. Now and then."""
@@ -140,7 +126,7 @@ cdef class Upstream(Pool):
         self.dispatch(x)
 
     cdef void cancel(self, Exchange x) noexcept:
-        cdef UpstreamConnection connection
+        cdef UpstreamConnection connection, rival
         if type(x.attempt) is Waiter:
             (<Waiter>x.attempt).leave()
             x.attempt = None
@@ -149,11 +135,15 @@ cdef class Upstream(Pool):
             x.attempt = None
         elif x.attempt is not None:
             connection = <UpstreamConnection>x.attempt
+            rival = connection.rival
             x.attempt = None
             if x.fault == TOTAL_TIMEOUT and not connection.heard:
                 self.observe(connection.target, False, clock() - x.sent)
             connection.part()
             connection.drop()
+            if rival is not None:
+                rival.part()
+                rival.drop()
 
     # Who may be picked
 
@@ -323,6 +313,8 @@ cdef class Upstream(Pool):
             self.main_breaker.observe(self.slot, self.board, good, took, now, "", self.tell)
         if self.limiter is not None:
             self.limiter.observe(took, good, self.active)
+        if self.hedging and good:
+            self.hedge.learn(<double>took)
 
     cdef void answered(self, Target target, Exchange x) noexcept:
         self.balancer.answered(target, x)
@@ -440,45 +432,70 @@ cdef class Upstream(Pool):
         self.enqueue(x)
 
     cdef void connect(self, Exchange x, Target target) noexcept:
-        cdef Address address
-        cdef UpstreamConnection connection
-        cdef SocketStream stream
-        cdef int fd
-        cdef int one = 1
-        target.turn = (target.turn + 1) % len(target.addresses)
-        address = <Address>target.addresses[target.turn]
-        fd = socket_(address.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-        if fd < 0:
+        cdef UpstreamConnection connection = begin(self, target, self.connect_timeout)
+        if connection is None:
             self.connect_failed(x, target, CONNECT_FAILED)
+        else:
+            connection.claim(x)
+            connection.take(x)
+
+    # One request, two targets
+
+    cdef void plan_hedge(self, UpstreamConnection first) noexcept:
+        cdef Exchange x = first.exchange
+        if (x is None or self.hedge.patience is NULL or first.rival is not None or len(self.targets) < 2
+                or not is_method(x, b"GET", 3) or x.request.has_body):
             return
-        if address.family != AF_UNIX:
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
-        if connect_(fd, <sockaddr*>address.raw, address.raw_n) < 0 and errno != EINPROGRESS:
-            close(fd)
-            self.connect_failed(x, target, CONNECT_FAILED)
+        if first.hedge_timer is None:
+            first.hedge_timer = HedgeTimer.__new__(HedgeTimer)
+            first.hedge_timer.connection = first
+        arm(self.reactor, first.hedge_timer, self.hedge.patience)
+
+    cdef void hedge_now(self, UpstreamConnection first) noexcept:
+        """The first target takes long: ask another, if one has room and the budget allows it."""
+        cdef Exchange x = first.exchange
+        cdef UpstreamConnection second
+        cdef Target target
+        if x is None or first.heard or first.rival is not None or not self.admits():
             return
-        connection = UpstreamConnection.__new__(UpstreamConnection)
-        connection.upstream = self
-        connection.target = target
-        connection.port = Requester.__new__(Requester)
-        connection.port.connection = connection
-        connection.parser = response_parser(self.limits)
-        connection.connecting = connection.alive = True
-        connection.dialled = clock()
-        connection.claim(x)
-        connection.take(x)
-        stream = SocketStream.__new__(SocketStream) if target.tls is None else tls_stream(target.tls)
-        connection.stream = stream
-        self.connections += 1
-        target.connections += 1
-        self.counters.now.upstream_connections += 1
-        arm(self.reactor, connection, self.connect_timeout)
-        try:
-            stream.attach(self.reactor, connection, fd, True)
-        except (OSError, MemoryError):
-            connection.part()
-            connection.drop()
-            self.connect_failed(x, target, CONNECT_FAILED)
+        self.hedge.longer()
+        target = self.pick_beside(first.target, x)
+        if target is None:
+            return
+        if not self.retry.budget.take(self.reactor.now):
+            add(&self.slot.retries_denied, 1)
+            return
+        second = self.take_idle(target)
+        if second is None:
+            second = begin(self, target, self.connect_timeout)
+            if second is None:
+                return
+        else:
+            second.reused = True
+            self.counters.upstream_reuses += 1
+        add(&self.slot.hedges, 1)
+        second.exchange = x
+        self.active += 1
+        target.active += 1
+        second.rival = first
+        first.rival = second
+        if not second.connecting:
+            second.ask_too(x)
+
+    cdef Target pick_beside(self, Target asked, Exchange x):
+        cdef Tries tries = <Tries>x.tries if x.tries is not None else None
+        cdef bint room = self.connections < self.max_connections
+        cdef list some
+        for each in self.tiers:
+            some = [
+                target for target in (<Tier>each).targets
+                if target is not asked and not (<Target>target).trial
+                and (tries is None or not tries.has(target))
+                and ((<Target>target).idle is not None
+                     or (room and (<Target>target).connections < (<Target>target).most))]
+            if some:
+                return (<Tier>each).balancer.pick(some, x)
+        return None
 
     # The queue of exchanges that wait for a connection
 

@@ -5,6 +5,7 @@ from typing import Final, final
 from typing_extensions import disjoint_base
 
 from tetrapylon._core.exchange import Destination, Sink
+from tetrapylon._core.reactor import Timed
 from tetrapylon._core.stream import Connection
 
 @disjoint_base
@@ -18,6 +19,10 @@ class Pool(Destination):
 @final
 class UpstreamConnection(Connection):
     """One HTTP/1.1 connection to a target."""
+
+@final
+class HedgeTimer(Timed):
+    """When a request is asked of a second target."""
 
 @final
 class Requester(Sink):

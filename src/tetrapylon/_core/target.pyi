@@ -10,7 +10,7 @@ class Target:
     """One server of an upstream. `host` is what `Host` says where it is to name the target."""
 
     name: Final[str]
-    weight: Final[int]
+    weight: int
     priority: Final[int]
     zone: Final[str]
     tls: Final[Tls | None]
@@ -29,5 +29,9 @@ class Target:
         priority: int = 0,
         zone: str = "",
     ) -> None: ...
+    @property
+    def override(self) -> int | None:
+        """The weight that an operator set at run time; None: its own counts."""
+
     def set_addresses(self, addresses: list[Address]) -> None:
         """Replaces the addresses; connections that are open stay."""

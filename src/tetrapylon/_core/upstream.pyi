@@ -8,6 +8,7 @@ from typing_extensions import disjoint_base
 from tetrapylon._core.balance import Balancer
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.health import Breaker, Health
+from tetrapylon._core.hedge import Hedge
 from tetrapylon._core.lifetime import Lifetime
 from tetrapylon._core.limiter import Limiter
 from tetrapylon._core.message import Limits
@@ -54,6 +55,7 @@ class Upstream(Pool):
         main_breaker: Breaker | None = None,
         limiter: Limiter | None = None,
         retry: Retry | None = None,
+        hedge: Hedge | None = None,
         panic: float = 0.0,
         slow_start: float = 0.0,
         zone: str = "",

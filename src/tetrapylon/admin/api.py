@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from tetrapylon import __version__
+from tetrapylon.admin import weights
 from tetrapylon.admin.answer import READ, TEXT, Answer, Asked, Endpoint, json, problem
 from tetrapylon.admin.live import Recorder
 from tetrapylon.admin.metrics import Exposition
@@ -57,7 +58,7 @@ class Api:
         self._recorder: Recorder | None = None
         if link is not None:
             self._recorder = Recorder(slabs, labels, lambda: link.news)
-            self._endpoints |= endpoints(link)
+            self._endpoints |= {**endpoints(link), "/weight": weights.endpoint(slabs.board)}
             self._endpoints["/live"] = Endpoint(
                 "what the page shows; ?since=TIME leaves older samples out", self._live
             )

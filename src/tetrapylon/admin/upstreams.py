@@ -22,6 +22,7 @@ COUNTED_ALL = (
         "tetrapylon_upstream_retries_denied_total",
         "Requests not sent again, because the budget was spent.",
     ),
+    ("hedges", "tetrapylon_upstream_hedges_total", "Requests asked of a second target as well."),
     ("shed", "tetrapylon_upstream_shed_total", "Waiting requests given up for others that matter more."),
     ("unavailable", "tetrapylon_upstream_unavailable_total", "Requests for which no target was left."),
 )

@@ -203,6 +203,8 @@ def _tls(config: Config, report: Report) -> None:
         if upstream is FAILED or upstream.tls == UpstreamTls():
             continue
         path: Path = ("upstreams", name, "tls")
+        if upstream.discover is not None or not upstream.targets:
+            continue
         urls = [target.url for target in upstream.targets or () if target is not FAILED]
         if not any(url is not None and url.startswith("https:") for url in urls):
             if not report.touched(("upstreams", name, "targets")):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from tetrapylon.config.model import Breaker, Config, Split, Upstream
+from tetrapylon.config.model import Breaker, Config, Discover, Dns, Split, Upstream
 from tetrapylon.config.shape import FAILED, nearest
 from tetrapylon.config.tree import Path, Report
+from tetrapylon.discovery.registry import SettingsError, settings_of
+from tetrapylon.errors import LoadError
 
 __all__ = ["check_split", "check_upstreams", "upstream_known"]
 
@@ -12,11 +14,70 @@ __all__ = ["check_split", "check_upstreams", "upstream_known"]
 def check_upstreams(config: Config, report: Report) -> None:
     for name, upstream in config.upstreams.items():
         if upstream is not FAILED:
+            _servers(upstream, ("upstreams", name), report)
             _balance(upstream, ("upstreams", name), report)
             _health(upstream, ("upstreams", name, "health"), report)
             _breakers(upstream, ("upstreams", name, "breaker"), report)
             _limit(upstream, ("upstreams", name, "adaptive_limit"), report)
             _retry(upstream, ("upstreams", name, "retry"), report)
+
+
+def _servers(upstream: Upstream, path: Path, report: Report) -> None:
+    """Some targets, or a place where they are found."""
+    discover = upstream.discover
+    if report.touched((*path, "targets")) or report.touched((*path, "discover")):
+        return
+    if discover is None:
+        if not upstream.targets and not report.refused(path):
+            report.add(path, "`targets` is missing", "expected a list, or `discover`")
+        return
+    path = (*path, "discover")
+    given = [key for key in ("dns", "file", "etcd", "use") if getattr(discover, key) is not None]
+    if len(given) != 1:
+        hint = "give one of dns, file, etcd and use"
+        what = "it does not say how" if not given else f"{' and '.join(given)} are two ways"
+        report.add(path, f"targets are to be found, and {what}", hint)
+    elif discover.settings and discover.use is None:
+        report.add(
+            (*path, "settings"), "there is no class of yours to give them to", "leave it out", key=True
+        )
+    elif discover.use is not None:
+        _registry(discover, path, report)
+    elif discover.dns is not None:
+        _dns(discover.dns, upstream, (*path, "dns"), report)
+    elif discover.etcd is not None and (discover.etcd.user is None) != (discover.etcd.password is None):
+        hint = "give both, or neither"
+        report.add((*path, "etcd"), "there is a user without a password, or a password without a user", hint)
+
+
+def _dns(dns: Dns, upstream: Upstream, path: Path, report: Report) -> None:
+    from importlib.util import find_spec
+
+    if dns.srv and dns.port is not None:
+        report.add((*path, "port"), "SRV records tell the ports", "leave it out", key=True)
+    elif not dns.srv and dns.port is None:
+        report.add(path, "`port` is missing", "expected the port of the servers, or `srv: true`")
+    if dns.srv and not dns.name.startswith("_"):
+        hint = f"did you mean _{dns.scheme}._tcp.{dns.name}?"
+        report.add((*path, "name"), "SRV records have names of the form _service._proto.name", hint)
+    if dns.least > dns.most:
+        report.add((*path, "least"), "the least time is above `most`", f"expected at most {dns.most:g}s")
+    if dns.srv and dns.scheme == "https" and upstream.tls.server_name is None:
+        hint = "give it as tls.server_name"
+        report.add((*path, "scheme"), "no certificate names a service: the name to verify is missing", hint)
+    if find_spec("aiodns") is None:
+        report.add(path, "looking names up by their TTL needs aiodns", 'pip install "tetrapylon[dns]"')
+
+
+def _registry(discover: Discover, path: Path, report: Report) -> None:
+    from tetrapylon.config.code import report_load
+
+    try:
+        settings_of(discover)
+    except LoadError as error:
+        report_load((*path, "use"), error, report)
+    except SettingsError as error:
+        report.add((*path, "settings", *error.path), error.message)
 
 
 def _balance(upstream: Upstream, path: Path, report: Report) -> None:
@@ -77,6 +138,9 @@ def _retry(upstream: Upstream, path: Path, report: Report) -> None:
         return
     if not retry.on:
         report.add((*path, "on"), "nothing is a reason to try again", "name one, or leave `retry` out")
+    if retry.hedge is not None and len(upstream.targets) < 2 and upstream.discover is None:
+        hint = "give a second target, or leave it out"
+        report.add((*path, "hedge"), "there is no second target to ask", hint, key=True)
     if retry.try_timeout is not None and "timeout" not in retry.on:
         hint = "add timeout to `on`, or leave it out"
         report.add((*path, "try_timeout"), "a timeout is no reason to try again here", hint, key=True)

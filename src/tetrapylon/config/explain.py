@@ -14,6 +14,7 @@ from tetrapylon.config.model import Config, PolicyUse, Route, Upstream
 from tetrapylon.config.schema import written
 from tetrapylon.config.template import expand
 from tetrapylon.config.tree import Path, render_path
+from tetrapylon.discovery.registry import name_of
 
 __all__ = ["Request", "explain", "request"]
 
@@ -133,6 +134,8 @@ def _destination(config: Config, route: Route, index: int) -> dict[str, Any]:
             }
             for i, target in enumerate(upstream.targets)
         ]
+        if upstream.discover is not None:
+            told["discover"] = name_of(upstream.discover)
         told["balance"] = written(shown["balance"].shape, upstream.balance)
         told["host"] = upstream.host
     return told

@@ -315,6 +315,49 @@ def _scalar(name: str, parse: object, example: str) -> Meta:
     return Meta(extra={"scalar": Scalar(name, parse, str, example)})  # type: ignore[arg-type]
 
 
+def _etcd_url(text: str) -> str:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a URL: {error}; expected http://HOST:2379") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError(f"{text!r} is not the URL of an etcd member; expected http://HOST:2379")
+    if "@" in parts.netloc:
+        raise ValueError("an etcd URL carries no user name or password; give them as `user` and `password`")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"{text!r} has a path; expected the member alone, http://HOST:2379")
+    _host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
+    return text.rstrip("/")
+
+
+DNS_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+
+
+def _dns_name(text: str) -> str:
+    name = text.removesuffix(".")
+    if not name or len(name) > 253 or any(DNS_LABEL.fullmatch(label) is None for label in name.split(".")):
+        raise ValueError(f"{text!r} is not a DNS name (RFC 1035, 2.3.1); expected one such as users.internal")
+    return name
+
+
+def _dns_server(text: str) -> str:
+    from ipaddress import ip_address
+
+    host, colon, port = text.rpartition(":")
+    if not colon or "]" in port or (":" in host and not host.startswith("[")):
+        host, port = text, "53"
+    try:
+        address = ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not the address of a resolver; expected one such as 10.0.0.2"
+        ) from None
+    return str(HostPort(f"[{address}]" if address.version == 6 else str(address), _port(port, 1)))
+
+
 def _balance_key(text: str) -> str:
     kind, _, name = text.partition(":")
     if text in ("client", "path"):
@@ -354,7 +397,10 @@ BalanceKey = Annotated[str, _scalar("a key", _balance_key, "header:X-User")]
 CheckPath = Annotated[str, _scalar("a path", _check_path, "/healthz")]
 CookieName = Annotated[str, _scalar("a cookie name", _cookie_name, "target")]
 Cidr = Annotated[str, _scalar("a network", _cidr, "10.0.0.0/8")]
+DnsName = Annotated[str, _scalar("a DNS name", _dns_name, "users.internal")]
+DnsServer = Annotated[str, _scalar("a resolver", _dns_server, "10.0.0.2:53")]
 CollectorUrl = Annotated[str, _scalar("a URL", _collector_url, "http://127.0.0.1:4318/v1/traces")]
+EtcdUrl = Annotated[str, _scalar("a URL", _etcd_url, "http://127.0.0.1:2379")]
 HeaderName = Annotated[str, _scalar("a header name", _header_name, "X-Tenant")]
 HeaderValue = Annotated[str, _scalar("a header value", _header_value, "acme")]
 HostPattern = Annotated[str, _scalar("a host", _host_pattern, "*.example.com")]

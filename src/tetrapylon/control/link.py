@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
 import msgspec
 
 from tetrapylon import logs
-from tetrapylon.channel import Ask, Channel, Done, News, Purge, Reload, Told, content_of, file_of
+from tetrapylon.channel import Ask, Channel, Done, Found, News, Purge, Reload, Told, content_of, file_of
 from tetrapylon.config.model import ErrorLog
 from tetrapylon.config.wire import Encoded
+from tetrapylon.events import say
 
 __all__ = ["Link", "errors_of"]
 
@@ -31,6 +32,8 @@ class Link:
         self._orders: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._questions: dict[int, _Question] = {}
         self.news: dict[str, Any] = {"generation": 1, "source": "", "workers": 0, "history": [], "last": None}
+        self.renewed: Callable[[], None] | None = None
+        """Called when another config is in force."""
         self._loop.add_reader(channel.fileno(), self._listen)
 
     @property
@@ -71,6 +74,15 @@ class Link:
             del self._questions[message.number]
         return question
 
+    def found(self, upstream: str, fingerprint: bytes, targets: Sequence[msgspec.Struct]) -> None:
+        """Passes on to the workers what an upstream's targets are."""
+        file = file_of(msgspec.msgpack.encode(targets), "found")
+        if not self._channel.send(Found(upstream, fingerprint), [file]):
+            say(
+                "error", f"upstream {upstream}: the supervisor does not listen; workers keep the last targets"
+            )
+        os.close(file)
+
     def close(self) -> None:
         self._loop.remove_reader(self._channel.fileno())
         for future in self._orders.values():
@@ -101,6 +113,8 @@ class Link:
                 self._errors = errors_of(self._config)
                 logs.follow(was, self._errors)
                 self.news = msgspec.json.decode(content_of(files[0]))
+                if self.renewed is not None:
+                    self.renewed()
             case Told():
                 question = self._questions.get(message.number)
                 if question is not None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import ssl
 
     from tetrapylon.config.model import ListenerTls
+    from tetrapylon.discovery.follow import Follower
 
 
 def main(context: Context) -> int:
@@ -47,6 +48,21 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
     link = Link(loop, context.channel, context.config)
     labels = Table(context.slots)
     api = Api(context.slabs, labels, link, silence=context.timing.silence)
+    follower: Follower | None = None
+
+    def follow() -> None:
+        """By the config that is in force now."""
+        nonlocal follower
+        upstreams = Encoded(link.config).head.upstreams
+        if follower is None and any(each.discover is not None for each in upstreams.values()):
+            from tetrapylon.discovery.follow import Follower
+
+            follower = Follower(loop, link.found)
+        if follower is not None:
+            follower.follow(upstreams)
+
+    link.renewed = follow
+    follow()
     admin = Encoded(link.config).head.admin or Admin()
     front = Front(loop, admin.tls.listener()) if admin.tls is not None else None
     servers = [
@@ -66,6 +82,8 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
     ticker.cancel()
     for server in servers:
         server.close()
+    if follower is not None:
+        follower.close()
     if front is not None:
         front.close()
     link.close()

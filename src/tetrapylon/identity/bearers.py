@@ -162,6 +162,9 @@ def host_of(config: Config, upstream: str) -> str:
     settings = config.upstreams[upstream]
     if settings.host not in ("preserve", "target"):
         return settings.host
+    if not settings.targets:  # they are found while it serves
+        dns = settings.discover.dns if settings.discover is not None else None
+        return dns.name if dns is not None and not dns.srv else upstream
     url = settings.targets[0].url
     where = target_address(url)
     if isinstance(where, UnixPath):

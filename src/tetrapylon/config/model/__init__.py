@@ -16,6 +16,7 @@ from tetrapylon.config.model.audit import Audit, AuditIgnore
 from tetrapylon.config.model.base import Section, Text, doc
 from tetrapylon.config.model.code import Docs, HandlerUse, PluginOptions
 from tetrapylon.config.model.consumer import Consumer
+from tetrapylon.config.model.discover import Discover, Dns, Etcd, File
 from tetrapylon.config.model.log import AccessLog, ErrorLog, Log, Redact, Traces
 from tetrapylon.config.model.policy_use import PolicyUse
 from tetrapylon.config.model.route import (
@@ -48,6 +49,7 @@ from tetrapylon.config.model.upstream import (
     ConsistentHash,
     Credentials,
     Health,
+    Hedge,
     PassiveHealth,
     Pool,
     Retry,
@@ -76,11 +78,16 @@ __all__ = [
     "ConsistentHash",
     "Consumer",
     "Credentials",
+    "Discover",
+    "Dns",
     "Docs",
     "ErrorLog",
     "ErrorPage",
+    "Etcd",
+    "File",
     "HandlerUse",
     "Health",
+    "Hedge",
     "Listener",
     "ListenerTls",
     "Log",

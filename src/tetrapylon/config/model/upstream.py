@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from tetrapylon.config.model.base import Count, Section, Text, Timeout, Token, doc
+from tetrapylon.config.model.discover import Discover
 from tetrapylon.config.net import (
     BalanceKey,
     CheckPath,
@@ -134,6 +135,21 @@ class Health(Section, frozen=True, kw_only=True):
     ] = 0.0
 
 
+class Hedge(Section, frozen=True, kw_only=True):
+    """A GET that takes long is asked of a second target, too; the first answer counts, the other is dropped.
+
+    Each is a retry by the `budget`.
+    """
+
+    percentile: Annotated[
+        Share, doc("After how long: as long as this share of answers takes at most.", ge=0.5, le=0.999)
+    ] = 0.95
+    floor: Annotated[Timeout, doc("Never sooner than after so long.")] = 0.002
+    requests: Annotated[
+        int, doc("Answers that a worker must have seen before it does this.", ge=1, le=1_000_000)
+    ] = 100
+
+
 class Retry(Section, frozen=True, kw_only=True):
     """When a request is sent again. Idempotent methods alone, unless `methods` names others.
 
@@ -153,6 +169,7 @@ class Retry(Section, frozen=True, kw_only=True):
     try_timeout: Annotated[
         Timeout | None, doc("For the response's head, while another try is left; then `response` counts.")
     ] = None
+    hedge: Annotated[Hedge | None, doc("When GETs are asked of a second target; never when left out.")] = None
     backoff: Annotated[
         Duration, doc("Before a retry, a random pause of at most this; of twice as much before the next.")
     ] = 0.025
@@ -267,7 +284,13 @@ class UpstreamTls(Section, frozen=True, kw_only=True):
 class Upstream(Section, frozen=True, kw_only=True):
     """Servers that requests are sent on to."""
 
-    targets: Annotated[tuple[Target, ...], doc("The servers.", min_length=1)]
+    targets: Annotated[
+        tuple[Target, ...], doc("The servers; with `discover`, those that are used until it has answered.")
+    ] = ()
+    discover: Annotated[
+        Discover | None,
+        doc("Where the servers are found while the gateway serves; not at all when left out."),
+    ] = None
     balance: Annotated[
         Literal["round_robin", "least_requests", "random_two"] | Balance,
         doc("How a target is picked: in turn, the least busy, the less busy of two, or by the request."),

@@ -1,0 +1,1 @@
+"""A connection to a target, being opened."""
