@@ -212,8 +212,9 @@ def main() -> int:
     for table, values in counted.items():
         print(f"\n{table:16} {'counted':>9} {'budget':>9}")
         for name, value in values.items():
-            margin = policies.MARGIN if table == "policies" else 0
-            line, fine = judge(name, value, budgets[table].get(name), budgets["tolerance"], margin)
+            few = table == "policies"
+            margin, tolerance = (policies.MARGIN, policies.TOLERANCE) if few else (0, budgets["tolerance"])
+            line, fine = judge(name, value, budgets[table].get(name), tolerance, margin)
             holds &= fine
             print(line)
     counts = counted.get("instructions", {})
