@@ -83,7 +83,7 @@ def serve(port: int, admin: int, directory: Path, *, once: bool) -> None:
         open(shop_log, "w+", encoding="utf-8") as shop_output,
         child(
             [
-                *(BIN / "gunicorn", "--chdir", HERE, "--bind", f"unix:{shop_socket}"),
+                *(sys.executable, "-m", "gunicorn", "--chdir", HERE, "--bind", f"unix:{shop_socket}"),
                 *("--worker-class", "gthread", "--threads", "4", "--keep-alive", "75", "upstream:app"),
             ],
             stdout=shop_output,

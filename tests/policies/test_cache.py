@@ -39,7 +39,7 @@ def test_an_answer_is_given_again_with_its_age(rig: Cached) -> None:
     second = rig.hits("/again")
     assert second.body == first.body
     assert second.status == 200
-    assert second.headers.get("Age") == "0"
+    assert second.headers.get("Age") in ("0", "1")
     assert second.headers.get("Date") is not None
     assert status_of(second).startswith("tetrapylon; hit; ttl=")
     assert second.headers.get("Content-Length") == str(len(first.body))
@@ -194,7 +194,8 @@ def test_only_if_cached_is_never_sent_on(rig: Cached) -> None:
 def test_max_stale_takes_what_is_over_but_not_where_the_origin_forbids_it(rig: Cached) -> None:
     rig.origin.fields = (("Cache-Control", "max-age=5"), ("Age", "30"), ("ETag", '"1"'))
     rig.misses("/max-stale")
-    assert "ttl=-25" in status_of(rig.hits("/max-stale", ("Cache-Control", "max-stale=60")))
+    told = status_of(rig.hits("/max-stale", ("Cache-Control", "max-stale=60")))
+    assert told.rpartition("ttl=")[2] in ("-25", "-26")  # a second may have begun
     rig.misses("/max-stale", ("Cache-Control", "max-stale=10"))
     rig.origin.fields = (("Cache-Control", "max-age=5, must-revalidate"), ("Age", "30"), ("ETag", '"1"'))
     rig.misses("/must")
