@@ -35,6 +35,15 @@ def routes(*texts: str) -> list[str]:
     return said(UPSTREAM + "routes:\n" + "".join(f"  - {{{text}}}\n" for text in texts))
 
 
+@pytest.mark.parametrize(
+    ("token", "told"),
+    [("letmein", "the string has 7 characters; expected at least 16"), ("''", "the string is empty;")],
+)
+def test_a_token_that_is_too_short(token: str, told: str) -> None:
+    (problem,) = said(f"admin: {{token: {token}}}")
+    assert problem.startswith(f"g.yaml:1:16: admin.token: {told}")
+
+
 class TestDestinations:
     def test_a_route_without_one(self) -> None:
         hint = "expected one of upstream, split, aggregate, handler, respond or redirect"

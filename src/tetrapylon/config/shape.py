@@ -80,7 +80,11 @@ class Text(Shape):
             quoted = type(value) in (int, float) and not self.scalar
             return self.mismatch(node, path, report, f'did you mean "{value}", in quotes?' if quoted else "")
         if len(value) < self.at_least:
-            report.add(path, "the string is empty", f"expected {self.expected}")
+            if value:
+                what = f"the string has {len(value)} characters"
+                report.add(path, what, f"expected at least {self.at_least}")
+            else:
+                report.add(path, "the string is empty", f"expected {self.expected}")
             return FAILED
         return value if self.scalar is None else parse(self.scalar, node, path, report)
 
