@@ -5,7 +5,6 @@ from __future__ import annotations
 from base64 import b64encode
 from functools import cache
 from hashlib import sha256
-from importlib import resources
 
 from tetrapylon.admin.answer import Answer
 
@@ -15,6 +14,8 @@ __all__ = ["page"]
 @cache
 def page() -> Answer:
     """What runs in it are its own style and script alone, known by their hashes (CSP level 2)."""
+    from importlib import resources  # brings shutil, tempfile and the compressors, which others need not share
+
     parts = resources.files("tetrapylon.admin")
     style = parts.joinpath("page.css").read_text(encoding="utf-8")
     script = parts.joinpath("page.js").read_text(encoding="utf-8")
