@@ -14,7 +14,8 @@ __all__ = ["page"]
 @cache
 def page() -> Answer:
     """What runs in it are its own style and script alone, known by their hashes (CSP level 2)."""
-    from importlib import resources  # brings shutil, tempfile and the compressors, which others need not share
+    # Here, for it brings shutil, tempfile and the compressors, which the other processes need not share.
+    from importlib import resources
 
     parts = resources.files("tetrapylon.admin")
     style = parts.joinpath("page.css").read_text(encoding="utf-8")
