@@ -6,6 +6,7 @@ from libc.stdint cimport uint32_t
 
 from tetrapylon._core.buffer cimport CONTENT_TYPE, DROPPED, Head, Header, head_find, head_known, same_name
 from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.fields cimport is_json, media_type
 from tetrapylon._core.json_rules cimport BadJson, hold_to_rules
 from tetrapylon._core.path cimport decode
 from tetrapylon._core.surface cimport Query, Request, cookie_value
@@ -154,7 +155,7 @@ cdef class Argument:
                 raise BadArgument(400, "body", "", f"the text is not UTF-8 at byte {error.start}") from None
         if not body:
             return self.missing()
-        if line is NULL or not is_json(x.request.data + line.value, line.value_length):
+        if not is_json(media_type(&x.request)):
             given = "without a Content-Type" if line is NULL else PyUnicode_DecodeLatin1(
                 x.request.data + line.value, min(<size_t>line.value_length, <size_t>100), NULL)
             raise BadArgument(415, "body", "", f"expected application/json, not {given}")
@@ -170,23 +171,3 @@ cdef class Argument:
             raise BadArgument(400, "body", "", str(error)) from None
         except RecursionError:
             raise BadArgument(400, "body", "", "the JSON is nested too deeply") from None
-
-
-cdef bint is_json(const char* value, size_t n) noexcept:
-    """application/json, or a type with the suffix +json (RFC 6839 section 3.1); parameters are left aside."""
-    cdef size_t end = 0
-    while end < n and value[end] != c";":
-        end += 1
-    while end and (value[end - 1] == c" " or value[end - 1] == c"\t"):
-        end -= 1
-    if end == 16 and same_type(value, b"application/json", 16):
-        return True
-    return end > 5 and same_type(value + end - 5, b"+json", 5)
-
-
-cdef bint same_type(const char* value, const char* lower, size_t n) noexcept:
-    cdef size_t i
-    for i in range(n):
-        if (value[i] | 0x20 if c"A" <= value[i] <= c"Z" else value[i]) != lower[i]:
-            return False
-    return True

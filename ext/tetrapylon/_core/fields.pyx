@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcmp
 
-from tetrapylon._core.buffer cimport DROPPED, Head, Header, same_name
+from tetrapylon._core.buffer cimport CONTENT_TYPE, DROPPED, Head, Header, head_known, same_name
 
 cdef enum:
     MOST_SECONDS = 2147483648       # what an overlong delta-seconds is taken for (RFC 9111 section 1.2.2)
@@ -68,6 +68,27 @@ cdef bint has_item(const Head* head, const char* name, size_t name_n, const char
         if is_word(piece, item, n):
             return True
     return False
+
+
+cdef Piece media_type(const Head* head) noexcept nogil:
+    cdef const Header* line = head_known(head, CONTENT_TYPE)
+    cdef const char* at
+    if line is NULL:
+        return trimmed(NULL, NULL)
+    at = head.data + line.value
+    return trimmed(at, until(at, at + line.value_length, c";"))
+
+
+cdef bint is_json(Piece type) noexcept nogil:
+    """application/json, or a type with the suffix +json (RFC 6839 section 3.1)."""
+    cdef Piece suffix
+    if is_word(type, b"application/json", 16):
+        return True
+    if type.n <= 5:
+        return False
+    suffix.data = type.data + type.n - 5
+    suffix.n = 5
+    return is_word(suffix, b"+json", 5)
 
 
 cdef int64_t read_seconds(Piece piece) noexcept nogil:

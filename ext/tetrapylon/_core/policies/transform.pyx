@@ -1,12 +1,12 @@
 """`transform`: JSON bodies rewritten by config, on the way in and on the way out."""
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.unicode cimport PyUnicode_DecodeLatin1
 
 from tetrapylon._core.body cimport set_request_body, set_response_body
-from tetrapylon._core.buffer cimport CONTENT_TYPE, DROPPED, Head, Header, head_find, head_known
+from tetrapylon._core.buffer cimport DROPPED, Head, Header, head_find
 from tetrapylon._core.edit cimport add_line, drop_lines, out_of_memory
 from tetrapylon._core.exchange cimport Exchange, is_method
+from tetrapylon._core.fields cimport is_json, media_type
 from tetrapylon._core.json_edit cimport Edit, Slice, checked, edited, find, with_default
 from tetrapylon._core.json_rules cimport BadJson, hold_to_rules
 from tetrapylon._core.policy cimport COLLECT, CONTINUE, Policy, Verdict
@@ -198,7 +198,7 @@ cdef class Transform(Policy):
                 drop_lines(&x.request, <bytes>name)
         if self.incoming is None or not x.request.has_body:
             return CONTINUE
-        if is_json(&x.request):
+        if is_json(media_type(&x.request)):
             return COLLECT
         return refuse(x, MEDIA_TYPE) if self.refuses else CONTINUE
 
@@ -217,7 +217,7 @@ cdef class Transform(Policy):
     cdef Verdict response(self, Exchange x) noexcept:
         if self.outgoing is None or not 200 <= x.response.status < 300 or x.response.status == 204:
             return CONTINUE
-        if not is_json(&x.response):
+        if not is_json(media_type(&x.response)):
             return refuse(x, UNFIT_ANSWER) if self.refuses and x.response.has_body else CONTINUE
         if is_method(x, b"HEAD", 4):
             drop_lines(&x.response, b"content-length")      # that of the body as it was
@@ -257,14 +257,3 @@ cdef class Transform(Policy):
             if add_line(head, b"ETag", tag, len(tag)) < 0:
                 raise MemoryError
         return 0
-
-
-cdef bint is_json(const Head* head) noexcept:
-    """application/json, or a type with the suffix +json (RFC 6839 section 3.1)."""
-    cdef Header* line = head_known(head, CONTENT_TYPE)
-    cdef str kind
-    if line is NULL:
-        return False
-    kind = PyUnicode_DecodeLatin1(head.data + line.value, min(<size_t>line.value_length, <size_t>200), NULL)
-    kind = kind.partition(";")[0].strip().lower()
-    return kind == "application/json" or kind.endswith("+json")

@@ -3,9 +3,10 @@
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport int64_t, uint64_t
 
-from tetrapylon._core.buffer cimport CONTENT_TYPE, Buffer, Header, head_known
+from tetrapylon._core.buffer cimport Buffer, Head
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport Exchange, Filter, install, is_method
+from tetrapylon._core.fields cimport Piece, is_json, media_type
 from tetrapylon._core.json_rules cimport BadJson, hold_to_rules
 from tetrapylon._core.policy cimport COLLECT, CONTINUE, Policy, Verdict
 from tetrapylon._core.respond cimport Refusal, refuse
@@ -133,8 +134,7 @@ cdef class Validate(Policy):
         return self.judge(x, x.body if x.body is not None else b"")
 
     cdef bint passes_unread(self, Exchange x) noexcept:
-        return bool(self.content_types) and media_type(x.request.data, head_known(
-            &x.request, CONTENT_TYPE)) in self.content_types
+        return bool(self.content_types) and spelled(&x.request) in self.content_types
 
     cdef Verdict judge(self, Exchange x, bytes body) noexcept:
         try:
@@ -155,10 +155,10 @@ cdef class Validate(Policy):
                 if self.required:
                     errors.append({"in": "body", "detail": "is missing"})
             else:
-                kind = media_type(x.request.data, head_known(&x.request, CONTENT_TYPE))
-                if not is_json(kind):
+                kind = not_json(&x.request)
+                if kind is not None:
                     status = 415
-                    detail = f"expected application/json, not {kind or 'none'}"
+                    detail = f"expected application/json, not {kind}"
                     errors.append({"in": "body", "detail": detail})
                 else:
                     found = unreadable(body)
@@ -205,16 +205,15 @@ cdef class Validate(Policy):
         reading = Reading.__new__(Reading)
         reading.policy = self
         reading.said = Buffer()
-        reading.kind = media_type(x.response.data, head_known(&x.response, CONTENT_TYPE))
+        reading.kind = not_json(&x.response)
         reading.status = x.response.status
         install(x, reading)
         return CONTINUE
 
     cdef Verdict whole_response(self, Exchange x, bytes body) noexcept:
-        cdef str kind = media_type(x.response.data, head_known(&x.response, CONTENT_TYPE))
         cdef list errors
         try:
-            errors = self.unfit(x.response.status, kind, body)
+            errors = self.unfit(x.response.status, not_json(&x.response), body)
             if not errors:
                 return CONTINUE
             self.tell(x.plan.name, x.response.status, errors)
@@ -224,9 +223,9 @@ cdef class Validate(Policy):
             return refuse(x, BROKEN)
 
     cdef list unfit(self, int status, str kind, bytes body):
-        """What is wrong with an answer."""
-        if not is_json(kind):
-            return [{"in": "answer", "detail": f"expected application/json, not {kind or 'none'}"}]
+        """What is wrong with an answer; `kind` as `not_json` has it."""
+        if kind is not None:
+            return [{"in": "answer", "detail": f"expected application/json, not {kind}"}]
         found = unreadable(body) if body else {"detail": "is missing"}
         if found is not None:
             found["in"] = "answer"
@@ -284,14 +283,12 @@ cdef object unreadable(bytes body):
     return None
 
 
-cdef str media_type(const char* data, const Header* line):
-    cdef str text
-    if line is NULL:
-        return ""
-    text = PyUnicode_DecodeLatin1(data + line.value, min(<size_t>line.value_length, <size_t>200), NULL)
-    return text.partition(";")[0].strip().lower()
+cdef str spelled(const Head* head):
+    """The media type in lower case; empty: none."""
+    cdef Piece type = media_type(head)
+    return PyUnicode_DecodeLatin1(type.data, min(type.n, <size_t>200), NULL).lower()
 
 
-cdef bint is_json(str kind) noexcept:
-    """application/json, or a type with the suffix +json (RFC 6839 section 3.1)."""
-    return kind == "application/json" or kind.endswith("+json")
+cdef str not_json(const Head* head):
+    """What a body is that is not JSON; None: it is JSON."""
+    return None if is_json(media_type(head)) else spelled(head) or "none"
