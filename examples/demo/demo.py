@@ -155,6 +155,7 @@ def show_where_next(port: int, admin: int) -> None:
 Where to look next
   try it        curl -i http://{HOST}:{port}/products/1
   order a cup   curl -i --json '{{"product": 1}}' http://{HOST}:{port}/orders
+  live page     http://{HOST}:{admin}/
   health        http://{HOST}:{admin}/livez   http://{HOST}:{admin}/readyz
   metrics       http://{HOST}:{admin}/metrics
   its config    examples/demo/gateway.yaml
