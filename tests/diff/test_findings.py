@@ -62,6 +62,12 @@ def test_noise_that_is_learned_later_takes_back_what_was_found_before() -> None:
     assert findings.told()[0]["different"] == 1
 
 
+def test_integers_that_no_float_holds_are_counted_like_others() -> None:
+    findings = Findings()
+    findings.take(pair(answer(a=10**400), answer(a=-(10**401)), again=answer(a=10**402)), Rules())
+    assert findings.told()[0]["different"] == 1
+
+
 def test_places_are_bounded() -> None:
     findings = Findings()
     for n in range(1000):

@@ -10,7 +10,7 @@ import msgspec
 
 from tetrapylon.diff.answer import ABSENT, Answer, Difference
 from tetrapylon.diff.compare import compare, learn
-from tetrapylon.diff.noise import Noise, Seen, shape
+from tetrapylon.diff.noise import Noise, Seen, magnitude, shape
 from tetrapylon.diff.redact import redacted_target, shown
 from tetrapylon.diff.rules import Rules
 
@@ -91,7 +91,7 @@ class Group(msgspec.Struct):
 
 def _form(value: Any) -> str:
     form = shape(value)
-    return f"number {value:.0e}" if form == "number" else form
+    return f"number {magnitude(value):.0e}" if form == "number" else form
 
 
 def _small(value: Any) -> Any:

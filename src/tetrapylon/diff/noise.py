@@ -14,7 +14,7 @@ import msgspec
 
 from tetrapylon.diff.answer import ABSENT, Difference
 
-__all__ = ["MOST", "Noise", "Seen", "shape"]
+__all__ = ["MOST", "Noise", "Seen", "magnitude", "shape"]
 
 MOST = 500
 """Places that are remembered for one route; those beyond stay findings."""
@@ -72,6 +72,14 @@ def _text(value: str) -> str:
     return "text"
 
 
+def magnitude(value: float) -> float:
+    """An integer that no float holds is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 class Seen(msgspec.Struct):
     """How one place varies."""
 
@@ -85,13 +93,13 @@ class Seen(msgspec.Struct):
         if len(self.shapes) < SHAPES:
             self.shapes.add(form)
         if form == "number":
-            self.low = min(self.low, float(value))
-            self.high = max(self.high, float(value))
+            self.low = min(self.low, magnitude(value))
+            self.high = max(self.high, magnitude(value))
 
     def covers(self, value: Any) -> bool:
         form = shape(value)
         if form == "number":
-            return form in self.shapes and self._near(float(value))
+            return form in self.shapes and self._near(magnitude(value))
         if form in self.shapes:
             return True
         # A random token may happen to be all digits; a word may not become nothing.
