@@ -155,6 +155,7 @@ def main() -> int:
                     costs.setdefault(system.name, []).append(running.cost_of(options.seconds))
                 finally:
                     running.close()
+        over = latency(backend)
     finally:
         served.terminate()
         served.wait(10)
@@ -168,7 +169,7 @@ def main() -> int:
         )
         for name, most in BARS.items()
     ]
-    bars.append(latency(backend))
+    bars.append(over)
     for bar in bars:
         print(bar)
     ordered = {(system.name, "CPU"): costs[system.name] for system in chosen}
