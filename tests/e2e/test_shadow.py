@@ -185,7 +185,7 @@ def test_a_client_that_leaves_leaves_nothing_under_way(tmp_path: Path) -> None:
             client.send(request("GET", "/a"))
             running.first.wait_requests(1)
             client.reset()
-            eventually(lambda: running.gateway.access_log, "the gateway has noticed")
+            eventually(lambda: bool(running.gateway.access_log), "the gateway has noticed")
         gate.set()
         with running.gateway.client() as client:
 
