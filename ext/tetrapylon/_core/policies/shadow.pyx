@@ -107,8 +107,8 @@ cdef class Shadow(Policy):
     cdef uint64_t* dropped
     cdef uint64_t* large
 
-    def __init__(self, str route not None, CallStages stages not None, Plan primary not None, Plan second not None,
-                 Slab slab not None, outbox, *, double sample, double again, methods, headers, size_t body,
+    def __init__(self, str route not None, CallStages stages not None, Plan primary not None,
+                 Plan second not None, Slab slab not None, outbox, *, double sample, double again, methods, headers, size_t body,
                  uint32_t in_flight):
         self.route = route
         self.stages = stages
@@ -234,8 +234,8 @@ cdef class Shadow(Policy):
     # The copies
 
     cdef void begin_some(self) noexcept:
-        cdef int i
-        for i in range(AT_ONCE):
+        cdef int _i
+        for _i in range(AT_ONCE):
             if not self.waiting:
                 return
             self.begin(<Sample>self.waiting.popleft())
