@@ -7,7 +7,9 @@ from tetrapylon._core.exchange cimport Exchange, Peer, Plan, Stages
 
 cdef class Copy(Call):
     # A request made of another exchange's.
-    cdef void make(self, Stages stages, Plan plan, bytes text, bytes content, size_t limit, Peer peer) noexcept
+    cdef void make(self, Stages stages, Plan plan, bytes text, bytes content, size_t limit,
+                   Peer peer) noexcept
 
 
-cdef bytes copied_head(Exchange x)          # of the request, as it goes on; without what belongs to its framing
+# Of the request, as it goes on; without what belongs to its framing.
+cdef bytes copied_head(Exchange x)

@@ -14,11 +14,15 @@ cdef class Copy(Call):
     def __init__(self):
         raise TypeError("a Copy is made of an exchange")
 
-    cdef void make(self, Stages stages, Plan plan, bytes text, bytes content, size_t limit, Peer peer) noexcept:
+    cdef void make(self, Stages stages, Plan plan, bytes text, bytes content, size_t limit,
+                   Peer peer) noexcept:
         """`text` is what `copied_head` made. A body's length is added."""
         self.stages = stages
         self.plan = plan
-        self.text = text + b"\r\n" if content is None else b"%bContent-Length: %d\r\n\r\n" % (text, len(content))
+        if content is None:
+            self.text = text + b"\r\n"
+        else:
+            self.text = b"%bContent-Length: %d\r\n\r\n" % (text, len(content))
         self.content = content
         self.limit = limit
         self.headers = []

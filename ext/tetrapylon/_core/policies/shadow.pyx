@@ -108,8 +108,8 @@ cdef class Shadow(Policy):
     cdef uint64_t* large
 
     def __init__(self, str route not None, CallStages stages not None, Plan primary not None,
-                 Plan second not None, Slab slab not None, outbox, *, double sample, double again, methods, headers, size_t body,
-                 uint32_t in_flight):
+                 Plan second not None, Slab slab not None, outbox, *, double sample, double again, methods,
+                 headers, size_t body, uint32_t in_flight):
         self.route = route
         self.stages = stages
         self.reactor = stages.reactor
