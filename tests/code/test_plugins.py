@@ -338,7 +338,7 @@ not_a_class = 3
         ("Tenant", ", defualt: x", "defualt", "unknown key", "did you mean `default`?"),
         ("Tenant", ", default: 3", "default", "expected a string", ""),
         ("Breaks", "", "", "`how` is missing", ""),
-        ("Tenant", ", run_in: threads", "run_in", "expected loop or thread", "did you mean thread?"),
+        ("Tenant", ", run_in: threads", "run_in", "expected loop, process or thread", "did you mean thread?"),
     ],
 )
 def test_what_is_wrong_is_told_at_check_with_its_place(

@@ -15,8 +15,11 @@ class HandlerUse(Section, frozen=True, kw_only=True):
 
     call: Annotated[Text, doc("The function, as `module:name`; its signature says what it takes.")]
     run_in: Annotated[
-        Literal["loop", "thread"],
-        doc("Where it runs: `thread` is for a plain function that blocks; the loop is not kept waiting."),
+        Literal["loop", "thread", "process"],
+        doc(
+            "Where it runs: `thread` is for a plain function that blocks, `process` for one that computes; "
+            "the loop is not kept waiting."
+        ),
     ] = "loop"
 
 
@@ -27,8 +30,11 @@ class PluginOptions(Section, frozen=True, kw_only=True):
         Timeout | None, doc("A hook that waits may take so long; longer: as if it had failed, with 504.")
     ] = 5.0
     run_in: Annotated[
-        Literal["loop", "thread"],
-        doc("Where its plain hooks run: `thread` is for those that block; the loop is not kept waiting."),
+        Literal["loop", "thread", "process"],
+        doc(
+            "Where its plain hooks run: `thread` is for those that block, `process` for those that compute, "
+            "on a copy of the request; the loop is not kept waiting."
+        ),
     ] = "loop"
     on_error: Annotated[
         Literal["refuse", "continue"],
