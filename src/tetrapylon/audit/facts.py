@@ -142,6 +142,7 @@ def waits(config: Config) -> Iterator[tuple[Path, float | None, float | None]]:
 def used_upstreams(config: Config) -> frozenset[str]:
     """Upstreams that a route leads to, or that a policy's settings name."""
     routes = {name for route in config.routes for name in route.upstreams}
+    routes |= {route.shadow.to for route in config.routes if route.shadow is not None}
     uses = (*config.policies, *(use for route in config.routes for use in route.uses))
     return frozenset(routes) | frozenset(text for use in uses for text in _texts(use.settings))
 
