@@ -1,6 +1,6 @@
 from libc.stdint cimport uint8_t, uint32_t
 
-from tetrapylon._core.buffer cimport DROPPED, Head, head_add, same_name, same_variable
+from tetrapylon._core.buffer cimport DROPPED, Head, head_add, head_find, same_name, same_variable
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.fields cimport has_item
 from tetrapylon._core.policy cimport Verdict
@@ -50,7 +50,10 @@ cdef int add_line(Head* head, bytes name, const char* value, size_t n, uint8_t m
 
 cdef int add_vary(Head* response, bytes names) noexcept:
     """Add names to Vary, as a line of its own: lists may be split (RFC 9110 section 5.3)."""
-    cdef bytes lower = names.lower()
+    cdef bytes lower
+    if head_find(response, b"vary", 4) is NULL:
+        return head_add(response, b"Vary", 4, names, len(names), 0)
+    lower = names.lower()
     if b"," not in lower and (has_item(response, b"vary", 4, lower, len(lower))
                               or has_item(response, b"vary", 4, b"*", 1)):
         return 0

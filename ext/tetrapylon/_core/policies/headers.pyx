@@ -57,12 +57,12 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 cdef class Line:
     cdef bytes name
-    cdef bytes lower
+    cdef bytes dropped          # what it takes the place of
     cdef Template value
 
-    def __init__(self, str name, str value, parameters):
+    def __init__(self, str name, str value, parameters, bytes dropped):
         self.name = name.encode("ascii")
-        self.lower = name.lower().encode("ascii")
+        self.dropped = dropped
         self.value = Template(value, parameters)
 
 
@@ -78,10 +78,15 @@ cdef class Steps:
         self.request = request
         self.renames = [(old.lower().encode(), new.encode()) for old, new in edits.rename.items()]
         self.removals = [
-            (name.removesuffix("*").lower().encode(), name.endswith("*")) for name in edits.remove
+            (self.meant(name.removesuffix("*")), name.endswith("*")) for name in edits.remove
         ]
-        self.settings = [Line(name, value, parameters) for name, value in edits.set.items()]
-        self.additions = [Line(name, value, parameters) for name, value in edits.add.items()]
+        self.settings = [Line(name, value, parameters, self.meant(name)) for name, value in edits.set.items()]
+        self.additions = [Line(name, value, parameters, self.meant(name)) for name, value in edits.add.items()]
+
+    def meant(self, str name not None):
+        """As `drop` wants it."""
+        lower = name.lower()
+        return (lower.replace("_", "-") if self.request else lower).encode("ascii")
 
     cdef bint run(self, Exchange x, Head* head) noexcept:
         """False: there is no memory."""
@@ -98,7 +103,7 @@ cdef class Steps:
             # Expanded first: it may well be made of the field that it replaces.
             if not line.value.expand(x):
                 return False
-            self.drop(head, line.lower)
+            self.drop(head, line.dropped)
             if not self.put(head, line):
                 return False
         for line in self.additions:
@@ -109,7 +114,7 @@ cdef class Steps:
     cdef void drop(self, Head* head, bytes lower) noexcept:
         # To a CGI or WSGI upstream X_Tenant is X-Tenant: what a client says in its name goes as well.
         if self.request:
-            drop_variables(head, lower.replace(b"_", b"-"))
+            drop_variables(head, lower)
         else:
             drop_lines(head, lower)
 
@@ -130,7 +135,7 @@ cdef class Steps:
                 continue
             if at < 0:
                 # The client's own of the new name would stand beside it.
-                self.drop(head, new.lower())
+                self.drop(head, self.meant(new.decode("ascii")))
                 at = head_append(head, new, len(new))
                 if at < 0:
                     return False
