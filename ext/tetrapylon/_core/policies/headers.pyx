@@ -81,7 +81,9 @@ cdef class Steps:
             (self.meant(name.removesuffix("*")), name.endswith("*")) for name in edits.remove
         ]
         self.settings = [Line(name, value, parameters, self.meant(name)) for name, value in edits.set.items()]
-        self.additions = [Line(name, value, parameters, self.meant(name)) for name, value in edits.add.items()]
+        self.additions = [
+            Line(name, value, parameters, self.meant(name)) for name, value in edits.add.items()
+        ]
 
     def meant(self, str name not None):
         """As `drop` wants it."""
