@@ -200,6 +200,35 @@ def test_metrics_of_real_traffic_are_openmetrics(tmp_path: Path) -> None:
     assert [s.value for s in connects if s.name.endswith("_count")] == [1]
 
 
+def test_what_is_under_way_is_told_by_route_and_upstream_and_goes_with_its_worker() -> None:
+    gate = threading.Event()
+    try:
+        with Upstream(answers.gated(gate)) as upstream:
+            settings = {"pool": {"max_connections": 1}}
+            config = proxy(upstream.url, upstream=settings, admin={"listen": "127.0.0.1:0"})
+            with Gateway(config) as gateway, gateway.client() as one, gateway.client() as other:
+
+                def now() -> dict[str, float]:
+                    families = {f.name: f for f in read_openmetrics(metrics(gateway).decode())}
+                    return {
+                        name: sum(s.value for s in families[name].samples)
+                        for name in (
+                            "tetrapylon_route_active_requests",
+                            "tetrapylon_upstream_connections",
+                            "tetrapylon_upstream_connections_idle",
+                            "tetrapylon_upstream_queue",
+                        )
+                    }
+
+                for client in (one, other):
+                    client.send(request())
+                eventually(lambda: [*now().values()] == [2, 1, 0, 1], "one is asked, one waits")
+                os.kill(gateway.workers[0], signal.SIGKILL)
+                eventually(lambda: [*now().values()] == [0, 0, 0, 0], "with the worker they are gone")
+    finally:
+        gate.set()
+
+
 def metrics(gateway: Gateway) -> bytes:
     return ask(gateway.admin, "GET", "/metrics", Accept="application/openmetrics-text")[2]
 
