@@ -199,7 +199,7 @@ def test_durations_are_kept_by_the_methods_that_came() -> None:
     assert slabs.totals().by_method([0]) == []
 
 
-def test_where_routes_are_asked_by_more_methods_than_there_is_room_for_the_rest_counts_as_the_overflows() -> None:
+def test_methods_beyond_those_with_room_count_as_the_overflows() -> None:
     """Route 0 is that of routes without a place of their own."""
     routes = 500
     methods = [name.encode() for name in METHOD_NAMES[1:]]
@@ -208,7 +208,9 @@ def test_where_routes_are_asked_by_more_methods_than_there_is_room_for_the_rest_
         for method in methods:
             slabs.slab(0).count_exchange(route, 200, SECOND, 0, 0, 1, 0, method)
     totals = slabs.totals()
-    counted = [sum(h["buckets"][9] for _, all in totals.by_method([route]) for h in all) for route in range(routes)]
+    counted = [
+        sum(h["buckets"][9] for _, all in totals.by_method([route]) for h in all) for route in range(routes)
+    ]
     assert sum(counted) == routes * len(methods)
     assert counted[1] == len(methods)
     assert counted[-1] == 0

@@ -3,9 +3,11 @@
 import http.client
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.test_reload import answering
-from tests.harness import Gateway, Upstream, answers, eventually, proxy
+from tests.harness import Gateway, Upstream, answers, eventually, proxy, request
 from tests.harness.openmetrics import read_openmetrics
 from tests.harness.secure import Authority
 
@@ -203,7 +205,7 @@ def test_metrics_of_real_traffic_are_openmetrics(tmp_path: Path) -> None:
 def test_what_is_under_way_is_told_by_route_and_upstream_and_goes_with_its_worker() -> None:
     gate = threading.Event()
     try:
-        with Upstream(answers.gated(gate)) as upstream:
+        with Upstream(answers.slow(gate)) as upstream:
             settings = {"pool": {"max_connections": 1}}
             config = proxy(upstream.url, upstream=settings, admin={"listen": "127.0.0.1:0"})
             with Gateway(config) as gateway, gateway.client() as one, gateway.client() as other:

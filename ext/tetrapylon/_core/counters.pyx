@@ -23,7 +23,8 @@ cdef enum:
 cdef uint64_t LAYOUT = 3
 
 # A worker's own counters, then those of routes from a multiple of their size on.
-cdef size_t FIRST = (sizeof(WorkerCounters) + sizeof(RouteCounters) - 1) // sizeof(RouteCounters) * sizeof(RouteCounters)
+cdef size_t FIRST = (
+    (sizeof(WorkerCounters) + sizeof(RouteCounters) - 1) // sizeof(RouteCounters) * sizeof(RouteCounters))
 # What is summed of a route: all up to its gauge, that one included.
 cdef size_t ROUTE_WORDS = sizeof(Histogram) // sizeof(uint64_t) + 4
 cdef size_t DURATION_WORDS = sizeof(Durations) // sizeof(uint64_t)
@@ -329,8 +330,8 @@ cdef class Totals:
             add_words(<uint64_t *>&total, <uint64_t *>route, ROUTE_WORDS)
             for method in range(METHODS):
                 if route.durations[method]:
-                    add_words(<uint64_t *>&durations, <uint64_t *>&self.durations[route.durations[method] - 1],
-                              DURATION_WORDS)
+                    add_words(<uint64_t *>&durations,
+                              <uint64_t *>&self.durations[route.durations[method] - 1], DURATION_WORDS)
         if not any_seen:
             return None
         return {

@@ -45,7 +45,8 @@ cdef class Series:
         cdef void* base
         cdef size_t names = <size_t>capacity * sizeof(SeriesName)
         self.descriptor = -1
-        if workers < 1 or capacity < 1 or not 0 <= gauges <= width or width < 1 or len(overflow) > SERIES_TEXT:
+        if (workers < 1 or capacity < 1 or width < 1 or not 0 <= gauges <= width
+                or len(overflow) > SERIES_TEXT):
             raise ValueError(f"{workers} workers, {capacity} names, {width} words: need one of each at least")
         self.workers = workers
         self.capacity = capacity
