@@ -81,7 +81,7 @@ FLOORS: list[list[set[str]]] = [
         {"json_rules"},
         {"coalesce"},
     ],
-    [{"coroutine"}, {"arguments"}],
+    [{"coroutine"}, {"arguments"}, {"copies"}],
     [{"handler"}, {"aggregate"}],
     [{"plugin"}],
     [{"accept"}],
@@ -122,6 +122,7 @@ POLICIES_SEE = {
     "cache_key",
     "cache_status",
     "coalesce",
+    "copies",
 }
 # What the Structs of their settings are made of, and what does the work that is not every request's.
 POLICIES_TAKE = (
