@@ -85,6 +85,19 @@ FAMILIES: dict[str, tuple[Kind, str]] = {
         "Copies not made: too many under way, or too much body.",
     ),
     "tetrapylon_mirror_failed_total": ("counter", "Copies that got no whole answer."),
+    "tetrapylon_shadow_copies_total": ("counter", "Requests sent to a shadow's second destination, too."),
+    "tetrapylon_shadow_dropped_total": (
+        "counter",
+        "Samples of a shadow that were not compared: too many under way, or waiting to be compared.",
+    ),
+    "tetrapylon_shadow_too_large_total": (
+        "counter",
+        "Samples of a shadow that were not compared: too much body.",
+    ),
+    "tetrapylon_shadow_batches_lost_total": (
+        "counter",
+        "Batches of samples that found nobody who compares.",
+    ),
     "tetrapylon_cache_requests_total": ("counter", "Requests to a cache, by what it had for them."),
     "tetrapylon_cache_evictions_total": ("counter", "Stored answers that had to make room."),
     "tetrapylon_cache_bytes": ("gauge", "Bytes of stored answers, in all workers."),

@@ -32,6 +32,7 @@ VERBS = {
     "status": "say what the running gateway does",
     "history": "list the last configs that were in force",
     "rollback": "have the running gateway go back to an earlier config",
+    "diff": "show how the answers of shadows differ",
     "init": "write a first config",
     "schema": "print the config's JSON Schema or its reference",
     "completion": "print a shell's completion script",
