@@ -516,9 +516,8 @@ cdef class Pipeline(Stages):
             counters = x.plan.counters
             counters.in_flight -= 1
         count_exchange(
-            self.slab, counters,
-            method_of(x.request.data + x.request.method, x.request.method_length), outcome(x),
-            total, total - min(total, x.waited), x.waited, x.bytes_in, x.bytes_out)
+            self.slab, counters, method_of(x.request.data + x.request.method, x.request.method_length),
+            outcome(x), total, total - min(total, x.waited), x.waited, x.bytes_in, x.bytes_out)
         for i in range(x.entered):
             (<Policy>x.plan.policies[i]).end(x)
         if self.log is not None:
