@@ -6,7 +6,7 @@ import http.client
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -144,7 +144,7 @@ def replay(
     began = time.monotonic()
     sent, owed = 0, 0.0
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="replay") as pool:
-        under_way = []
+        under_way: list[Future[None]] = []
         for request in requests:
             safe = request.method in SAFE
             if not safe and not unsafe:
