@@ -22,6 +22,7 @@ GROUND = {
     "log_line",
     "address",
     "lifetime",
+    "resident",
     "line",
     "hello",
     "cidr",
