@@ -33,6 +33,7 @@ VERBS = {
     "history": "list the last configs that were in force",
     "rollback": "have the running gateway go back to an earlier config",
     "diff": "show how the answers of shadows differ",
+    "replay": "send recorded requests to two services and compare the answers",
     "init": "write a first config",
     "schema": "print the config's JSON Schema or its reference",
     "completion": "print a shell's completion script",
