@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-aggregate bench-faults bench-handlers bench-hostile bench-micro bench-public-api bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-aggregate bench-faults bench-handlers bench-hostile bench-micro bench-plugins bench-public-api bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -55,6 +55,7 @@ check: build  ## lint, format, types, stubs, Cython lint
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy --strict $(TYPED)
+	$(PY) -m pyright --warnings --pythonpath $(PY) examples/shop
 	MYPYPATH=src $(PY) -m mypy.stubtest tetrapylon._core --mypy-config-file pyproject.toml \
 	  --allowlist tests/typing/stubtest-allow.txt --ignore-unused-allowlist
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cython-lint ext
@@ -81,6 +82,9 @@ bench-faults: build  ## targets that fail, behind tetrapylon, HAProxy, Envoy and
 
 bench-handlers: build  ## typed handlers beside Go, Granian, BlackSheep, FastAPI and Flask
 	$(PY) -m benchmarks.handlers $(ARGS)
+
+bench-plugins: build  ## what an empty plugin adds to a proxied request
+	$(PY) -m benchmarks.plugins $(ARGS)
 
 bench-public-api: build  ## a public API's policies beside nginx with none and Go with the same
 	$(PY) -m benchmarks.public_api $(ARGS)

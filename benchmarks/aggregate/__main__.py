@@ -11,6 +11,8 @@ import os
 import statistics
 import subprocess
 import sys
+import time
+from http.client import HTTPConnection
 from pathlib import Path
 
 import msgspec
@@ -18,6 +20,7 @@ import msgspec
 from ..e2e.process import LOAD_CORE, free_port, pinned
 from ..e2e.workshop import Unavailable, call
 from ..handlers.__main__ import BUILD, ROOT, VENV, Running, System, prepare
+from ..ledger import Bar, record
 
 OWN = ROOT / "benchmarks" / "aggregate"
 PARTS = ("user", "orders", "ads")
@@ -91,6 +94,39 @@ def build_go() -> None:
     )
 
 
+def seconds_of(connection: HTTPConnection, path: str) -> float:
+    """Of one request on a kept connection."""
+    began = time.perf_counter()
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"{path}: {answer.status}")
+    return time.perf_counter() - began
+
+
+def latency(backend: str) -> Bar:
+    """What a whole takes beyond the slowest backend: medians, one request at a time, milliseconds."""
+    over = []
+    for _ in range(5):
+        running = Page(systems(backend)[0])
+        try:
+            ours = HTTPConnection("127.0.0.1", running.port)
+            theirs = HTTPConnection("127.0.0.1", int(backend.rpartition(":")[2]))
+            whole, slowest = [], []
+            for number in range(220):
+                times = [seconds_of(theirs, f"/{name}") for name in PARTS]
+                took = seconds_of(ours, "/page")
+                if number >= 20:  # the first ones open connections and find cold caches
+                    whole.append(took)
+                    slowest.append(max(times))
+                time.sleep(0.002)  # a low rate
+            over.append((statistics.median(whole) - statistics.median(slowest)) * 1000)
+        finally:
+            running.close()
+    return Bar("latency beyond the slowest backend", 1.0, tuple(over), "ms")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.aggregate", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -119,19 +155,26 @@ def main() -> int:
                     costs.setdefault(system.name, []).append(running.cost_of(options.seconds))
                 finally:
                     running.close()
+        over = latency(backend)
     finally:
         served.terminate()
         served.wait(10)
-    missed = False
     for name, each in costs.items():
         print(f"{name:14} {statistics.median(each):9.1f} us")
-    for name, bar in BARS.items():
-        ratio = statistics.median(
-            mine / theirs for mine, theirs in zip(costs["tetrapylon"], costs[name], strict=True)
+    bars = [
+        Bar(
+            f"three answers made one / {name}",
+            most,
+            tuple(mine / theirs for mine, theirs in zip(costs["tetrapylon"], costs[name], strict=True)),
         )
-        missed = missed or ratio > bar
-        print(f"{ratio:.3f} x {name}: bar {bar:.3f} {'met' if ratio <= bar else 'NOT MET'}")
-    return 1 if missed else 0
+        for name, most in BARS.items()
+    ]
+    bars.append(over)
+    for bar in bars:
+        print(bar)
+    ordered = {(system.name, "CPU"): costs[system.name] for system in chosen}
+    record("aggregate", "Three JSON answers made one", "make bench-aggregate", ordered, bars)
+    return 0 if all(bar.met for bar in bars) else 1
 
 
 if __name__ == "__main__":

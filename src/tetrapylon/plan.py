@@ -133,7 +133,7 @@ def load_plan(source: Source) -> Plan:
     import ipaddress  # noqa: F401
     import urllib.parse  # noqa: F401
 
-    from tetrapylon import catalog, compile, control, logs, misfit, worker, works  # noqa: F401
+    from tetrapylon import catalog, compile, logs, misfit, worker, works  # noqa: F401
     from tetrapylon._core.counters import set_bounds
     from tetrapylon.config.wire import Encoded
 
@@ -162,12 +162,19 @@ def load_plan(source: Source) -> Plan:
         facts=facts,
         # TLS contexts are made before the workers are, which so have the keys of session tickets in common.
         worker=partial(worker.main, works.fronts(encoded.head.server.listen)),
-        control=control.main,
+        control=_control,
         config=paper.config,
         slots=table,
         read=partial(read_again, source),
         source=source.name,
     )
+
+
+def _control(context: Context) -> int:
+    """Imported where it runs: no other process has a use for it."""
+    from tetrapylon import control
+
+    return control.main(context)
 
 
 def overflow_told(routes: int) -> str:

@@ -21,6 +21,7 @@ from types import FrameType
 
 from tetrapylon import __version__, events, logs
 from tetrapylon._core.counters import Slab, Slabs, State
+from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon.channel import (
     Ask,
     Channel,
@@ -155,6 +156,7 @@ class Supervisor:
         self._slab.state = State.SERVING
         gc.collect()
         gc.freeze()
+        trim_heap()  # its holes would be copied, page by page, as each child fills them
         looked = time.monotonic()
         self._reap(looked)  # of those that were handed over
         for child in self._children:
@@ -371,6 +373,10 @@ class Supervisor:
             return
         if all(child.served or child.crash_loop for child in self._workers):
             self._announced = True
+            try:
+                forget_files()  # most of what it took to begin is not needed again
+            except OSError as error:
+                say("info", f"the supervisor keeps what it could give back of its memory: {error}")
             urls = ", ".join(listener.url for listener in self._listening)
             count = len(self._workers)
             admin = "".join(f", admin on {listener.url}" for listener in self._admin)

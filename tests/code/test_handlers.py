@@ -4,7 +4,9 @@ import asyncio
 import contextvars
 import datetime as dt
 import enum
+import gc
 import uuid
+import weakref
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -403,6 +405,21 @@ class TestAsync:
             for n in range(1, 8):
                 for wait in ("true", "false", "true"):
                     assert served.get(f"/?n={n}&wait={wait}").json() == [0, n]
+
+    def test_a_task_that_nobody_keeps_is_used_for_the_next_request(self) -> None:
+        seen: list[weakref.ref[asyncio.Task[Any]]] = []
+
+        async def handler() -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            seen.append(weakref.ref(task))
+
+        with serve(handler) as served:
+            for _ in range(5):
+                assert served.get("/").status == 204
+            gc.collect()
+            assert len({id(each()) for each in seen[1:]}) == 1
+            assert seen[-1]() is not None
 
     def test_a_task_that_somebody_keeps_is_not_used_for_another_request(self) -> None:
         kept: list[Any] = []

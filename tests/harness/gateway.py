@@ -39,7 +39,7 @@ class Gateway:
 
     `config` is the whole config, as a mapping or as YAML text. A mapping that does not say where listens
     on a free port of 127.0.0.1; one that does not say how long drains for at most a second. `stream`: as
-    --stream of tests/conftest.py, which is the default.
+    --stream of tests/conftest.py, which is the default. `tracebacks`: those of user code are expected.
 
     Attributes:
         addresses: what it says it listens on, in order; `address` is the first.
@@ -56,7 +56,9 @@ class Gateway:
         cwd: Path | None = None,
         ready: float = START,
         stream: str | None = None,
+        tracebacks: bool = False,
     ) -> None:
+        self._tracebacks = tracebacks
         self.stream = stream or STREAM
         self._directory = tempfile.TemporaryDirectory(prefix="gateway-")
         self.config_path = Path(self._directory.name, "gateway.yaml")
@@ -167,7 +169,7 @@ class Gateway:
             self.stop()
         self._directory.cleanup()
         assert self.process.returncode == 0, f"exit status {self.process.returncode}:\n{self.stderr}"
-        assert "Traceback" not in self.stderr, self.stderr
+        assert self._tracebacks or "Traceback" not in self.stderr, self.stderr
         assert "Fatal Python error" not in self.stderr, self.stderr
 
     def __enter__(self) -> Self:

@@ -17,6 +17,7 @@ VERBS = {
     "bench-handlers",
     "bench-hostile",
     "bench-micro",
+    "bench-plugins",
     "bench-public-api",
     "bench-tls",
     "bench-tunnel",

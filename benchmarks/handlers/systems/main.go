@@ -1,4 +1,8 @@
 // The handlers of the experiment on net/http and encoding/json.
+
+// Built without a go.mod, the toolchain takes the program for one of before 1.22, whose mux knows no methods.
+//
+//go:debug httpmuxgo121=0
 package main
 
 import (

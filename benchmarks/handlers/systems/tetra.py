@@ -1,9 +1,10 @@
 """The handlers of the experiment on Tetrapylon."""
 
 from benchmarks.handlers.systems.shapes import Order, Quote
-from tetrapylon import Tetrapylon
+from tetrapylon import AccessLog, Config, Log, Tetrapylon
 
-app = Tetrapylon(docs=None)
+# As the others: without an access log.
+app = Tetrapylon(Config(log=Log(access=AccessLog(sample=0))), docs=None)
 
 
 @app.get("/quotes/{id:int}")

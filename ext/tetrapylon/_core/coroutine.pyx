@@ -10,7 +10,7 @@ thing to wait for, and goes on with the coroutine as with any other.
 """
 
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_REFCNT, Py_XDECREF
+from cpython.ref cimport Py_XDECREF
 
 import asyncio
 import contextvars
@@ -24,6 +24,8 @@ cdef extern from "Python.h":
     PySendResult PyIter_Send(PyObject* iterator, PyObject* value, PyObject** result) except *
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
+    # Of a pointer: an object would be held by one reference more while it is asked.
+    Py_ssize_t references_to "Py_REFCNT"(PyObject* o)
 
 cdef enum:
     PARKED_MAX = 64
@@ -246,7 +248,7 @@ cdef class Runner:
         while self.parked:
             carrier = <Carrier>self.parked.pop()
             # Who still holds the task of an earlier coroutine could cancel this one by it.
-            if (not carrier.spoiled and Py_REFCNT(carrier.task) == OWN_REFERENCES
+            if (not carrier.spoiled and references_to(<PyObject*>carrier.task) == OWN_REFERENCES
                     and not carrier.task.cancelling() and carrier.clean()):
                 return carrier
             carrier.parking.cancel()

@@ -1,0 +1,253 @@
+"""What comparing came to: by route, differences grouped by place, each with a count and a few samples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tetrapylon.diff.answer import ABSENT, Answer, Difference
+from tetrapylon.diff.compare import compare, learn
+from tetrapylon.diff.noise import Noise, Seen, magnitude, shape
+from tetrapylon.diff.redact import redacted_target, shown
+from tetrapylon.diff.rules import Rules
+
+__all__ = ["Findings", "Group", "Pair", "Route"]
+
+GROUPS = 200
+"""Places of one route; differences elsewhere are counted as one."""
+SIGNATURES = 500
+"""Sets of places that differ together."""
+SAMPLES = 3
+SHAPES = 16
+MORE = "(more)"
+"""In place of the forms of one place that are beyond SHAPES."""
+OTHER = ("(elsewhere)", "other", MORE)
+
+Place = tuple[str, str, str]
+"""Where, of which kind, and of which form."""
+
+
+class Pair(msgspec.Struct, frozen=True, array_like=True):
+    """One request with the answers that are compared."""
+
+    route: str
+    method: str
+    target: str
+    primary: Answer
+    second: Answer
+    again: Answer | None = None
+    """The primary's answer to the same request, sent once more."""
+
+
+class Group(msgspec.Struct):
+    """Differences of one kind at one place."""
+
+    where: str
+    kind: str
+    count: int = 0
+    first: float = 0.0
+    last: float = 0.0
+    forms: dict[str, Any] = {}
+    """What the second side's values look like, with one of each: so noise that is learned later is told."""
+    samples: list[dict[str, Any]] = []
+
+    def add(self, found: Difference, pair: Pair, now: float) -> str:
+        """The form that it is counted under."""
+        self.count += 1
+        self.first = self.first or now
+        self.last = now
+        if len(self.samples) < SAMPLES:
+            self.samples.append(
+                {
+                    "time": now,
+                    "method": pair.method,
+                    "target": redacted_target(pair.target),
+                    "primary": shown(found.left, found.where),
+                    "second": shown(found.right, found.where),
+                }
+            )
+        form = _form(found.right)
+        if form not in self.forms:
+            if len(self.forms) >= SHAPES:
+                return MORE
+            self.forms[form] = _small(found.right)
+        return form
+
+    def real(self, noise: Noise) -> set[str]:
+        """Forms that are not explained by what has been learned since."""
+        real = {
+            form
+            for form, value in self.forms.items()
+            if not noise.explains(Difference(self.where, self.kind, None, _whole(value)))
+        }
+        return real | {MORE}
+
+    def is_noise(self, noise: Noise) -> bool:
+        return len(self.forms) < SHAPES and self.real(noise) == {MORE} and bool(self.forms)
+
+
+def _form(value: Any) -> str:
+    form = shape(value)
+    return f"number {magnitude(value):.0e}" if form == "number" else form
+
+
+def _small(value: Any) -> Any:
+    """Of the same form, and no larger or more telling than it must be."""
+    if value is ABSENT:
+        return {"absent": True}
+    if isinstance(value, bytes):
+        return {"bytes": True}
+    if isinstance(value, str):
+        form = shape(value)
+        return {"form": form} if form != "empty" else ""
+    if isinstance(value, list):
+        return [0] if value else []
+    if isinstance(value, dict):
+        return {"form": "object"}
+    return value
+
+
+EXAMPLES = {
+    "uuid": "00000000-0000-0000-0000-000000000000",
+    "date": "2000-01-01",
+    "HTTP date": "Sat, 01 Jan 2000 00:00:00 GMT",
+    "digits": "0",
+    "text": "x",
+    "time T ": "2000-01-01T00:00:00",
+    "time T Z": "2000-01-01T00:00:00Z",
+    "time T offset": "2000-01-01T00:00:00+00:00",
+    "time   ": "2000-01-01 00:00:00",
+    "time   Z": "2000-01-01 00:00:00Z",
+    "time   offset": "2000-01-01 00:00:00+00:00",
+}
+
+
+def _whole(value: Any) -> Any:
+    """A value of the form that `_small` has kept."""
+    if not isinstance(value, dict):
+        return value
+    if "absent" in value:
+        return ABSENT
+    if "bytes" in value:
+        return b""
+    form = value["form"]
+    if form.startswith("hex "):
+        return "a" * int(form[4:])
+    return EXAMPLES.get(form, {"x": 0})
+
+
+class Route(msgspec.Struct):
+    """Of one route. What was compared when is summed: `compared` since `since`."""
+
+    name: str
+    since: float = 0.0
+    compared: int = 0
+    groups: dict[tuple[str, str], Group] = {}
+    signatures: dict[tuple[Place, ...], int] = {}
+    """How often these places differed together in one pair."""
+    noise: dict[tuple[str, str], Seen] = {}
+    again: int = 0
+    """Pairs of the primary with itself that noise was learned from."""
+
+    def different(self) -> int:
+        """Pairs with a difference that is no noise, as far as is known by now."""
+        noise = Noise(self.noise)
+        real = {(*key, form) for key, group in self.groups.items() for form in group.real(noise)}
+        return sum(count for keys, count in self.signatures.items() if any(key in real for key in keys))
+
+    def told(self) -> dict[str, Any]:
+        """For people and their scripts; the most frequent first."""
+        noise = Noise(self.noise)
+        groups = sorted(self.groups.values(), key=lambda group: (-group.count, group.where, group.kind))
+        return {
+            "route": self.name,
+            "since": self.since,
+            "compared": self.compared,
+            "different": self.different(),
+            "again": self.again,
+            "differences": [
+                {
+                    "where": group.where,
+                    "kind": group.kind,
+                    "count": group.count,
+                    "first": group.first,
+                    "last": group.last,
+                    "samples": group.samples,
+                }
+                for group in groups
+                if not group.is_noise(noise)
+            ],
+            "noise": [
+                {"where": where, "kind": kind, "count": seen.count, "forms": sorted(seen.shapes)}
+                for (where, kind), seen in sorted(self.noise.items())
+            ],
+        }
+
+
+class Findings:
+    """Of all routes. Not for several threads at once."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.routes: dict[str, Route] = {}
+        self.changed: set[str] = set()
+        """Names of routes that have changed since somebody took them out."""
+        self._clock = clock
+
+    def route(self, name: str) -> Route:
+        found = self.routes.get(name)
+        if found is None:
+            found = self.routes[name] = Route(name, since=self._clock())
+        return found
+
+    def same(self, name: str, count: int) -> None:
+        """So many pairs were equal to the last byte, and somebody has seen to that already."""
+        self.route(name).compared += count
+        self.changed.add(name)
+
+    def learn(self, pair: Pair, rules: Rules) -> None:
+        """What the primary's own two answers teach."""
+        if pair.again is None:
+            return
+        route = self.route(pair.route)
+        route.again += 1
+        noise = Noise(route.noise)
+        learn(pair.primary, pair.again, rules, noise)
+        self.changed.add(pair.route)
+
+    def take(self, pair: Pair, rules: Rules) -> list[Difference]:
+        """Learns from a pair, then compares it. The differences that are no noise."""
+        self.learn(pair, rules)
+        route = self.route(pair.route)
+        route.compared += 1
+        self.changed.add(pair.route)
+        found = compare(pair.primary, pair.second, rules, Noise(route.noise))
+        now = self._clock()
+        places = {self._place(route, each, pair, now) for each in found}
+        if places:
+            signature = tuple(sorted(places))
+            if signature not in route.signatures and len(route.signatures) >= SIGNATURES:
+                signature = (OTHER,)
+            route.signatures[signature] = route.signatures.get(signature, 0) + 1
+            if signature == (OTHER,):
+                route.groups.setdefault(OTHER[:2], Group(*OTHER[:2]))
+        return found
+
+    def _place(self, route: Route, found: Difference, pair: Pair, now: float) -> Place:
+        key = found.group
+        if key not in route.groups and len(route.groups) >= GROUPS:
+            key = OTHER[:2]
+            route.groups.setdefault(key, Group(*key)).add(found, pair, now)
+            return OTHER
+        return *key, route.groups.setdefault(key, Group(*key)).add(found, pair, now)
+
+    def forget(self, name: str | None = None) -> None:
+        """Begins anew, for one route or all."""
+        for each in [name] if name is not None else list(self.routes):
+            if self.routes.pop(each, None) is not None:
+                self.changed.add(each)
+
+    def told(self) -> list[dict[str, Any]]:
+        return [self.routes[name].told() for name in sorted(self.routes)]

@@ -1,0 +1,125 @@
+"""What comparing comes to, and the file it is kept in."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tetrapylon.diff import Answer, Findings, Rules
+from tetrapylon.diff.file import FindingsFile
+from tetrapylon.diff.findings import Pair
+
+JSON = [(b"Content-Type", b"application/json")]
+
+
+def answer(**members: object) -> Answer:
+    return Answer(200, JSON, json.dumps(members).encode())
+
+
+def pair(primary: Answer, second: Answer, again: Answer | None = None, target: str = "/users/1") -> Pair:
+    return Pair("users", "GET", target, primary, second, again)
+
+
+def test_differences_are_grouped_and_counted_with_a_few_redacted_samples() -> None:
+    findings = Findings()
+    for n in range(10):
+        findings.take(
+            pair(answer(price=n, password="old"), answer(price=n + 1, password="new"), target="/a?token=abc"),
+            Rules(),
+        )
+    findings.take(pair(answer(a=1), answer(a=1)), Rules())
+    findings.same("users", 9)
+    (told,) = findings.told()
+    assert (told["compared"], told["different"]) == (20, 10)
+    by_place = {each["where"]: each for each in told["differences"]}
+    assert {where: each["count"] for where, each in by_place.items()} == {
+        "body price": 10,
+        "body password": 10,
+    }
+    assert len(by_place["body price"]["samples"]) == 3
+    assert by_place["body price"]["samples"][0]["second"] == "1"
+    text = json.dumps(told)
+    assert "abc" not in text
+    assert "old" not in text
+    assert "new" not in text
+
+
+def test_noise_that_is_learned_later_takes_back_what_was_found_before() -> None:
+    findings = Findings()
+    findings.take(pair(answer(at="2024-01-01T00:00:00Z"), answer(at="2024-01-01T00:00:01Z")), Rules())
+    assert findings.told()[0]["different"] == 1
+    findings.take(
+        pair(
+            answer(at="2024-01-02T00:00:00Z"),
+            answer(at="2024-01-02T00:00:01Z"),
+            again=answer(at="2024-01-02T00:00:02Z"),
+        ),
+        Rules(),
+    )
+    (told,) = findings.told()
+    assert (told["compared"], told["different"], told["differences"]) == (2, 0, [])
+    findings.take(pair(answer(at="2024-01-01T00:00:00Z"), answer(at="yesterday")), Rules())
+    assert findings.told()[0]["different"] == 1
+
+
+def test_integers_that_no_float_holds_are_counted_like_others() -> None:
+    findings = Findings()
+    findings.take(pair(answer(a=10**400), answer(a=-(10**401)), again=answer(a=10**402)), Rules())
+    assert findings.told()[0]["different"] == 1
+
+
+def test_places_are_bounded() -> None:
+    findings = Findings()
+    for n in range(1000):
+        findings.take(pair(answer(**{f"member{n}": 1}), answer()), Rules())
+    (told,) = findings.told()
+    assert told["different"] == 1000
+    assert len(told["differences"]) <= 201
+
+
+def test_findings_survive_in_their_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "diff.sqlite")
+    file = FindingsFile(path, 1 << 20)
+    file.findings.take(pair(answer(a=1), answer(a=2), answer(a=3)), Rules())
+    file.findings.take(pair(answer(b=1), answer(b="x")), Rules())
+    told = file.findings.told()
+    file.close()
+    assert FindingsFile(path, 1 << 20).findings.told() == told
+
+
+def test_a_corrupt_file_is_moved_aside_and_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "diff.sqlite"
+    path.write_bytes(b"this is no database" * 1000)
+    file = FindingsFile(str(path), 1 << 20)
+    file.findings.take(pair(answer(a=1), answer(a="x")), Rules())
+    file.close()
+    assert "moved to" in capfd.readouterr().err
+    assert Path(f"{path}.aside").read_bytes().startswith(b"this is no database")
+    assert FindingsFile(str(path), 1 << 20).findings.told()[0]["different"] == 1
+
+
+def test_a_full_file_is_moved_aside_said_and_begun_anew(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "diff.sqlite"
+    file = FindingsFile(str(path), 65536)
+    for n in range(2000):
+        file.findings.take(
+            Pair(f"route {n}", "GET", "/", answer(name="x" * 150), answer(name="y" * 150)), Rules()
+        )
+        if n % 50 == 0:
+            file.write()
+    file.close()
+    assert "full" in capfd.readouterr().err
+    assert path.stat().st_size <= 65536
+    assert Path(f"{path}.aside").stat().st_size <= 65536
+
+
+def test_where_no_file_can_be_it_is_said_and_findings_stay(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = FindingsFile(str(tmp_path / "nowhere" / "diff.sqlite"), 1 << 20)
+    file.findings.take(pair(answer(a=1), answer(a="x")), Rules())
+    file.write()
+    assert file.findings.told()[0]["different"] == 1
+    assert "stay in memory" in capfd.readouterr().err
