@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,7 @@ def uncommented(text: str) -> str:
 
 
 def test_every_route_of_httpbin_is_found_and_served(tmp_path: Path) -> None:
-    import httpbin
-
+    httpbin: Any = import_module("httpbin")
     text = migrated("httpbin:app")
     rules = {rule.rule: rule for rule in httpbin.app.url_map.iter_rules()}
     assert len(rules) > 50
@@ -166,7 +166,8 @@ def seen():
     assert native["/token"]["app"] == "legacy", "a route without the token's check is no proposal"
     assert "checks a token (guarded.py:" in text
     assert native["/audited"]["upstream"] == "users"
-    assert "a native route has nothing of: guarded:count (guarded.py:9), @audited (guarded.py:" in text
+    assert "a native route has nothing of: guarded:count (guarded.py:" in text
+    assert ", @audited (guarded.py:" in text
 
 
 def test_fastapi_routes_of_included_routers_mounts_and_websockets(tmp_path: Path) -> None:

@@ -81,13 +81,13 @@ ROUTING = {
 }
 
 
-def beside(project: Project, route: AppRoute, view: tuple[Module, Function] | None) -> list[str]:
-    """What else runs around a view, hooks and decorators, of which nothing is known."""
+def beside(project: Project, route: AppRoute, view: tuple[Module, Function] | None) -> list[tuple[str, str]]:
+    """What else runs around a view, hooks and decorators of which nothing is known, and where it stands."""
     found = []
     for place in route.before:
         there = project.at(place)
         if there is None or not _in(project, *there):
-            found.append(f"{place.ref} ({place.file}:{place.line})")
+            found.append((place.ref, f"{place.file}:{place.line}"))
     if view is not None:
         module, function = view
         for decorator in function.decorator_list:
@@ -95,7 +95,7 @@ def beside(project: Project, route: AppRoute, view: tuple[Module, Function] | No
             own = project.function(module, called)
             name = (dotted(called) or "").rpartition(".")[2]
             if (own is None or not _in(project, *own)) and name not in ROUTING | KNOWN.keys():
-                found.append(f"@{ast.unparse(called)} ({module.file}:{decorator.lineno})")
+                found.append((f"@{ast.unparse(called)}", f"{module.file}:{decorator.lineno}"))
     return found
 
 

@@ -95,7 +95,7 @@ def _one(project: Project, route: AppRoute, services: Services, root: str, metho
         doing = read_view(project, *view, lines)
         _doing(route, doing, services, made, root, methods)
         if made.route is not None:
-            made.beside = [short(each, root) for each in beside(project, route, view)]
+            made.beside = [f"{name} ({short(where, root)})" for name, where in beside(project, route, view)]
     return made
 
 
