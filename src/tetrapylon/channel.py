@@ -58,6 +58,10 @@ class Committed(Message, frozen=True):
     generation: int
 
 
+class Pairs(Message, frozen=True):
+    """Answers to compare, on to the control process. With their file, as MessagePack: see `Outbox`."""
+
+
 # Between the control process and the supervisor
 
 
@@ -113,7 +117,19 @@ class Found(Message, frozen=True):
 
 
 Any: TypeAlias = (
-    Found | Prepare | Commit | Abort | Prepared | Committed | Reload | Done | News | Ask | Purge | Told
+    Found
+    | Prepare
+    | Commit
+    | Abort
+    | Prepared
+    | Committed
+    | Pairs
+    | Reload
+    | Done
+    | News
+    | Ask
+    | Purge
+    | Told
 )
 _decoder = msgspec.msgpack.Decoder(Any)
 

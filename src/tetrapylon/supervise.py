@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from types import FrameType
 
 from tetrapylon import __version__, events, logs
 from tetrapylon._core.counters import Slab, Slabs, State
@@ -29,6 +28,7 @@ from tetrapylon.channel import (
     Done,
     Found,
     News,
+    Pairs,
     Prepared,
     Purge,
     Reload,
@@ -53,6 +53,7 @@ from tetrapylon.process import (
 from tetrapylon.reload import Order, Reloads
 from tetrapylon.service import Manager, activated
 from tetrapylon.sockets import Listener, ListenError, given_by_manager, open_listeners
+from tetrapylon.wakeup import Pipe, handle_signals
 
 CONTROL = "control process"
 MOST_WORKERS = 64
@@ -117,9 +118,9 @@ class Supervisor:
             self._close_listeners()
             raise
         self._slab = self._slabs.supervisor()
-        self._wakeup = _Pipe()
-        self._notify = _Pipe()
-        self._lifeline = _Pipe()
+        self._wakeup = Pipe()
+        self._notify = Pipe()
+        self._lifeline = Pipe()
         self._old: dict[int, float | None] = dict.fromkeys(handover.workers if handover else [])
         """Workers of the supervisor before, by pid; once they drain, with the time they are killed at."""
         self._trial = 0
@@ -148,7 +149,7 @@ class Supervisor:
         """Serves until stopped. Returns the exit status."""
         faulthandler.enable()
         raise_descriptor_limit(self._facts.descriptors)
-        _handle_signals(self._wakeup.write)
+        handle_signals(self._wakeup.write)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         for pid in self._handover.control if self._handover else []:
             _signal(pid, signal.SIGQUIT)
@@ -240,7 +241,7 @@ class Supervisor:
     def _add_control(self) -> None:
         """Where there is something for it to do, and none yet."""
         main = self._plan.control
-        needed = self._facts.admin is not None or self._facts.discovers
+        needed = self._facts.admin is not None or self._facts.follows
         if main is None or not needed or any(child.name == CONTROL for child in self._control):
             return
         self._control.insert(0, Child(CONTROL, partial(self._main, main, -1, None), None, self._plan.timing))
@@ -290,6 +291,8 @@ class Supervisor:
                 self._ask_all(message)
             case Purge():
                 self._ask_all(message, files)
+            case Pairs():
+                self._pass_on(message, files)
             case Told():
                 self._to_control(Told(message.number, child.place), files)
             case Found():
@@ -310,6 +313,12 @@ class Supervisor:
         for child in self._control if isinstance(message, News) else self._control[:1]:
             if child.channel is not None and not child.channel.send(message, files):
                 say("warning", f"{child} does not listen")
+
+    def _pass_on(self, message: Pairs, files: Sequence[int]) -> None:
+        """Of what is compared, some may be lost: where nobody listens, that is counted and not said."""
+        control = next((child for child in self._control if child.name == CONTROL), None)
+        if control is None or control.channel is None or not control.channel.send(message, files):
+            self._slab.count("tetrapylon_shadow_batches_lost_total", {})
 
     def _reply(self, number: int, outcome: bytes) -> None:
         file = file_of(outcome, "outcome")
@@ -570,30 +579,3 @@ def _signal(pid: int, number: int) -> None:
     """Of a child that may have ended, and is not reaped yet."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-class _Pipe:
-    """A non-blocking pipe that carries "look"."""
-
-    def __init__(self) -> None:
-        self.read, self.write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def drain(self) -> bytes:
-        with suppress(BlockingIOError):
-            return os.read(self.read, 4096)
-        return b""
-
-    def close(self) -> None:
-        os.close(self.read)
-        os.close(self.write)
-
-
-def _handle_signals(wakeup: int) -> None:
-    """Each signal's number becomes a byte in the pipe."""
-
-    def note(number: int, frame: FrameType | None) -> None:
-        pass
-
-    signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-    for number in SIGNALS:
-        signal.signal(number, note)

@@ -14,6 +14,7 @@ VERBS = {
     "bench",
     "bench-faults",
     "bench-aggregate",
+    "bench-cache",
     "bench-handlers",
     "bench-hostile",
     "bench-micro",

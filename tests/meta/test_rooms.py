@@ -22,6 +22,7 @@ GROUND = {
     "log_line",
     "address",
     "lifetime",
+    "resident",
     "line",
     "hello",
     "cidr",
@@ -81,7 +82,7 @@ FLOORS: list[list[set[str]]] = [
         {"json_rules"},
         {"coalesce"},
     ],
-    [{"coroutine"}, {"arguments"}],
+    [{"coroutine"}, {"arguments"}, {"copies"}],
     [{"handler"}, {"aggregate"}],
     [{"plugin"}],
     [{"accept"}],
@@ -122,6 +123,7 @@ POLICIES_SEE = {
     "cache_key",
     "cache_status",
     "coalesce",
+    "copies",
 }
 # What the Structs of their settings are made of, and what does the work that is not every request's.
 POLICIES_TAKE = (
