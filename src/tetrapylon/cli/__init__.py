@@ -35,6 +35,7 @@ VERBS = {
     "diff": "show how the answers of shadows differ",
     "replay": "send recorded requests to two services and compare the answers",
     "init": "write a first config",
+    "migrate": "write a config that serves an existing app, route by route",
     "schema": "print the config's JSON Schema or its reference",
     "completion": "print a shell's completion script",
 }
