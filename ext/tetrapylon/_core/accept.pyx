@@ -37,9 +37,9 @@ cdef double ACCEPT_PAUSE = 0.1  # s
 cdef double SOON = 0.5          # s
 
 
-# Bytes that the kernel may hold of a connection beyond what is on its way. Without a bound these are megabytes
-# for a client that is slow, and its socket is said to be writable only when a third of them has gone: one that
-# takes less than that within `body_idle` would be cut as a client that has stopped reading.
+# Bytes that the kernel may hold of a connection beyond what is on its way. Without a bound these are
+# megabytes for a client that is slow, and its socket is said to be writable only when a third of them has
+# gone: one that takes less than that within `body_idle` would be cut as a client that has stopped reading.
 MOST_UNSENT = 256 * 1024
 
 
