@@ -26,6 +26,7 @@ from tetrapylon._core.pages import Page, Pages
 from tetrapylon._core.respond import Answer
 from tetrapylon._core.route import Router
 from tetrapylon._core.stages import Snapshot, make_plan
+from tetrapylon.answers import fixed_answer
 from tetrapylon.config import model
 from tetrapylon.config.net import listener_keys
 from tetrapylon.config.template import split
@@ -546,12 +547,7 @@ def _body_limit(config: model.Config, route: model.Route) -> int | None:
 def _answer(route: model.Route, parameters: list[str]) -> Answer:
     if route.redirect is not None:
         return Answer(route.redirect.status, location=_template(route.redirect.to, parameters))
-    respond = route.respond or model.Respond()
-    body = respond.body.encode()
-    headers = [(name.encode(), value.encode()) for name, value in respond.headers.items()]
-    if body and not any(name.lower() == b"content-type" for name, _ in headers):
-        headers.append((b"Content-Type", respond.content_type.encode()))
-    return Answer(respond.status, headers=headers, body=body)
+    return fixed_answer(route.respond or model.Respond())
 
 
 def _policy(use: model.PolicyUse, scope: Scope) -> object:

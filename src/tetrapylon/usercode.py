@@ -22,6 +22,7 @@ from tetrapylon._core.coroutine import Runner
 from tetrapylon._core.guard import Work, holding
 from tetrapylon._core.handler import Answerer, Handler
 from tetrapylon._core.plugin import Plugin
+from tetrapylon.answers import fixed_answer
 from tetrapylon.config.model import HandlerUse, PluginOptions, PolicyUse
 from tetrapylon.errors import LoadError, TetrapylonError
 from tetrapylon.events import say
@@ -188,6 +189,7 @@ class UserCode:
             on_end=hooks.get("on_end"),
             takes_body=kind.takes_body,
             open=options.on_error == "continue",
+            fallback=None if options.fallback is None else fixed_answer(options.fallback),
             timeout=options.timeout,
             request_limit=options.body_limit,
             response_limit=options.body_limit,

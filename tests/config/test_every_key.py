@@ -257,6 +257,12 @@ FULL: dict[str, Any] = {
                     "timeout": "2s",
                     "run_in": "thread",
                     "on_error": "continue",
+                    "fallback": {
+                        "status": 203,
+                        "body": "{}",
+                        "content_type": "application/json",
+                        "headers": {"X-A": "b"},
+                    },
                     "body_limit": "2MiB",
                 }
             ],

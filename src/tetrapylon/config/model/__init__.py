@@ -19,10 +19,10 @@ from tetrapylon.config.model.consumer import Consumer
 from tetrapylon.config.model.discover import Discover, Dns, Etcd, File
 from tetrapylon.config.model.log import AccessLog, ErrorLog, Log, Redact, Traces
 from tetrapylon.config.model.policy_use import PolicyUse
+from tetrapylon.config.model.respond import Respond
 from tetrapylon.config.model.route import (
     Branch,
     Redirect,
-    Respond,
     Route,
     RouteLimits,
     RouteTimeouts,

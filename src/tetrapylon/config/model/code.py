@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from tetrapylon.config.model.base import Section, Text, Timeout, doc
+from tetrapylon.config.model.respond import Respond
 from tetrapylon.config.units import Size
 
 
@@ -40,6 +41,9 @@ class PluginOptions(Section, frozen=True, kw_only=True):
         Literal["refuse", "continue"],
         doc("Where it fails: the request is refused with 500, or goes on as if it had said nothing."),
     ] = "refuse"
+    fallback: Annotated[
+        Respond | None, doc("What is answered where it fails or takes too long, in place of 500 or 504.")
+    ] = None
     body_limit: Annotated[
         Size, doc("Bodies that its hooks want whole; larger: 413 for a request's, 502 for a response's.")
     ] = 2**20

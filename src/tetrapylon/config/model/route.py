@@ -10,20 +10,10 @@ from tetrapylon.config.model.aggregate import Part, PartName
 from tetrapylon.config.model.base import Section, Text, Timeout, doc
 from tetrapylon.config.model.code import HandlerUse
 from tetrapylon.config.model.policy_use import PolicyUse
+from tetrapylon.config.model.respond import Respond
 from tetrapylon.config.model.shadow import Shadow
 from tetrapylon.config.net import BalanceKey, CookieName, HeaderName, HeaderValue, HostPattern, Method
 from tetrapylon.config.units import Size
-
-
-class Respond(Section, frozen=True, kw_only=True):
-    """An answer that the gateway gives itself."""
-
-    status: Annotated[int, doc("The status code.", ge=200, le=599)] = 200
-    body: Annotated[str, doc("The body, as UTF-8.")] = ""
-    content_type: Annotated[HeaderValue, doc("`Content-Type` of the body.", min_length=1)] = (
-        "text/plain; charset=utf-8"
-    )
-    headers: Annotated[dict[HeaderName, HeaderValue], doc("Further header fields.")] = {}
 
 
 class Redirect(Section, frozen=True, kw_only=True):
