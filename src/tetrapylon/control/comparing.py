@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparing"]
 
 WAITING = 8 << 20
-"""Bytes of batches that wait to be compared; those beyond are dropped and counted."""
+"""Bytes of batches that wait to be compared; those beyond are dropped, which is said once."""
 WRITE_EVERY = 1.0
 """Seconds between two writes of the file."""
 DUTY = 0.5
@@ -35,8 +35,8 @@ class Comparing:
     def __init__(self, config: bytes) -> None:
         self.lock = threading.Lock()
         """Of the findings."""
-        self.dropped = 0
-        """Batches that found no room."""
+        self._full = False
+        """Batches found no room, which was said."""
         self._batches: deque[bytes] = deque()
         self._waiting = 0
         self._wake = threading.Event()
@@ -66,8 +66,8 @@ class Comparing:
     def take(self, batch: bytes) -> None:
         """As `Outbox` made it. From the loop's thread; it never waits."""
         if self._waiting + len(batch) > WAITING:
-            self.dropped += 1
-            if self.dropped == 1:
+            if not self._full:
+                self._full = True
                 say("warning", "shadow: more answers come than can be compared; the rest is dropped")
             return
         self._waiting += len(batch)
