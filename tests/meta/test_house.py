@@ -18,6 +18,7 @@ VERBS = {
     "bench-handlers",
     "bench-hostile",
     "bench-micro",
+    "bench-overload",
     "bench-plugins",
     "bench-public-api",
     "bench-tls",
