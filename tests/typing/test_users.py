@@ -66,7 +66,8 @@ def mypy(*files: Path) -> dict[str, set[int]]:
     done = subprocess.run(
         [*command, *map(str, files)], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
-    assert done.returncode in (0, 1) and not done.stderr, done.stderr  # 1: also where it is not installed
+    assert done.returncode in (0, 1), done.stderr
+    assert done.stderr == ""  # 1 says too that it is not installed
     found: dict[str, set[int]] = {}
     for line in done.stdout.splitlines():
         file, number, kind, *_ = line.split(":", 3)
@@ -81,7 +82,8 @@ def pyright(*files: Path) -> dict[str, set[int]]:
     done = subprocess.run(
         [*command, *map(str, files)], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
-    assert done.returncode in (0, 1) and done.stdout, done.stderr
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert done.stdout, done.stderr
     found: dict[str, set[int]] = {}
     for each in msgspec.json.decode(done.stdout)["generalDiagnostics"]:
         if each["severity"] == "error":
