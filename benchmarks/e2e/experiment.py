@@ -207,6 +207,7 @@ class Experiment:
         """Bytes that idle connections add to a fresh start (a load leaves slack behind), and failures."""
         with self._start(peer) as gateway:
             warm = Held(self.workshop.load, gateway.port, 64)
+            time.sleep(1.0)  # for what a start leaves to be given back
             before = memory(gateway.pids())
             held = Held(self.workshop.load, gateway.port, self.plan.idle)
             try:
