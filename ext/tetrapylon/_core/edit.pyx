@@ -11,37 +11,35 @@ cdef Refusal NO_MEMORY = Refusal(
     error="proxy_internal_error")
 
 
-cdef bint drop_lines(Head* head, bytes lower) noexcept:
-    cdef uint32_t n = <uint32_t>len(lower)
+cdef inline bint drop(Head* head, bytes name, bint prefix, bint variable) noexcept:
+    cdef uint32_t n = <uint32_t>len(name)
     cdef uint32_t i
     cdef bint found = False
+    cdef const char* given
     for i in range(head.count):
-        if head.headers[i].name_length == n and same_name(head.data + head.headers[i].name, lower, n):
+        if head.headers[i].name_length < n or (head.headers[i].name_length > n and not prefix):
+            continue
+        given = head.data + head.headers[i].name
+        if same_variable(given, name, n) if variable else same_name(given, name, n):
             found = found or not head.headers[i].mark & DROPPED
             head.headers[i].mark |= DROPPED
     return found
+
+
+cdef bint drop_lines(Head* head, bytes lower) noexcept:
+    return drop(head, lower, False, False)
 
 
 cdef bint drop_variables(Head* head, bytes dashed) noexcept:
-    cdef uint32_t n = <uint32_t>len(dashed)
-    cdef uint32_t i
-    cdef bint found = False
-    for i in range(head.count):
-        if head.headers[i].name_length == n and same_variable(head.data + head.headers[i].name, dashed, n):
-            found = found or not head.headers[i].mark & DROPPED
-            head.headers[i].mark |= DROPPED
-    return found
+    return drop(head, dashed, False, True)
 
 
 cdef bint drop_prefixed(Head* head, bytes lower) noexcept:
-    cdef uint32_t n = <uint32_t>len(lower)
-    cdef uint32_t i
-    cdef bint found = False
-    for i in range(head.count):
-        if head.headers[i].name_length >= n and same_name(head.data + head.headers[i].name, lower, n):
-            found = found or not head.headers[i].mark & DROPPED
-            head.headers[i].mark |= DROPPED
-    return found
+    return drop(head, lower, True, False)
+
+
+cdef bint drop_prefixed_variables(Head* head, bytes dashed) noexcept:
+    return drop(head, dashed, True, True)
 
 
 cdef int add_line(Head* head, bytes name, const char* value, size_t n, uint8_t mark=0) noexcept:

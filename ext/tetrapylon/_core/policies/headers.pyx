@@ -1,7 +1,9 @@
 """`headers`: header fields set, added, removed and renamed, on their way in and out."""
 
 from tetrapylon._core.buffer cimport DROPPED, OURS, Head, Header, head_append, known_name, same_name
-from tetrapylon._core.edit cimport add_line, drop_lines, drop_prefixed, drop_variables, out_of_memory
+from tetrapylon._core.edit cimport (
+    add_line, drop_lines, drop_prefixed, drop_prefixed_variables, drop_variables, out_of_memory,
+)
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
 from tetrapylon._core.template cimport Template
@@ -68,7 +70,7 @@ cdef class Line:
 
 cdef class Steps:
     """The edits of one direction."""
-    cdef list renames           # (old, new), the old one in lower case
+    cdef list renames           # (old in lower case, new, what new takes the place of)
     cdef list removals          # (lower-case name, is it a prefix)
     cdef list settings
     cdef list additions
@@ -76,7 +78,9 @@ cdef class Steps:
 
     def __init__(self, edits, parameters, bint request):
         self.request = request
-        self.renames = [(old.lower().encode(), new.encode()) for old, new in edits.rename.items()]
+        self.renames = [
+            (old.lower().encode(), new.encode(), self.meant(new)) for old, new in edits.rename.items()
+        ]
         self.removals = [
             (self.meant(name.removesuffix("*")), name.endswith("*")) for name in edits.remove
         ]
@@ -93,11 +97,13 @@ cdef class Steps:
     cdef bint run(self, Exchange x, Head* head) noexcept:
         """False: there is no memory."""
         cdef Line line
-        for old, new in self.renames:
-            if not self.rename(head, old, new):
+        for old, new, dropped in self.renames:
+            if not self.rename(head, old, new, dropped):
                 return False
         for name, prefix in self.removals:
-            if prefix:
+            if prefix and self.request:
+                drop_prefixed_variables(head, name)
+            elif prefix:
                 drop_prefixed(head, name)
             else:
                 self.drop(head, name)
@@ -125,7 +131,7 @@ cdef class Steps:
             return True
         return add_line(head, line.name, line.value.data, line.value.n, OURS if self.request else 0) == 0
 
-    cdef bint rename(self, Head* head, bytes old, bytes new) noexcept:
+    cdef bint rename(self, Head* head, bytes old, bytes new, bytes dropped) noexcept:
         cdef Header* line
         cdef unsigned int i
         cdef long long at = -1
@@ -137,7 +143,7 @@ cdef class Steps:
                 continue
             if at < 0:
                 # The client's own of the new name would stand beside it.
-                self.drop(head, self.meant(new.decode("ascii")))
+                self.drop(head, dropped)
                 at = head_append(head, new, len(new))
                 if at < 0:
                     return False
