@@ -294,6 +294,8 @@ cdef class Pipeline(Stages):
         if x.held is not None:
             if x.answer is not x.held.answer:
                 self.replace(x)
+            elif x.told:
+                self.let_go(x)
             else:
                 self.leave(x)
         elif x.answer is not None:
@@ -382,16 +384,19 @@ cdef class Pipeline(Stages):
             drop_filters(x)
 
     cdef void let_go(self, Exchange x) noexcept:
-        """The head has gone down: what was held of the body follows."""
+        """The head has gone down: what was held of the body follows, until a filter waits."""
         cdef Held held = x.held
+        cdef uint32_t generation = x.generation
         x.held = None
         self.reactor.keep(held)
         if held.body is not None and held.body.end > held.body.start:
             self.body(x, held.body.data + held.body.start, held.body.end - held.body.start)
+            if x.over or x.generation != generation:
+                return
         if held.ended:
             x.trailers = &held.trailers if held.has_trailers else NULL
-            self.complete(x)
-        elif x.destination is not None and not x.congested:
+            self.end(x)
+        elif x.destination is not None and not x.congested and x.held is None:
             x.destination.resume(x)
 
     cdef void body(self, Exchange x, const char* data, size_t n) noexcept:
@@ -428,14 +433,16 @@ cdef class Pipeline(Stages):
         cdef Filter filter
         cdef uint32_t generation
         if x.filter is not None:
-            filter = x.filter
             generation = x.generation
-            while filter is not None:
+            while x.filter is not None:
+                filter = x.filter
                 filter.end(x)
                 if x.over or x.generation != generation:
                     return              # it found that the body is not what it should be
-                filter = filter.next
-            x.filter = None
+                x.filter = filter.next
+                if x.held is not None:  # what it emitted is waited for by one behind it
+                    self.end(x)
+                    return
         x.sink.end(x)
         self.finish(x)
 
