@@ -131,7 +131,7 @@ class TestFailures:
 
 
 def gateway(target: str, **policy: Any) -> Gateway:
-    routes = [
+    routes: list[dict[str, Any]] = [
         {"path": "/", "upstream": "backend", "policies": [policy]},
         {"path": "/ping", "respond": {}},
     ]
