@@ -1,4 +1,4 @@
-"""Plugins across a reload: what is new begins before it serves, what is not lives on, what waits ends as it began."""
+"""Plugins across a reload: the new begin before they serve, the same live on, who waits ends as it began."""
 
 import signal
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 from tests.harness import Gateway, Upstream, answers, eventually
 from tests.harness.load import load
 
-PLUGIN = '''\
+PLUGIN = """\
 import asyncio
 import sys
 
@@ -48,7 +48,7 @@ class Named:
 
     def on_response_head(self, request, response):
         response.headers["X-Named"] = f"{self.settings.name} {self.count}"
-'''
+"""
 
 
 @pytest.fixture
