@@ -158,6 +158,7 @@ class TestFlow:
             with served.client() as client:
                 client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 client.head()
+                client.reset()
             served.wait_line("let go")
             eventually(lambda: served.established() <= 1, "only the upstream's connection is kept")
             with served.client() as client:

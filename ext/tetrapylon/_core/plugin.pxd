@@ -79,6 +79,7 @@ cdef class BodyFilter(Filter):
     cdef list queued                    # pieces that came meanwhile, from a filter before; None: none
 
     cdef bint hear(self, Exchange x, bytes piece) noexcept
+    cdef bint settled(self, Exchange x, Wait waited) noexcept
     cdef bint judge(self, Exchange x, object result) noexcept
     cdef bint failed(self, Exchange x, object error) noexcept
     cdef bint go_on(self, Exchange x, Wait waited) noexcept

@@ -335,11 +335,16 @@ cdef class BodyFilter(Filter):
             return self.judge(x, result)
         waiting = plugin.wait_for(ON_BODY, plugin.runner.waiting, None, self)
         if waiting.told:
-            return self.failed(x, waiting.error) if waiting.error is not None else self.judge(x, waiting.result)
+            return self.settled(x, waiting)
         self.waits = True
         plugin.hold(x, waiting)
         hold_back(x)
         return False
+
+    cdef bint settled(self, Exchange x, Wait waited) noexcept:
+        if waited.error is not None:
+            return self.failed(x, waited.error)
+        return self.judge(x, waited.result)
 
     cdef bint judge(self, Exchange x, object result) noexcept:
         if result is None:
@@ -366,7 +371,7 @@ cdef class BodyFilter(Filter):
         cdef uint32_t generation = x.generation
         cdef bytes piece
         self.waits = False
-        if not (self.failed(x, waited.error) if waited.error is not None else self.judge(x, waited.result)):
+        if not self.settled(x, waited):
             return False
         while self.queued:
             piece = self.queued.pop(0)

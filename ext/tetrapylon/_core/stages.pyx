@@ -5,11 +5,12 @@ from libc.stdio cimport snprintf
 from libc.string cimport memset, strlen
 
 from tetrapylon._core.buffer cimport (
-    DROPPED, HOST, OURS, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_add, head_append,
+    HOST, OURS, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_add, head_append,
     head_find, head_known,
 )
 from tetrapylon._core.body cimport collect, held_bytes
 from tetrapylon._core.counters cimport Reject, RouteCounters, Slab, count_exchange, method_of
+from tetrapylon._core.edit cimport drop_variables
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.forwarded cimport find_client
 from tetrapylon._core.lifetime cimport Lifetime
@@ -184,20 +185,8 @@ cdef class Pipeline(Stages):
 
     cdef void hide(self, Head* head) noexcept:
         """Drop what a client says in the name of the gateway, with underscores too: CGI reads them alike."""
-        cdef uint32_t i, j
-        cdef const char* name
-        cdef char c
         for item in self.snapshot.reserved:
-            name = <bytes>item
-            for i in range(head.count):
-                if head.headers[i].name_length != <uint32_t>len(<bytes>item):
-                    continue
-                for j in range(head.headers[i].name_length):
-                    c = head.data[head.headers[i].name + j]
-                    if (c | 0x20) != name[j] and not (c == c"_" and name[j] == c"-"):
-                        break
-                else:
-                    head.headers[i].mark |= DROPPED
+            drop_variables(head, <bytes>item)
 
     cdef Fault introduce(self, Exchange x) noexcept:
         """Tell the upstream, and the routes, the subject of the client's certificate."""
