@@ -101,15 +101,6 @@ class HTTPError(TetrapylonError):
         self.headers = dict(headers or {})
         self.errors = [dict(error) for error in errors]
 
-    def lines(self) -> list[tuple[bytes, bytes]]:
-        """Its header fields for the wire. Raises ValueError where one cannot be sent."""
-        found = []
-        for name, value in self.headers.items():
-            if any(char in name + value for char in "\r\n\0"):
-                raise ValueError(f"the field {name} has a line break or NUL (RFC 9110 section 5.5)")
-            found.append((name.encode("ascii"), value.encode("latin-1")))
-        return found
-
 
 class LoadError(TetrapylonError):
     """Python of the user's that the config names and that cannot be used.

@@ -150,6 +150,9 @@ def read_signature(function: Any, path_names: Sequence[str], name: str = "") -> 
         raise LoadError(f"{name} is of type {kind}", "expected a function", where)
     if inspect.isclass(function):
         raise LoadError(f"{name} is a class", "expected a function, or an instance that can be called", where)
+    if inspect.isgeneratorfunction(_annotated(function)):
+        hint = "make it `async def` to stream what it yields, or return a list"
+        raise LoadError(f"{name} is a generator", hint, where)
     try:
         signature = inspect.signature(function)
         hints = typing.get_type_hints(_annotated(function), include_extras=True)
@@ -206,6 +209,9 @@ def _parameter(
     type_, marks = _unmarked(hint)
     if len(marks) > 1:
         raise LoadError(f"{label} has two marks", "keep one", where)
+    if _hidden_mark(type_):
+        hint = "put it around all of the type: `Annotated[int | None, Query()]`"
+        raise LoadError(f"{label} has a mark within its type", hint, where)
     by_name = given.kind is given.KEYWORD_ONLY
     required = given.default is NOTHING
     default = None if required else given.default
@@ -246,6 +252,16 @@ def _unmarked(hint: Any) -> tuple[Any, list[_Mark]]:
         else:
             kept.append(each)
     return (Annotated[(base, *kept)] if kept else base), marks
+
+
+def _hidden_mark(type_: Any) -> bool:
+    """Whether a mark of ours stands within a type, where it says nothing."""
+    if get_origin(type_) is Annotated and any(
+        isinstance(each, _Mark) or (isinstance(each, type) and issubclass(each, _Mark))
+        for each in type_.__metadata__
+    ):
+        return True
+    return any(_hidden_mark(each) for each in get_args(type_))
 
 
 def _is_request(type_: Any) -> bool:

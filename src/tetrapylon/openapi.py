@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 import typing
 from collections.abc import Iterable
@@ -16,7 +17,10 @@ from tetrapylon.handler import NOTHING, Parameter, Signature
 
 __all__ = ["Operation", "document", "page"]
 
-PATTERN = re.compile(r"\{(\w+)(?::\w+)?\}")
+PATTERN = re.compile(r"\{(\w+)(?::(\w+))?\}")
+# What a path item has a place for (OpenAPI 3.1.0 section 4.8.9).
+METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")
+CONVERTED = {"int": {"type": "integer"}, "uuid": {"type": "string", "format": "uuid"}}
 PROBLEM: dict[str, Any] = {
     "type": "object",
     "title": "Problem",
@@ -52,15 +56,17 @@ def document(operations: Iterable[Operation], *, title: str, version: str) -> di
     listed = list(operations)
     types = [each for operation in listed for each in _types(operation.signature)]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    problem = next(name for name in _names("Problem") if name not in components)
     found = iter(schemas)
     paths: dict[str, dict[str, Any]] = {}
     taken: set[str] = set()
     for operation in listed:
-        described = _operation(operation, found)
+        described = _operation(operation, found, problem)
         item = paths.setdefault(PATTERN.sub(r"{\1}", operation.path), {})
         for method in operation.methods or ("GET",):
-            item[method.lower()] = {**described, "operationId": _unique(operation, method, taken)}
-    components["Problem"] = PROBLEM
+            if method in METHODS:
+                item[method.lower()] = {**described, "operationId": _unique(operation, method, taken)}
+    components[problem] = PROBLEM
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
@@ -94,7 +100,15 @@ def _answer_type(signature: Signature) -> Any:
     return NOTHING if signature.streams in (NOTHING, bytes, str, Any, Event) else signature.streams
 
 
-def _operation(operation: Operation, schemas: typing.Iterator[dict[str, Any]]) -> dict[str, Any]:
+def _names(base: str) -> typing.Iterator[str]:
+    yield base
+    for count in itertools.count(2):
+        yield f"{base}_{count}"
+
+
+def _operation(
+    operation: Operation, schemas: typing.Iterator[dict[str, Any]], problem: str
+) -> dict[str, Any]:
     signature = operation.signature
     described: dict[str, Any] = {}
     text = inspect.getdoc(signature.function) or ""
@@ -121,9 +135,14 @@ def _operation(operation: Operation, schemas: typing.Iterator[dict[str, Any]]) -
                 "schema": schema,
             }
         )
+    told = {each["name"] for each in parameters if each["in"] == "path"}
+    for name, kind in PATTERN.findall(operation.path):
+        if name not in told:  # the handler reads it from the Request
+            schema = CONVERTED.get(kind, {"type": "string"})
+            parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
     if parameters:
         described["parameters"] = parameters
-    described["responses"] = _responses(signature, schemas)
+    described["responses"] = _responses(signature, schemas, problem)
     return described
 
 
@@ -136,7 +155,9 @@ def _body(parameter: Parameter, schemas: typing.Iterator[dict[str, Any]]) -> dic
     return {"required": parameter.required, "content": content}
 
 
-def _responses(signature: Signature, schemas: typing.Iterator[dict[str, Any]]) -> dict[str, Any]:
+def _responses(
+    signature: Signature, schemas: typing.Iterator[dict[str, Any]], problem: str
+) -> dict[str, Any]:
     from tetrapylon._core.handler import Event
 
     returns = signature.returns
@@ -166,19 +187,14 @@ def _responses(signature: Signature, schemas: typing.Iterator[dict[str, Any]]) -
         titles = {"413": "Content Too Large", "422": "Unprocessable Content"}
         responses[code] = {
             "description": titles.get(code, HTTPStatus(int(code)).phrase),
-            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{problem}"}}},
         }
     return responses
 
 
 def _unique(operation: Operation, method: str, taken: set[str]) -> str:
     base = re.sub(r"\W+", "_", operation.name)
-    name = base
-    if name in taken:
-        name = f"{base}_{method.lower()}"
-    count = 2
-    while name in taken:
-        name = f"{base}_{method.lower()}_{count}"
-        count += 1
+    tried = itertools.chain([base], _names(f"{base}_{method.lower()}"))
+    name = next(each for each in tried if each not in taken)
     taken.add(name)
     return name

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from msgspec import inspect as shapes
 
+from tetrapylon._core.arguments import told
 from tetrapylon.errors import LoadError
 from tetrapylon.load import place_of
 
@@ -74,9 +75,8 @@ def finder_of_type(place: str, found: Any, name: str) -> Finder:
             try:
                 msgspec.convert(given if field.many else given[0], field.type, strict=False)
             except msgspec.ValidationError as error:
-                what, _, where = str(error).partition(" - at `")
-                at = field.name + where.removesuffix("`").removeprefix("$")
-                errors.append({"in": label, "field": at, "detail": what})
+                detail, where = told(error)
+                errors.append({"in": label, "field": field.name + where, "detail": detail})
         if strict:
             unknown = [each for each in request.query if each not in known]
             errors += [{"in": label, "field": each, "detail": "is not expected"} for each in unknown[:20]]

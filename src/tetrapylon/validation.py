@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
+from tetrapylon._core.arguments import told
 from tetrapylon.config.schemas import Agreed
 from tetrapylon.errors import LoadError
 from tetrapylon.events import say
@@ -206,9 +207,8 @@ def _body_of_type(place: str, found: Any, name: str) -> Body:
         try:
             decode(text)
         except msgspec.ValidationError as error:
-            what, _, where = str(error).partition(" - at `")
-            field = where.removesuffix("`").removeprefix("$").removeprefix(".")
-            return [{"in": place, **({"field": field} if field else {}), "detail": what}]
+            detail, field = told(error)
+            return [{"in": place, **({"field": field} if field else {}), "detail": detail}]
         except msgspec.DecodeError as error:
             return [{"in": place, "detail": str(error)}]
         return []

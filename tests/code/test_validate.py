@@ -141,6 +141,15 @@ class TestBody:
             given = {"Content-Type": kind}
             assert orders.post("/orders/1", body=json.dumps(GOOD), headers=given).status == 200
 
+    def test_a_coded_body_is_not_read(self, orders: Running) -> None:
+        coded = {**JSON, "Content-Encoding": "gzip"}
+        assert errors(orders.post("/orders/1", body=b"\x1f\x8b", headers=coded), 415) == [("body", None)]
+
+    def test_a_field_that_is_missing_or_not_expected_is_named(self, orders: Running) -> None:
+        answer = orders.post("/orders/1", json={"customer": "a", "lines": [{"count": 1}]})
+        assert errors(answer, 422) == [("body", "lines[0].sku")]
+        assert answer.json()["errors"][0]["detail"] == "is missing"
+
     def test_a_schema_tells_several_errors_at_once_and_not_endlessly(self) -> None:
         with validating(**BODIES["a schema"]) as served:
             answer = served.post("/orders/1", json={"lines": [{}] * 1000})
@@ -295,6 +304,24 @@ class TestAnswers:
         large = Response(b"[" + b"1," * 5000 + b"1]", 200, content_type="application/json")
         with validating(large, responses=RECEIPT, answers="report", limit="1KiB") as served:
             assert len(served.get("/orders/1").body) == 10003
+
+    @pytest.mark.parametrize("mode", ["report", "enforce"])
+    def test_the_upstream_is_not_asked_for_a_coded_answer_or_a_part(
+        self, mode: str, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        with validating({"n": 1}, responses=RECEIPT, answers=mode) as served:
+            asked = {"Accept-Encoding": "gzip", "Range": "bytes=0-3", "If-Range": '"x"'}
+            assert served.get("/orders/1", headers=asked).json() == {"n": 1}
+            sent = {name.lower() for name, _ in served.upstreams["u"].received[0].headers}
+            assert not sent & {"accept-encoding", "range", "if-range"}
+        assert "not what was agreed" not in capfd.readouterr().err
+
+    def test_one_that_is_coded_all_the_same_cannot_be_looked_at(self) -> None:
+        coded = Response(b"\x1f\x8b", headers={"Content-Encoding": "gzip"}, content_type="application/json")
+        with validating(coded, responses=RECEIPT, answers="enforce") as served:
+            answer = served.get("/orders/1")
+            assert errors(answer, 502) == [("answer", None)]
+            assert "expected no Content-Encoding, not gzip" in answer.text
 
     def test_head_has_no_body_to_look_at(self) -> None:
         with validating({"n": "x"}, responses=RECEIPT, answers="enforce") as served:

@@ -45,6 +45,7 @@ GROUND = {
     "cache_key",
     "cache_status",
     "json_edit",
+    "pairs",
 }
 UPSTREAM = {
     "upstream",

@@ -6,10 +6,13 @@ from libc.stdint cimport uint32_t
 
 from tetrapylon._core.buffer cimport CONTENT_TYPE, DROPPED, Head, Header, head_find, head_known, same_name
 from tetrapylon._core.exchange cimport Exchange
-from tetrapylon._core.fields cimport is_json, media_type
+from tetrapylon._core.fields cimport Piece, content_coding, is_json, media_type
 from tetrapylon._core.json_rules cimport BadJson, hold_to_rules
+from tetrapylon._core.pairs cimport cookie_value
 from tetrapylon._core.path cimport decode
-from tetrapylon._core.surface cimport Query, Request, cookie_value
+from tetrapylon._core.surface cimport Query, Request
+
+import re
 
 import msgspec
 
@@ -17,6 +20,11 @@ cdef object ValidationError = msgspec.ValidationError
 cdef object DecodeError = msgspec.DecodeError
 cdef object convert = msgspec.convert
 
+# "Expected `int`, got `str` - at `$.items[0].n`"; "... - at `key` in `$.items`".
+cdef object TOLD = re.compile(r"(.*?)(?: - at `(key` in `)?\$([^`]*)`)?", re.DOTALL).fullmatch
+cdef tuple OF_FIELDS = (
+    ("Object missing required field ", "is missing"), ("Object contains unknown field ", "is not expected"),
+)
 cdef dict PLACES = {
     "path": FROM_PATH, "query": FROM_QUERY, "header": FROM_HEADER, "cookie": FROM_COOKIE, "body": FROM_BODY,
     "request": FROM_REQUEST,
@@ -37,11 +45,17 @@ cdef class BadArgument(Exception):
         self.detail = detail
 
 
-cdef tuple told(error):
-    """What msgspec says is wrong, and where: "Expected `int`, got `str` - at `$.items[0].n`"."""
-    cdef str text = str(error)
-    what, _, where = text.partition(" - at `")
-    return what, where.removesuffix("`").removeprefix("$").removeprefix(".")
+def told(error):
+    """What msgspec says is wrong, and of which field; see the stub."""
+    cdef str what, key, where, name
+    what, key, where = TOLD(str(error)).groups("")
+    where = where.removeprefix(".")
+    for pattern, said in OF_FIELDS:
+        name = what.removeprefix(pattern)
+        if name != what:
+            name = name.strip("`")
+            return said, f"{where}.{name}" if where else name
+    return f"of a key: {what}" if key else what, where
 
 
 cdef class Argument:
@@ -66,7 +80,8 @@ cdef class Argument:
 
     cdef object missing(self):
         if self.required:
-            raise BadArgument(422, PLACE_NAMES[self.place], self.label, "is missing")
+            raise BadArgument(
+                422, PLACE_NAMES[self.place], "" if self.place == FROM_BODY else self.label, "is missing")
         return self.default if self.factory is None else self.factory()
 
     cdef object number(self, const char* text, size_t n):
@@ -144,6 +159,7 @@ cdef class Argument:
 
     cdef object body(self, Exchange x, bytes body):
         cdef Header* line = head_known(&x.request, CONTENT_TYPE)
+        cdef Piece coding
         if self.kind == AS_BYTES:
             return body if body or self.required else self.missing()
         if self.kind == AS_TEXT:
@@ -159,6 +175,10 @@ cdef class Argument:
             given = "without a Content-Type" if line is NULL else PyUnicode_DecodeLatin1(
                 x.request.data + line.value, min(<size_t>line.value_length, <size_t>100), NULL)
             raise BadArgument(415, "body", "", f"expected application/json, not {given}")
+        coding = content_coding(&x.request)
+        if coding.n:
+            given = PyUnicode_DecodeLatin1(coding.data, min(coding.n, <size_t>100), NULL)
+            raise BadArgument(415, "body", "", f"expected no Content-Encoding, not {given}")
         try:
             hold_to_rules(body, len(body))
             return self.decode(body)

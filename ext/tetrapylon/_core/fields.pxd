@@ -27,6 +27,7 @@ cdef bint is_word(Piece piece, const char* lower, size_t n) noexcept nogil
 cdef bint has_item(const Head* head, const char* name, size_t name_n, const char* item,
                    size_t n) noexcept nogil
 cdef Piece media_type(const Head* head) noexcept nogil          # of Content-Type, no parameters; empty: none
+cdef Piece content_coding(const Head* head) noexcept nogil      # the first of Content-Encoding; empty: none
 cdef bint is_json(Piece type) noexcept nogil                    # or has the suffix +json
 cdef int64_t read_seconds(Piece piece) noexcept nogil           # RFC 9111 section 1.2.2; -1: is none
 cdef int read_quality(Piece parameters) noexcept nogil          # in thousandths

@@ -79,6 +79,15 @@ cdef Piece media_type(const Head* head) noexcept nogil:
     return trimmed(at, until(at, at + line.value_length, c";"))
 
 
+cdef Piece content_coding(const Head* head) noexcept nogil:
+    cdef Items items = items_of(head, b"content-encoding", 16)
+    cdef Piece item
+    while next_item(&items, &item):
+        if not is_word(item, b"identity", 8):
+            return item
+    return trimmed(NULL, NULL)
+
+
 cdef bint is_json(Piece type) noexcept nogil:
     """application/json, or a type with the suffix +json (RFC 6839 section 3.1)."""
     cdef Piece suffix

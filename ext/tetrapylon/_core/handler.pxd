@@ -1,6 +1,6 @@
 # A route's destination that is a function of the user's.
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from tetrapylon._core.arguments cimport BadArgument
 from tetrapylon._core.buffer cimport Buffer
@@ -40,7 +40,8 @@ cdef class Call(Waiter):
     cdef Carrier carrier
     cdef bint streaming
     cdef bint paused                    # the client takes no more of a stream for now
-    cdef object gate                    # the future that the stream waits for while paused
+    cdef object gate                    # the future that the stream waits for, or None
+    cdef uint64_t yields                # when others get their turn (ns)
     cdef Response response              # whose content the stream is, or None
 
     cdef bint live(self) noexcept
@@ -76,4 +77,5 @@ cdef class Handler(Destination):
     cdef void stream(self, Exchange x, object iterator, Response response) noexcept
 
 
-cdef void answer_problem(Exchange x, int status, object detail, list errors, list headers) noexcept
+cdef bytes problem_text(int status, object detail, list errors)
+cdef void send_problem(Exchange x, int status, bytes text, list headers) noexcept

@@ -16,11 +16,11 @@ from tetrapylon._core.body cimport say_continue
 from tetrapylon._core.buffer cimport Buffer, Head, head_add, head_reset
 from tetrapylon._core.coroutine cimport Carrier, Runner, Waiter
 from tetrapylon._core.exchange cimport (
-    BODY_TOO_LARGE, INTERNAL_FAULT, RESPONSE_CUT, Destination, Exchange, Sink,
+    BODY_TOO_LARGE, INTERNAL_FAULT, RESPONSE_CUT, Destination, Exchange, Sink, is_method,
 )
 from tetrapylon._core.guard cimport Work, begin, end as finish
-from tetrapylon._core.reactor cimport Reactor
-from tetrapylon._core.surface cimport Request, Response, request_view
+from tetrapylon._core.reactor cimport Reactor, clock
+from tetrapylon._core.surface cimport Request, Response, field_lines, request_view
 
 from http import HTTPStatus
 
@@ -34,6 +34,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     ARGUMENTS_MAX = 32
+    TURN = 2_000_000            # ns for which a stream that never waits may hold the loop
 
 cdef bytes JSON = b"application/json"
 cdef bytes PROBLEM = b"application/problem+json"
@@ -172,19 +173,23 @@ cdef void deliver(Exchange x, const char* data, size_t n) noexcept:
         x.stages.end(x)
 
 
-cdef void answer_problem(Exchange x, int status, object detail, list errors, list headers) noexcept:
-    """problem+json (RFC 9457) of a handler's or plugin's own."""
-    cdef Head* head = &x.response
+cdef bytes problem_text(int status, object detail, list errors):
+    """The body of a problem (RFC 9457). Raises what JSON cannot be made of."""
     cdef dict told = {"type": "about:blank", "title": title_of(status), "status": status}
-    cdef bytes text
+    if detail:
+        told["detail"] = detail
+    if errors:
+        told["errors"] = errors
+    return encode(told) + b"\n"
+
+
+cdef void send_problem(Exchange x, int status, bytes text, list headers) noexcept:
+    """A problem of a handler's or plugin's own; `headers` as `field_lines` made them, or None."""
+    cdef Head* head = &x.response
+    cdef bytes name, value
     cdef char[40] number
     cdef int length
     try:
-        if detail:
-            told["detail"] = detail
-        if errors:
-            told["errors"] = errors
-        text = encode(told) + b"\n"
         head_reset(head)
         head.status = status
         added(head_add(head, b"Content-Type", 12, PROBLEM, len(PROBLEM), 0))
@@ -192,7 +197,7 @@ cdef void answer_problem(Exchange x, int status, object detail, list errors, lis
         added(head_add(head, b"Content-Length", 14, number, length, 0))
         head.content_length = len(text)
         for name, value in headers or ():
-            added(head_add(head, name, len(<bytes>name), value, len(<bytes>value), 0))
+            added(head_add(head, name, len(name), value, len(value), 0))
         head.has_body = True
     except MemoryError:
         x.stages.fail(x, INTERNAL_FAULT)
@@ -208,7 +213,7 @@ cdef class Made(Destination):
             if self.work is not None:
                 self.work.raised(error)
             x.reason = b"plugin_failed"
-            answer_problem(x, 500, "A plugin failed.", None, None)
+            send_problem(x, 500, problem_text(500, "A plugin failed.", None), None)
 
 
 cdef class Call(Waiter):
@@ -262,12 +267,12 @@ cdef class Call(Waiter):
             x.stages.end(x)
 
     def put(self, item):
-        """The next item of the stream goes out; true while the client takes more."""
+        """The next item of the stream goes out; true while more may follow at once."""
         cdef Exchange x = self.x
         cdef bytes data, kind
         cdef Reactor reactor
         if not self.live():
-            return True
+            return False
         reactor = x.stages.reactor
         if isinstance(item, bytes):
             data = <bytes>item
@@ -289,28 +294,38 @@ cdef class Call(Waiter):
                 if kind is EVENTS:
                     added(head_add(&x.response, b"Cache-Control", 13, b"no-store", 8, 0))
                 x.stages.head(x)
+                if is_method(x, b"HEAD", 4) and self.live():
+                    x.attempt = None
+                    x.destination = None
+                    x.stages.end(x)
             if data and self.live():
                 reactor.keep(data)
                 x.stages.body(x, data, len(data))
         finally:
             reactor.leave()
-        return not self.paused
+        return self.live() and not self.paused and clock() < self.yields
 
     def opened(self):
-        """A future for the moment when the client takes more."""
-        if self.gate is None or self.gate.done():
-            self.gate = self.handler.runner.loop.create_future()
-            if not self.paused:
-                self.gate.set_result(None)
+        """A future for when more may follow: true, or false for a stream that nobody takes any more."""
+        self.gate = self.handler.runner.loop.create_future()
+        if not self.live():
+            self.gate.set_result(False)
+        elif not self.paused:           # its turn is over: after all others have had theirs
+            self.handler.runner.loop.call_soon(self.open)
         return self.gate
+
+    def open(self):
+        if self.gate is not None and not self.gate.done() and not self.paused:
+            self.yields = clock() + TURN
+            self.gate.set_result(True)
 
 
 async def pump(Call call, iterator):
-    """Everything that the iterator yields, as fast as the client takes it."""
+    """Everything that the iterator yields, as fast as the client takes it and others get their turns."""
     try:
         async for item in iterator:
-            if not call.put(item):
-                await call.opened()
+            if not call.put(item) and not await call.opened():
+                break
     finally:
         close = getattr(iterator, "aclose", None)
         if close is not None:
@@ -354,8 +369,7 @@ cdef class Intake(Sink):
         if call is None:
             return
         call.paused = False
-        if call.gate is not None and not call.gate.done():
-            call.gate.set_result(None)
+        call.open()
 
 
 cdef class Handler(Destination):
@@ -508,6 +522,7 @@ cdef class Handler(Destination):
         call.streaming = True
         call.response = response
         call.paused = x.congested
+        call.yields = clock() + TURN
         x.attempt = call
         x.destination = self.intake
         try:
@@ -528,19 +543,22 @@ cdef class Handler(Destination):
 
     cdef void refuse(self, Exchange x, object error) noexcept:
         """The function, or what came before it, has raised."""
+        cdef bytes text
+        cdef list headers
+        if isinstance(error, (BadArguments, HTTPError)) and not x.response_started:
+            try:
+                text = problem_text(error.status, error.detail, error.errors)
+                headers = field_lines(error.headers)
+                send_problem(x, error.status, text, headers)
+                return
+            except Exception as unfit:
+                error = unfit
+        self.work.raised(error)
+        x.reason = b"handler_failed"
         if x.response_started:
-            self.work.raised(error)
-            x.reason = b"handler_failed"
             x.stages.fail(x, RESPONSE_CUT)
-            return
-        if isinstance(error, BadArguments):
-            answer_problem(x, error.status, error.detail, error.errors, None)
-        elif isinstance(error, HTTPError):
-            answer_problem(x, error.status, error.detail, error.errors or None, error.lines())
         else:
-            self.work.raised(error)
-            x.reason = b"handler_failed"
-            answer_problem(x, 500, "The handler failed.", None, None)
+            send_problem(x, 500, problem_text(500, "The handler failed.", None), None)
 
 
 class BadArguments(Exception):
@@ -551,3 +569,4 @@ class BadArguments(Exception):
         self.status = status
         self.detail = detail
         self.errors = errors
+        self.headers = {}

@@ -19,8 +19,7 @@ cdef enum Hook:
 cdef class Refused(Destination):
     # The answer to a request that a plugin failed, or refused by HTTPError.
     cdef int status
-    cdef str detail
-    cdef list errors
+    cdef bytes text
     cdef list headers
 
 

@@ -9,11 +9,11 @@ from tetrapylon._core.exchange cimport (
     RESPONSE_CUT, Destination, Exchange, Filter, current, hold_back, install, is_method, wait as ticket_for,
 )
 from tetrapylon._core.guard cimport Work, begin, end as finish
-from tetrapylon._core.handler cimport Answerer, Made, answer_problem
+from tetrapylon._core.handler cimport Answerer, Made, problem_text, send_problem
 from tetrapylon._core.policy cimport ANSWER, COLLECT, CONTINUE, WAIT, Policy, Verdict
 from tetrapylon._core.reactor cimport Reactor, arm, clock, disarm
 from tetrapylon._core.respond cimport fault_name
-from tetrapylon._core.surface cimport Request, Response, request_view, response_view
+from tetrapylon._core.surface cimport Request, Response, field_lines, request_view, response_view
 
 import msgspec
 
@@ -36,13 +36,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 cdef class Refused(Destination):
     cdef void start(self, Exchange x) noexcept:
-        answer_problem(x, self.status, self.detail, self.errors, self.headers)
+        send_problem(x, self.status, self.text, self.headers)
 
 
-cdef Refused refused(int status, str detail):
+cdef Refused refused(int status, object detail, list errors, object headers):
+    """Raises for what cannot be sent."""
     cdef Refused answer = Refused.__new__(Refused)
     answer.status = status
-    answer.detail = detail
+    answer.text = problem_text(status, detail, errors)
+    answer.headers = field_lines(headers)
     return answer
 
 
@@ -237,16 +239,12 @@ cdef class Plugin(Policy):
             return self.failed(x, error)
 
     cdef Verdict failed(self, Exchange x, object error) noexcept:
-        cdef Refused answer
         if isinstance(error, HTTPError):
             try:
-                answer = refused(error.status, error.detail)
-                answer.errors = error.errors or None
-                answer.headers = error.lines()
-                x.answer = answer
+                x.answer = refused(error.status, error.detail, error.errors, error.headers)
                 x.reason = b"plugin_refused"
                 return ANSWER
-            except ValueError as unfit:
+            except Exception as unfit:
                 error = unfit
         self.work.raised(error)
         if self.open:
@@ -255,9 +253,9 @@ cdef class Plugin(Policy):
         if self.fallback is not None:
             x.answer = self.fallback
         elif isinstance(error, TimeoutError):
-            x.answer = refused(504, "A plugin took too long.")
+            x.answer = refused(504, "A plugin took too long.", None, None)
         else:
-            x.answer = refused(500, "A plugin failed.")
+            x.answer = refused(500, "A plugin failed.", None, None)
         return ANSWER
 
     cdef void end(self, Exchange x) noexcept:

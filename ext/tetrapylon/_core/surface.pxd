@@ -47,6 +47,4 @@ cdef class Response(View):
 
 cdef Request request_view(Exchange x, dict shared)
 cdef Response response_view(Exchange x, bytes body)
-cdef list query_pairs(const char* text, size_t n)
-cdef str unescape(const char* text, size_t n, bint plus)
-cdef bint cookie_value(const Head* head, bytes name, const char** value, size_t* n) noexcept
+cdef list field_lines(headers)          # as bytes, held to the rules of a new response's; raises

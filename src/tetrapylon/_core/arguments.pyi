@@ -15,6 +15,9 @@ class BadArgument(Exception):
     detail: Final[str]
     def __init__(self, status: int, place: str, name: str, detail: str) -> None: ...
 
+def told(error: Exception) -> tuple[str, str]:
+    """What msgspec says is wrong, and of which field: `items[0].n`; empty for all of it."""
+
 @disjoint_base
 class Argument:
     """One parameter, and how a request fills it; see `tetrapylon.handler.Parameter`."""

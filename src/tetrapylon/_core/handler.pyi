@@ -28,6 +28,7 @@ class BadArguments(Exception):
     status: int
     detail: str
     errors: list[dict[str, str]]
+    headers: dict[str, str]
     def __init__(self, status: int, detail: str, errors: list[dict[str, str]]) -> None: ...
 
 @disjoint_base
@@ -45,9 +46,11 @@ class Call(Waiter):
     """What a handler knows of an exchange that it has not answered yet."""
 
     def put(self, item: Any) -> bool:
-        """The next item of a stream goes out; true while the client takes more."""
+        """The next item of a stream goes out; true while more may follow at once."""
     def opened(self) -> Any:
-        """A future for the moment when the client takes more."""
+        """A future for when more may follow: true, or false for a stream that nobody takes any more."""
+    def open(self) -> None:
+        """More may follow, unless the client takes no more for now."""
 
 @disjoint_base
 class Intake(Sink):
@@ -77,4 +80,4 @@ class Handler(Destination):
         """
 
 async def pump(call: Call, iterator: Any) -> None:
-    """Everything that the iterator yields goes out, as fast as the client takes it."""
+    """All that the iterator yields goes out, as fast as the client takes it and others get their turns."""

@@ -5,8 +5,9 @@ from libc.stdint cimport int64_t, uint64_t
 
 from tetrapylon._core.buffer cimport Buffer, Head
 from tetrapylon._core.counters cimport Slab
+from tetrapylon._core.edit cimport drop_lines
 from tetrapylon._core.exchange cimport Exchange, Filter, install, is_method
-from tetrapylon._core.fields cimport Piece, is_json, media_type
+from tetrapylon._core.fields cimport Piece, content_coding, is_json, media_type
 from tetrapylon._core.json_rules cimport BadJson, hold_to_rules
 from tetrapylon._core.policy cimport COLLECT, CONTINUE, Policy, Verdict
 from tetrapylon._core.respond cimport Refusal, refuse
@@ -63,6 +64,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = {}
 
 
+# What has an upstream answer with less than all of it, or coded (RFC 9110 sections 12.5.3 and 14).
+cdef tuple PARTLY = (b"accept-encoding", b"if-range", b"range")
 cdef dict TITLES = {400: "Bad Request", 415: "Unsupported Media Type", 422: "Unprocessable Content",
                     502: "Bad Gateway"}
 cdef dict DETAILS = {
@@ -127,6 +130,9 @@ cdef class Validate(Policy):
         yield from problems(settings)
 
     cdef Verdict request(self, Exchange x) noexcept:
+        if self.enforces or self.reports:
+            for name in PARTLY:
+                drop_lines(&x.request, <bytes>name)
         if self.body is not None and x.request.has_body and not self.passes_unread(x):
             return COLLECT
         return self.judge(x, b"")
@@ -159,8 +165,7 @@ cdef class Validate(Policy):
                 kind = not_json(&x.request)
                 if kind is not None:
                     status = 415
-                    detail = f"expected application/json, not {kind}"
-                    errors.append({"in": "body", "detail": detail})
+                    errors.append({"in": "body", "detail": kind})
                 else:
                     found = unreadable(body)
                     if found is not None:
@@ -226,7 +231,7 @@ cdef class Validate(Policy):
     cdef list unfit(self, int status, str kind, bytes body):
         """What is wrong with an answer; `kind` as `not_json` has it."""
         if kind is not None:
-            return [{"in": "answer", "detail": f"expected application/json, not {kind}"}]
+            return [{"in": "answer", "detail": kind}]
         found = unreadable(body) if body else {"detail": "is missing"}
         if found is not None:
             found["in"] = "answer"
@@ -291,5 +296,11 @@ cdef str spelled(const Head* head):
 
 
 cdef str not_json(const Head* head):
-    """What a body is that is not JSON; None: it is JSON."""
-    return None if is_json(media_type(head)) else spelled(head) or "none"
+    """Why a body is not JSON that can be read; None: it is."""
+    cdef Piece coding = content_coding(head)
+    if not is_json(media_type(head)):
+        return f"expected application/json, not {spelled(head) or 'none'}"
+    if coding.n:
+        given = PyUnicode_DecodeLatin1(coding.data, min(coding.n, <size_t>100), NULL)
+        return f"expected no Content-Encoding, not {given}"
+    return None
