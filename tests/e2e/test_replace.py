@@ -3,6 +3,7 @@
 import os
 import signal
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def total(gateway: Gateway, name: str, **labels: str) -> float:
         for sample in family.samples
         if sample.name == name and labels.items() <= sample.labels.items()
     )
+
+
+def restarted(gateway: Gateway, times: float) -> bool:
+    """So many times, and all workers serve again."""
+    serving = total(gateway, "tetrapylon_workers", state="serving")
+    return total(gateway, "tetrapylon_worker_restarts_total") == times and serving > 0
 
 
 COUNT = "http_server_request_duration_seconds_count"
@@ -96,14 +103,9 @@ def test_limits_and_the_standing_of_targets_go_on() -> None:
 
 def test_a_worker_of_the_new_code_that_dies_is_counted_with_those_before() -> None:
     with Gateway(answering("x")) as gateway:
-        for restarts in (1, 2):
+        for restarts in (1.0, 2.0):
             os.kill(gateway.workers[0], signal.SIGKILL)
-            eventually(
-                lambda restarts=restarts: total(gateway, "tetrapylon_worker_restarts_total") == restarts,
-                "it is replaced",
-                within=30,
-            )
-            eventually(lambda: total(gateway, "tetrapylon_workers", state="serving") == 1, "and serves")
+            eventually(partial(restarted, gateway, restarts), "it is replaced, and serves", within=30)
             replace(gateway)
         assert total(gateway, "tetrapylon_worker_restarts_total") == 2
 
