@@ -72,7 +72,6 @@ FLOORS: list[list[set[str]]] = [
     ],
     [{"route", "pattern", "pack", "explain"}, UPSTREAM, {"relay"}, {"respond", "pages"}, {"log"}],
     [
-        {"stages"},
         {"call"},
         {"identity"},
         {"counted"},
@@ -83,7 +82,7 @@ FLOORS: list[list[set[str]]] = [
         {"json_rules"},
         {"coalesce"},
     ],
-    [{"coroutine"}, {"arguments"}, {"copies"}],
+    [{"stages"}, {"coroutine"}, {"arguments"}, {"copies"}],
     [{"handler"}, {"aggregate"}],
     [{"plugin"}],
     [{"accept"}],

@@ -53,7 +53,7 @@ def _replay(config: Config, file: str, against: str | None) -> int:
         total, different, changes = compare(recorded, old, of_config(config))
     print(f"{different} of {_count(total, 'recorded request')} would be treated differently")
     for each in changes:
-        print(f"{each.count:>7}  {each.aspect}: {each.old or '(none)'} -> {each.new or '(none)'}")
+        print(f"{each.requests:>7}  {each.aspect}: {each.old or '(none)'} -> {each.new or '(none)'}")
         for example in each.examples:
             print(f"           {example}")
     return 1 if different else 0

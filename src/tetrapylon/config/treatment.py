@@ -27,7 +27,7 @@ class Change(NamedTuple):
     aspect: str
     old: str
     new: str
-    count: int
+    requests: int
     examples: list[str]
 
 
@@ -114,7 +114,7 @@ def compare(requests: Iterable[Recorded], old: Treats, new: Treats) -> tuple[int
                 examples = [*examples, shown]
             found[key] = (count + 1, examples)
     changes = [Change(*key, count, examples) for key, (count, examples) in found.items()]
-    return total, different, sorted(changes, key=lambda change: (-change.count, change[:3]))
+    return total, different, sorted(changes, key=lambda change: (-change.requests, change[:3]))
 
 
 def _text(value: Any) -> str:
