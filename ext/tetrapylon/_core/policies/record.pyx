@@ -1,6 +1,6 @@
 """`record`: a sample of the requests, as they came, goes to a file."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from tetrapylon._core.buffer cimport (
     CONTENT_LENGTH, DROPPED, HOP, OURS, TRANSFER_ENCODING, Head, Header,
@@ -24,6 +24,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     sample: Annotated[ShareSetting, doc("The share of the requests that is recorded.")] = 0.01
     body: Annotated[Size, doc("A body that is larger, or of unknown length, is left out.")] = 65536
+
+
+cdef tuple FRAMING = (CONTENT_LENGTH, TRANSFER_ENCODING)
 
 
 cdef class Taken:
@@ -59,7 +62,7 @@ cdef class Record(Policy):
         if config.admin is None:
             yield (), "nobody would write the file", "give the config an `admin` address: its process does"
         if not settings.sample:
-            yield ("sample",), "a share of 0% records nothing", "give a share such as 1%, or leave `record` out"
+            yield ("sample",), "a share of 0% records nothing", "give one such as 1%, or leave `record` out"
 
     cdef Verdict request(self, Exchange x) noexcept:
         cdef Head* head = &x.request
@@ -88,7 +91,7 @@ cdef class Record(Policy):
         taken.fields = []
         for i in range(head.count):
             line = &head.headers[i]
-            if not line.mark & (DROPPED | HOP | OURS) and line.known not in (CONTENT_LENGTH, TRANSFER_ENCODING):
+            if not line.mark & (DROPPED | HOP | OURS) and line.known not in FRAMING:
                 taken.fields.append((head.data[line.name:line.name + line.name_length],
                                      head.data[line.value:line.value + line.value_length]))
         taken.body = x.body
