@@ -8,7 +8,7 @@ cdef struct Share:
     uint64_t state
 
 
-cdef Share share_of(double share)       # from 0 to 1; to be made by the process that draws
+cdef Share share_of(double share) except *         # from 0 to 1; to be made by the process that draws
 
 
 cdef inline bint falls_in(Share* share) noexcept nogil:
