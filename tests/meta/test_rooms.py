@@ -45,6 +45,7 @@ GROUND = {
     "cache_key",
     "cache_status",
     "json_edit",
+    "share",
 }
 UPSTREAM = {
     "upstream",
@@ -123,6 +124,7 @@ POLICIES_SEE = {
     "cache_status",
     "coalesce",
     "copies",
+    "share",
 }
 # What the Structs of their settings are made of, and what does the work that is not every request's.
 POLICIES_TAKE = (
