@@ -1,6 +1,6 @@
 """`python -m benchmarks.check`: how long `tetrapylon check` takes for 10,000 routes, in each format.
 
-A process of its own each time, from its start to its end. Exit status 1: the median of a format is beyond 1.5 s.
+A process of its own each time, from its start to its end. Exit status 1: a format's median is beyond 1.5 s.
 """
 
 import argparse
@@ -39,8 +39,8 @@ def main() -> int:
             median = statistics.median(times)
             met &= median <= BAR
             print(
-                f"{name}: {median:.2f} s ({min(times):.2f} to {max(times):.2f}) for {options.routes:,} routes:"
-                f" bar {BAR:g} s {'met' if median <= BAR else 'NOT MET'}"
+                f"{name}: {median:.2f} s ({min(times):.2f} to {max(times):.2f})"
+                f" for {options.routes:,} routes: bar {BAR:g} s {'met' if median <= BAR else 'NOT MET'}"
             )
     return 0 if met else 1
 
