@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import msgspec
 
@@ -21,6 +21,18 @@ from tetrapylon.config.model import (
 __all__ = ["Tetrapylon"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class RouteOptions(TypedDict, total=False):
+    """What `Tetrapylon.route` takes beside path and methods."""
+
+    host: str | None
+    name: str | None
+    policies: Sequence[PolicyUse]
+    limits: RouteLimits
+    timeouts: RouteTimeouts
+    run_in: Literal["loop", "thread", "process"]
+
 
 # Apps that no module has, as tests make them: `tetrapylon.app:apps.a140...`.
 apps = SimpleNamespace()
@@ -81,20 +93,20 @@ class Tetrapylon:
 
         return add
 
-    def get(self, path: str, **options: Any) -> Callable[[F], F]:
+    def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """As `route`, for GET and HEAD."""
         return self.route(path, methods=("GET",), **options)
 
-    def post(self, path: str, **options: Any) -> Callable[[F], F]:
+    def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         return self.route(path, methods=("POST",), **options)
 
-    def put(self, path: str, **options: Any) -> Callable[[F], F]:
+    def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         return self.route(path, methods=("PUT",), **options)
 
-    def patch(self, path: str, **options: Any) -> Callable[[F], F]:
+    def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         return self.route(path, methods=("PATCH",), **options)
 
-    def delete(self, path: str, **options: Any) -> Callable[[F], F]:
+    def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         return self.route(path, methods=("DELETE",), **options)
 
     def config(self) -> Config:

@@ -240,6 +240,18 @@ class TestBodies:
             assert served.post("/", body=b"x" * 2**20).json() == 2**20
             assert served.post("/", body=b"x" * (2**20 + 1)).status == 413
 
+    def test_what_reads_and_writes_it_is_made_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def handler(order: Order) -> Order:
+            return order
+
+        def again(*given: Any, **named: Any) -> None:
+            raise AssertionError("made for a request")
+
+        with serve(handler, method="POST") as served:
+            for name in ("Decoder", "Encoder"):
+                monkeypatch.setattr(msgspec.json, name, again)
+            assert served.post("/", json=Order(1, [])).json() == {"id": 1, "lines": []}
+
 
 class TestAnswers:
     @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ class Gateway:
     `config` is the whole config, as a mapping or as YAML text. A mapping that does not say where listens
     on a free port of 127.0.0.1; one that does not say how long drains for at most a second. `stream`: as
     --stream of tests/conftest.py, which is the default. `tracebacks`: those of user code are expected.
+    `source`: what it is to run in place of that config, `module:attribute`.
 
     Attributes:
         addresses: what it says it listens on, in order; `address` is the first.
@@ -57,6 +58,7 @@ class Gateway:
         ready: float = START,
         stream: str | None = None,
         tracebacks: bool = False,
+        source: str | None = None,
     ) -> None:
         self._tracebacks = tracebacks
         self.stream = stream or STREAM
@@ -70,7 +72,7 @@ class Gateway:
         self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
         self._listening = threading.Event()
         self.process = subprocess.Popen(
-            [*COMMANDS[self.stream], "run", str(self.config_path), *arguments],
+            [*COMMANDS[self.stream], "run", source or str(self.config_path), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

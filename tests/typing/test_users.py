@@ -57,6 +57,8 @@ class Plugin:
 
 
 app.route("/quotes/{id:int}", methods="GET", run_in="elsewhere")(quote)  # wrong
+app.get("/quotes", run_in="elsewhere")(quote)  # wrong
+app.post("/quotes", nmae="quotes")(quote)  # wrong
 """
 
 

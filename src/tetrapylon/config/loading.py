@@ -17,7 +17,7 @@ from tetrapylon.config.fill import Filler, templates
 from tetrapylon.config.include import included
 from tetrapylon.config.model import Config, Listener
 from tetrapylon.config.tree import Document, Node, Report
-from tetrapylon.errors import ConfigError, Problem
+from tetrapylon.errors import ConfigError, LoadError, Problem
 
 __all__ = ["load", "loads", "override", "validate"]
 
@@ -199,37 +199,18 @@ def _text(source: str) -> str:
 
 
 def _attribute(source: str) -> Config:
-    import sys
+    from tetrapylon.load import load_object
 
-    module, _, attribute = source.partition(":")
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as `python -m` does
     try:
-        value: Any = import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
-            hint = "is it installed, or is this the wrong folder?"
-            raise ConfigError([Problem(source, f"there is no module {error.name}", hint=hint)]) from None
-        raise ConfigError([Problem(source, _raised(module, error))]) from error
-    except ConfigError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever the user's module raises is a problem of the config
-        raise ConfigError([Problem(source, _raised(module, error))]) from error
-    for name in attribute.split("."):
-        try:
-            value = getattr(value, name)
-        except AttributeError:
-            raise ConfigError([Problem(source, f"{module} has no attribute {name!r}")]) from None
+        value = load_object(source)
+    except LoadError as error:
+        if isinstance(error.__cause__, ConfigError):
+            raise error.__cause__ from None
+        message = error.message + (f" ({error.where})" if error.where else "")
+        raise ConfigError([Problem(source, message, hint=error.hint)]) from error.__cause__
     if hasattr(value, "__tetrapylon_config__"):
         value = value.__tetrapylon_config__(source)
     if not isinstance(value, Config):
         kind = type(value).__name__
         raise ConfigError([Problem(source, f"this is of type {kind}", hint=EXPECTED_VALUE)])
     return value
-
-
-def _raised(module: str, error: BaseException) -> str:
-    import traceback
-
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"importing {module} raised {type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
