@@ -168,7 +168,7 @@ class UserCode:
         hooks = {name: getattr(instance, name) for name in kind.hooks}
         waits = bool(kind.waits & {"on_response_head", "on_response"})
         if options.run_in == "thread":
-            for name in hooks.keys() - kind.waits - {"on_body", "on_start", "on_stop"}:
+            for name in hooks.keys() - kind.waits - {"on_start", "on_stop"}:
                 hooks[name] = in_thread(hooks[name], self._in_thread)
             waits = True
         elif options.run_in == "process":
