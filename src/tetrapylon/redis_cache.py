@@ -41,6 +41,8 @@ VALIDATED = 3600
 """Seconds that an answer which can be asked about is kept beyond its time."""
 LONGEST = 30 * 86400
 """Seconds that any answer is kept."""
+
+
 class Asking(Protocol):
     """Who is told: the policy `cache`."""
 
@@ -314,8 +316,11 @@ def prefix(name: str) -> bytes:
     return f"tetrapylon:cache:{{{name}}}:".encode()
 
 
-async def purge(config: Config, how: How, what: str) -> list[str]:
-    """Ends what all machines share of it. Returns the places of those Redis that could not be told."""
+async def purge(config: Config, how: str, what: str) -> list[str]:
+    """Ends what all machines share of it, `how` as in `How`.
+
+    Returns the places of those Redis that could not be told.
+    """
     silent: list[str] = []
     for url, name in sorted(_stores(config)):
         from redis.asyncio import Redis as Client

@@ -105,6 +105,11 @@ KEEP = (
     + """
 local time = redis.call('TIME')
 local out = {}
+-- Not what is there already: a script that has written before is not refused for want of memory.
+local function clear(key)
+  local there = redis.call('TYPE', key).ok
+  if there ~= 'hash' and there ~= 'none' then redis.call('DEL', key) end
+end
 for i = 2, #KEYS, 2 do
   local a = 2 + (i - 2) / 2 * 10
   local ttl, id = tonumber(ARGV[a]), ARGV[a + 1]
@@ -112,16 +117,18 @@ for i = 2, #KEYS, 2 do
   if ttl == 0 then
     if redis.call('HGET', KEYS[i], 'id') == id then redis.call('UNLINK', KEYS[i]) end
   elseif ARGV[a + 2] == epoch and not ended(tonumber(ARGV[a + 3]), ARGV[a + 4], ARGV[a + 5], ARGV[a + 6]) then
-    redis.call('DEL', KEYS[i])
+    clear(KEYS[i])
     redis.call('HSET', KEYS[i], 'v', '1', 'epoch', epoch, 'n', ARGV[a + 3], 'id', id, 'uri', ARGV[a + 4],
       'path', ARGV[a + 5], 'tags', ARGV[a + 6], 'time', string.format('%.0f', time[1] * 1000000 + time[2]),
       'head', ARGV[a + 7], 'body', ARGV[a + 8])
+    redis.call('HDEL', KEYS[i], 'vary')
     redis.call('PEXPIRE', KEYS[i], ttl)
     if KEYS[i + 1] ~= KEYS[i] then
       local same = redis.call('HGET', KEYS[i + 1], 'vary') == ARGV[a + 9]
       local left = same and redis.call('PTTL', KEYS[i + 1]) or 0
-      redis.call('DEL', KEYS[i + 1])
+      clear(KEYS[i + 1])
       redis.call('HSET', KEYS[i + 1], 'v', '1', 'epoch', epoch, 'vary', ARGV[a + 9])
+      redis.call('HDEL', KEYS[i + 1], 'id', 'n', 'uri', 'path', 'tags', 'time', 'head', 'body')
       redis.call('PEXPIRE', KEYS[i + 1], math.max(left, ttl))
     end
     out[i / 2] = 1
@@ -234,5 +241,3 @@ def read_answer(id: bytes, resident: int, path: bytes, tags: bytes, head: bytes,
     given = msgspec.structs.asdict(said)
     given["age"] = said.age + max(0, resident)
     return Answer(id=id, path=path, tags=tuple(tags.split()), body=body, **given)
-
-

@@ -24,7 +24,7 @@ cdef class CacheKey:
     cdef size_t uri_written     # of these, those that are the URI's
 
     cdef bint write(self, Exchange x, Hash* key, uint64_t* uri) noexcept
-    cdef bytes name(self)       # of the key written last: the same on all machines, and no two have one in common
+    cdef bytes name(self)       # of the key written last: its own, and the same on all machines
     cdef bytes uri_name(self)   # and of its URI
     cdef bint is_named(self, const Head* head, const Header* line) noexcept
 

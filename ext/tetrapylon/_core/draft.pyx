@@ -14,7 +14,7 @@ from tetrapylon._core.fields cimport Items, Piece, items_of, next_item, read_dat
 from tetrapylon._core.freshness cimport Control, Guess, make_terms, read_control, storable
 from tetrapylon._core.limits cimport Hash
 from tetrapylon._core.reactor cimport clock
-from tetrapylon._core.store cimport Place, Store, Stored, names_in_vary
+from tetrapylon._core.store cimport Store, Stored, names_in_vary
 
 from email.utils import formatdate
 from hashlib import blake2b

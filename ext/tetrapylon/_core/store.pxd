@@ -15,7 +15,7 @@ cdef class Place:
     cdef bytes key                  # of its request
     cdef bytes variant              # of what the request says in the fields of Vary; None: no Vary
     cdef bytes uri
-    cdef bytes mark                 # how far changes had come there when it was asked for; None: it is not known
+    cdef bytes mark                 # how far changes had come when it was asked for; None: it is not known
     cdef bytes id                   # of what lies there; None: nothing of ours
     cdef uint64_t checked           # monotonic, ns: when it was last seen to lie there
 

@@ -6,7 +6,7 @@ from typing_extensions import disjoint_base
 
 from tetrapylon._core.coalesce import Coalescing
 from tetrapylon._core.store import Stored
-from tetrapylon.redis_cache import Answer
+from tetrapylon.redis_records import Answer
 
 @disjoint_base
 class Question:
