@@ -90,10 +90,10 @@ class UserCode:
                     say("warning", f"{name} takes the place of {self._entered} with new workers alone (USR2)")
                 for key, instance in self._starting.items():
                     name = f"plugin {self._plugins[key].name}"
-                    if hasattr(instance, "on_stop"):
-                        begun.push_async_callback(_call, instance.on_stop, self.shared)
                     if hasattr(instance, "on_start"):
                         await _call(instance.on_start, self.shared)
+                    if hasattr(instance, "on_stop"):
+                        begun.push_async_callback(_call, instance.on_stop, self.shared)
                 self._exit.push_async_exit(begun.pop_all())
         except Exception as error:
             for key in self._starting:
