@@ -59,7 +59,10 @@ class Committed(Message, frozen=True):
 
 
 class Pairs(Message, frozen=True):
-    """Answers to compare, on to the control process. With their file, as MessagePack: see `Outbox`."""
+    """What was sampled, on to the control process. With its file, as MessagePack: see `Outbox`."""
+
+    of: str = "answers"
+    """`answers` to compare, or `requests` to record."""
 
 
 # Between the control process and the supervisor
