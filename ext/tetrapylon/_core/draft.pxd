@@ -6,7 +6,7 @@ from tetrapylon._core.buffer cimport Head
 from tetrapylon._core.exchange cimport Exchange, Filter
 from tetrapylon._core.freshness cimport Control, Guess, Terms
 from tetrapylon._core.limits cimport Hash
-from tetrapylon._core.store cimport Place, Store, Stored
+from tetrapylon._core.store cimport Location, Store, Stored
 
 
 cdef class Asked:
@@ -17,7 +17,7 @@ cdef class Asked:
     cdef Head head                  # the request as it came to the cache
     cdef bytes path
     cdef bint personal              # it says who asks, or the gateway knows
-    cdef Place place                # its own, where machines share; None: they do not
+    cdef Location place             # its own, where machines share; None: they do not
     cdef Stored stale               # what is stored already, and may be used no more without asking
     cdef bint validates             # the request asks whether that is still good
 

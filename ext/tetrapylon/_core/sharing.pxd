@@ -9,7 +9,7 @@ from tetrapylon._core.freshness cimport Control
 from tetrapylon._core.limits cimport Hash
 from tetrapylon._core.marks cimport Marks
 from tetrapylon._core.policy cimport Verdict
-from tetrapylon._core.store cimport Place, Store, Stored
+from tetrapylon._core.store cimport Location, Store, Stored
 
 
 cdef class Question:
@@ -19,7 +19,7 @@ cdef class Question:
     cdef uint64_t uri
     cdef Control wanted
     cdef bint personal
-    cdef Place place
+    cdef Location place
     cdef bytes known                # of what the worker has itself; None: it has nothing
     cdef uint64_t at                # monotonic, ns
 
@@ -35,7 +35,7 @@ cdef class Sharing(Coalescing):
     cdef bint is_sure(self, Stored stored, uint64_t now) noexcept
     cdef Verdict look(self, Exchange x, const Hash* key, uint64_t uri, const Control* wanted, bint personal,
                       Stored stored) noexcept
-    cdef void ask(self, Question question)
+    cdef void ask(self, Question question) except *
     cdef Stored settled(self, Question question, Stored stored, bint same, object record)
     cdef Stored found(self, Question question, object record)
     cdef void forget(self, Stored stored) noexcept
@@ -43,4 +43,4 @@ cdef class Sharing(Coalescing):
 
     # What is done once it is known. `ticket`: of a request that waits; None: of one that does not.
     cdef Verdict decide(self, Exchange x, const Hash* key, uint64_t uri, const Control* wanted, bint personal,
-                        Stored stored, Place place, Ticket ticket) noexcept
+                        Stored stored, Location place, Ticket ticket) noexcept

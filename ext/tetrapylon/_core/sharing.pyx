@@ -8,7 +8,7 @@ from tetrapylon._core.freshness cimport Control, Terms, current_age, understood
 from tetrapylon._core.limits cimport Hash
 from tetrapylon._core.policy cimport CONTINUE, WAIT, Verdict
 from tetrapylon._core.reactor cimport clock
-from tetrapylon._core.store cimport Place, Stored
+from tetrapylon._core.store cimport Location, Stored
 
 from os import urandom
 
@@ -28,7 +28,7 @@ cdef class Sharing(Coalescing):
     cdef Verdict look(self, Exchange x, const Hash* key, uint64_t uri, const Control* wanted, bint personal,
                       Stored stored) noexcept:
         cdef Question question = Question.__new__(Question)
-        cdef Place place = Place.__new__(Place)
+        cdef Location place = Location.__new__(Location)
         question.key = key[0]
         question.uri = uri
         question.wanted = wanted[0]
@@ -43,8 +43,8 @@ cdef class Sharing(Coalescing):
         self.ask(question)
         return WAIT
 
-    cdef void ask(self, Question question):
-        cdef Place place = question.place
+    cdef void ask(self, Question question) except *:
+        cdef Location place = question.place
         question.at = clock()
         self.shared.look(
             place.key if place.variant is None else place.key + b":" + place.variant, question.known,
@@ -56,7 +56,7 @@ cdef class Sharing(Coalescing):
         """`same`: what the worker has lies there. `record` is what lies there instead; None: nothing."""
         cdef Exchange x = question.ticket.exchange
         cdef Stored stored
-        cdef Place place = question.place
+        cdef Location place = question.place
         if not current(question.ticket):
             question.ticket.resume()
             return
@@ -80,7 +80,7 @@ cdef class Sharing(Coalescing):
 
     cdef Stored settled(self, Question question, Stored stored, bint same, object record):
         """What the worker has, made to be what lies beyond."""
-        cdef Place place = None if stored is None else stored.place
+        cdef Location place = None if stored is None else stored.place
         if record is not None and (place is None or place.id != record.id):
             return self.found(question, record)
         if stored is None:
@@ -132,12 +132,12 @@ cdef class Sharing(Coalescing):
         return WAIT
 
     cdef Verdict decide(self, Exchange x, const Hash* key, uint64_t uri, const Control* wanted, bint personal,
-                        Stored stored, Place place, Ticket ticket) noexcept:
+                        Stored stored, Location place, Ticket ticket) noexcept:
         return CONTINUE
 
 
 cdef bytes slot_of(Stored stored):
-    cdef Place place = stored.place
+    cdef Location place = stored.place
     return place.key if place.variant is None else place.key + b":" + place.variant
 
 

@@ -10,7 +10,7 @@ from tetrapylon._core.freshness cimport Terms
 from tetrapylon._core.limits cimport Hash
 
 
-cdef class Place:
+cdef class Location:
     # Of a response in the store that machines share.
     cdef bytes key                  # of its request
     cdef bytes variant              # of what the request says in the fields of Vary; None: no Vary
@@ -19,7 +19,7 @@ cdef class Place:
     cdef bytes id                   # of what lies there; None: nothing of ours
     cdef uint64_t checked           # monotonic, ns: when it was last seen to lie there
 
-    cdef Place anew(self)
+    cdef Location anew(self)
 
 
 cdef class Stored(Destination):
@@ -39,7 +39,7 @@ cdef class Stored(Destination):
     cdef size_t cost                # bytes
     cdef bint open                  # may answer those of whom it is known who they are (RFC 9111 section 3.5)
     cdef bint kept                  # is in the store
-    cdef Place place                # None: machines do not share it
+    cdef Location place             # None: machines do not share it
     cdef bint visited               # since the hand passed
     cdef void* chained              # the next one of its bucket; owned by the store, as the next two are
     cdef void* newer

@@ -39,10 +39,10 @@ cdef bytes names_in_vary(const Head* response):
     return b"*" if len(names) > NAMES else b",".join(sorted(names))
 
 
-cdef class Place:
-    cdef Place anew(self):
+cdef class Location:
+    cdef Location anew(self):
         """For what may come to lie there."""
-        cdef Place place = Place.__new__(Place)
+        cdef Location place = Location.__new__(Location)
         place.key = self.key
         place.variant = self.variant
         place.uri = self.uri

@@ -10,7 +10,7 @@ from tetrapylon._core.exchange import Destination, Sink
 from tetrapylon.redis_cache import SharedAnswers
 
 @disjoint_base
-class Place:
+class Location:
     """Of a response in the store that machines share."""
 
 @disjoint_base

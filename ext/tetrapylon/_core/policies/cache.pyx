@@ -28,7 +28,7 @@ from tetrapylon._core.policy cimport ANSWER, CONTINUE, WAIT, Verdict
 from tetrapylon._core.reactor cimport Reactor, clock
 from tetrapylon._core.respond cimport Refusal, refuse
 from tetrapylon._core.sharing cimport Sharing
-from tetrapylon._core.store cimport Place, Store, Stored
+from tetrapylon._core.store cimport Location, Store, Stored
 
 from typing import Annotated, Literal
 
@@ -278,7 +278,7 @@ cdef class Cache(Sharing):
         return self.decide(x, &key, uri, &wanted, personal, stored, None, None)
 
     cdef Verdict decide(self, Exchange x, const Hash* key, uint64_t uri, const Control* wanted, bint personal,
-                        Stored stored, Place place, Ticket ticket) noexcept:
+                        Stored stored, Location place, Ticket ticket) noexcept:
         cdef uint64_t now = x.stages.reactor.now
         cdef Use use
         if stored is not None and (stored.open or not personal):
@@ -298,7 +298,7 @@ cdef class Cache(Sharing):
         return self.miss(x, key, uri, wanted, personal, stored, place, ticket, now)
 
     cdef Verdict miss(self, Exchange x, const Hash* key, uint64_t uri, const Control* wanted, bint personal,
-                      Stored stored, Place place, Ticket ticket, uint64_t now) noexcept:
+                      Stored stored, Location place, Ticket ticket, uint64_t now) noexcept:
         cdef Errand errand = Errand.__new__(Errand)
         cdef Errand leader
         cdef uint64_t* note
