@@ -206,7 +206,7 @@ static void complete(struct conn *c, uint64_t at)
     completed++;
     if (c->counted && (option.rate || !finished))
         histogram_add(&latency, at - c->due);
-    if (c->status != option.status)
+    if (option.status && c->status != option.status)
         fail(BAD_STATUS);
     else if (option.length != UINT64_MAX && c->body.received != option.length)
         fail(BAD_LENGTH);

@@ -95,6 +95,7 @@ static void usage(void)
           "            [--rate R] [--post BYTES [--chunked]] [--close] [--expect-status N] [--expect-length N]\n"
           "            [--expect-body TEXT] [--timeout S] [--pids P,P...] [--core N] [--hold]\n"
           "            [--header 'NAME: VALUE']... [--keys N]\n"
+          "--expect-status 0: any\n"
           "--keys: the six # of a header are the number of the request, modulo N, in decimal\n"
           "--hold: one request on every connection, a few at a time, then all rest until standard input ends\n",
           stderr);
