@@ -80,6 +80,10 @@ class News(Message, frozen=True):
     """What is running. With the file of the config in force, and one of the history, as JSON."""
 
 
+class Hosting(Message, frozen=True):
+    """From the host of apps: each of them serves, or has failed to."""
+
+
 class Ask(Message, frozen=True):
     """Of each worker: what its upstreams do."""
 
@@ -113,7 +117,19 @@ class Found(Message, frozen=True):
 
 
 Any: TypeAlias = (
-    Found | Prepare | Commit | Abort | Prepared | Committed | Reload | Done | News | Ask | Purge | Told
+    Found
+    | Prepare
+    | Commit
+    | Abort
+    | Prepared
+    | Committed
+    | Reload
+    | Done
+    | News
+    | Hosting
+    | Ask
+    | Purge
+    | Told
 )
 _decoder = msgspec.msgpack.Decoder(Any)
 

@@ -49,6 +49,8 @@ class Facts(msgspec.Struct, frozen=True):
     """For how many routes' counters there is room."""
     discovers: bool = False
     """Targets are found while it serves."""
+    hosts: bool = False
+    """It has apps in processes of their own."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -100,6 +102,8 @@ class Plan(NamedTuple):
     read: Reader | None = None
     """Reads the config again, in a child of its own; None where there is nothing to read."""
     source: str = ""
+    host: Main | None = None
+    """Hosts the apps, where there are some."""
     watch: Main | None = None
     """Orders a reload when the config's files change."""
     timing: Timing = Timing()
@@ -112,6 +116,8 @@ class Source(NamedTuple):
     """A path or `module:attribute`."""
     listen: Sequence[str] = ()
     workers: int | None = None
+    sockets: str = ""
+    """The folder for sockets of hosted apps, made when there is one."""
 
 
 class ConfigRefused(TetrapylonError):
@@ -165,6 +171,7 @@ def load_plan(source: Source) -> Plan:
         control=_control,
         config=paper.config,
         slots=table,
+        host=_host,
         read=partial(read_again, source),
         source=source.name,
     )
@@ -175,6 +182,13 @@ def _control(context: Context) -> int:
     from tetrapylon import control
 
     return control.main(context)
+
+
+def _host(context: Context) -> int:
+    """As `_control`."""
+    from tetrapylon.apps import host
+
+    return host.main(context)
 
 
 def overflow_told(routes: int) -> str:
@@ -234,7 +248,12 @@ def _load(source: Source, before: Any = None) -> Any:
 
     config, document = load_document(source.name)
     logs.check(config, document, before)
-    return override(config, listen=source.listen, workers=source.workers)
+    config = override(config, listen=source.listen, workers=source.workers)
+    if config.apps:
+        from tetrapylon.config.apps import placed
+
+        config = placed(config, source.sockets)
+    return config
 
 
 def _write(config: Any, paper: Paper, finding: Finding, running: bytes | None = None) -> None:
@@ -265,6 +284,7 @@ def _facts(config: Any, room: int) -> Facts:
         workers=len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers,
         room=room,
         discovers=any(upstream.discover is not None for upstream in config.upstreams.values()),
+        hosts=bool(config.apps),
         errors=config.log.errors,
         drain=server.timeouts.drain,
         descriptors=server.limits.connections

@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from types import FrameType
 
 from tetrapylon import __version__, events, logs
 from tetrapylon._core.counters import Slab, Slabs, State
@@ -28,6 +27,7 @@ from tetrapylon.channel import (
     Committed,
     Done,
     Found,
+    Hosting,
     News,
     Prepared,
     Purge,
@@ -52,9 +52,12 @@ from tetrapylon.process import (
 )
 from tetrapylon.reload import Order, Reloads
 from tetrapylon.service import Manager, activated
-from tetrapylon.sockets import Listener, ListenError, given_by_manager, open_listeners
+from tetrapylon.sockets import Listener, ListenError, given_by_manager, open_listeners, socket_folder
+from tetrapylon.wakeup import Pipe, handle_signals
 
 CONTROL = "control process"
+HOST = "host of apps"
+APPS = 30.0  # seconds that the first workers wait for the apps that they lead to
 MOST_WORKERS = 64
 """There is room for so many, or for twice as many as at the start if that is more."""
 
@@ -66,7 +69,7 @@ def run(source: str, *, listen: Sequence[str] = (), workers: int | None = None, 
     its files is a reload.
     """
     try:
-        plan = load_plan(Source(source, listen, workers))
+        plan = load_plan(Source(source, listen, workers, socket_folder()))
     except ConfigRefused as refused:
         return refused.status
     if TRIAL in os.environ:
@@ -117,9 +120,9 @@ class Supervisor:
             self._close_listeners()
             raise
         self._slab = self._slabs.supervisor()
-        self._wakeup = _Pipe()
-        self._notify = _Pipe()
-        self._lifeline = _Pipe()
+        self._wakeup = Pipe()
+        self._notify = Pipe()
+        self._lifeline = Pipe()
         self._old: dict[int, float | None] = dict.fromkeys(handover.workers if handover else [])
         """Workers of the supervisor before, by pid; once they drain, with the time they are killed at."""
         self._trial = 0
@@ -133,10 +136,12 @@ class Supervisor:
         self._findings = Findings()
         self._control: list[Child] = []
         self._add_control()
+        self._add_host()
         if plan.watch is not None:
             self._control.append(
                 Child("watcher", partial(self._main, plan.watch, -1, None), None, plan.timing)
             )
+        self._apps_due = time.monotonic() + APPS if self._facts.hosts else 0.0
         self._announced = False
         self._stops = 0
         """How many times it was told to stop."""
@@ -148,7 +153,7 @@ class Supervisor:
         """Serves until stopped. Returns the exit status."""
         faulthandler.enable()
         raise_descriptor_limit(self._facts.descriptors)
-        _handle_signals(self._wakeup.write)
+        handle_signals(self._wakeup.write, SIGNALS)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         for pid in self._handover.control if self._handover else []:
             _signal(pid, signal.SIGQUIT)
@@ -246,8 +251,18 @@ class Supervisor:
         self._control.insert(0, Child(CONTROL, partial(self._main, main, -1, None), None, self._plan.timing))
         self._control[0].start_at = time.monotonic()
 
+    def _add_host(self) -> None:
+        """As `_add_control`, for apps; it ends when the last worker has."""
+        main = self._plan.host
+        if main is None or not self._facts.hosts or any(child.name == HOST for child in self._control):
+            return
+        self._control.append(Child(HOST, partial(self._main, main, -1, None), None, self._plan.timing))
+        self._control[-1].start_at = time.monotonic()
+
     def _start_due(self, now: float) -> None:
         for child in self._children:
+            if child.place >= 0 and now < self._apps_due:
+                continue
             if child.start_at is not None and child.start_at <= now:
                 try:
                     child.start(now)
@@ -286,6 +301,8 @@ class Supervisor:
                 # The watcher wants no answer: what it gets are the news.
                 reply = partial(self._reply, message.number) if message.number else None
                 self._reloads.order(Order(message.origin, message.dry_run, message.back, reply), now)
+            case Hosting():
+                self._apps_due = 0.0
             case Ask():
                 self._ask_all(message)
             case Purge():
@@ -350,6 +367,7 @@ class Supervisor:
         logs.follow(self._facts.errors, facts.errors)
         self._facts = facts
         self._add_control()
+        self._add_host()
 
     def renewed(self, change: Change) -> None:
         now = time.monotonic()
@@ -396,6 +414,7 @@ class Supervisor:
                 continue
             if pid in self._old:
                 del self._old[pid]
+                self._end_old_hosts()
                 continue
             if pid == self._trial:
                 self._tried(status)
@@ -489,10 +508,11 @@ class Supervisor:
             return
         say("info", "SIGUSR2: replacing the workers by new code")
         self._manager.reloading()
+        hosts = [child.pid for child in self._control if child.alive and child.name == HOST]
         workers = [child.pid for child in [*self._workers, *self._leaving] if child.alive]
-        control = [child.pid for child in self._control if child.alive]
+        control = [child.pid for child in self._control if child.alive and child.name != HOST]
         try:
-            become(self._listening, self._admin, workers, control, self._lifeline.write)
+            become(self._listening, self._admin, [*workers, *hosts], control, hosts, self._lifeline.write)
         except OSError as error:
             say("error", f"SIGUSR2: the new code could not be started: {error}; the old serves on")
 
@@ -501,6 +521,13 @@ class Supervisor:
         for pid in self._old:
             self._old[pid] = now + self._facts.drain + self._plan.timing.grace
             _signal(pid, signal.SIGTERM)
+        self._end_old_hosts()
+
+    def _end_old_hosts(self) -> None:
+        """Once no worker of the old code has a request for their apps."""
+        if self._handover is not None and not self._old.keys() - self._handover.hosts:
+            for pid in self._old:
+                _signal(pid, signal.SIGQUIT)
 
     def begun(self) -> None:
         self._manager.reloading()
@@ -570,30 +597,3 @@ def _signal(pid: int, number: int) -> None:
     """Of a child that may have ended, and is not reaped yet."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-class _Pipe:
-    """A non-blocking pipe that carries "look"."""
-
-    def __init__(self) -> None:
-        self.read, self.write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-
-    def drain(self) -> bytes:
-        with suppress(BlockingIOError):
-            return os.read(self.read, 4096)
-        return b""
-
-    def close(self) -> None:
-        os.close(self.read)
-        os.close(self.write)
-
-
-def _handle_signals(wakeup: int) -> None:
-    """Each signal's number becomes a byte in the pipe."""
-
-    def note(number: int, frame: FrameType | None) -> None:
-        pass
-
-    signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-    for number in SIGNALS:
-        signal.signal(number, note)

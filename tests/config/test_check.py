@@ -46,7 +46,7 @@ def test_a_token_that_is_too_short(token: str, told: str) -> None:
 
 class TestDestinations:
     def test_a_route_without_one(self) -> None:
-        hint = "expected one of upstream, split, aggregate, handler, respond or redirect"
+        hint = "expected one of upstream, app, split, aggregate, handler, respond or redirect"
         assert route("path: /") == f": the route leads nowhere; {hint}"
 
     def test_a_route_with_two(self) -> None:
@@ -66,8 +66,8 @@ class TestDestinations:
     def test_a_misspelt_destination_is_one_problem(self) -> None:
         assert route("path: /, upstreem: users") == ".upstreem: unknown key; did you mean `upstream`?"
 
-    def test_a_destination_of_a_later_version_is_one_problem(self) -> None:
-        assert "`app` is not supported by version" in route("path: /, app: legacy")
+    def test_an_unknown_app(self) -> None:
+        assert route("path: /, app: legacy") == ".app: there is no app 'legacy'; expected one in `apps`"
 
     def test_an_upstream_that_could_not_be_read_is_known_by_name(self) -> None:
         problems = said("upstreams: {users: 3}\nroutes: [{path: /, upstream: users}]")
@@ -389,18 +389,42 @@ class TestAdminTls:
         assert "admin.tls: a Unix socket speaks no TLS; leave it out" in problem
 
 
-class TestLater:
+class TestApps:
     @pytest.mark.parametrize(
-        ("text", "path"),
+        ("app", "problem"),
         [
-            ("apps: {}", "apps"),
-            ("routes: [{path: /, app: a}]", "routes[0].app"),
+            ("{}", ": it is not said what to run; expected one of `wsgi:"),
+            ("{wsgi: 'a:b', asgi: 'a:b'}", ": it is said twice what to run; expected one of"),
+            (
+                "{wsgi: shop.app}",
+                ".wsgi: 'shop.app' names no app; expected MODULE:NAME, such as shop.app:app",
+            ),
+            ("{asgi: 'a:b', threads: 4}", ".threads: an ASGI app has no threads here; leave it out"),
+            ("{wsgi: 'a:b', folder: /nowhere/at/all}", ".folder: there is no folder /nowhere/at/all"),
+            ("{wsgi: 'a:b', processes: 0}", ".processes: "),
         ],
     )
-    def test_what_a_later_version_brings_is_refused_by_name(self, text: str, path: str) -> None:
-        (problem,) = said(text)
-        assert f": {path}: " in problem
-        assert "not supported by version" in problem
+    def test_what_cannot_be_hosted(self, app: str, problem: str) -> None:
+        (found,) = said(f"apps: {{legacy: {app}}}")
+        assert f": apps.legacy{problem}" in found
+
+    def test_an_upstream_of_the_same_name(self) -> None:
+        (found,) = said("apps: {a: {wsgi: 'x:y'}}\nupstreams: {a: {targets: ['http://h:1']}}")
+        assert "apps.a: there is an upstream 'a' too; choose another name" in found
+
+    def test_a_route_leads_to_one_place(self) -> None:
+        text = "apps: {a: {wsgi: 'x:y'}}\nroutes: [{path: /, app: a, respond: {}}]"
+        (found,) = said(text)
+        assert "the route has `app` already" in found
+
+    def test_an_app_is_an_upstream(self) -> None:
+        to = "split: {to: [{upstream: a, weight: 1}, {upstream: b, weight: 1}]}"
+        config = loads(
+            "apps: {a: {wsgi: 'x:y'}, b: {asgi: 'x:z'}}\nroutes: [{path: /, app: a}, {path: /s, " + to + "}]",
+            "g.yaml",
+        )
+        assert config.routes[0].upstreams == ("a",)
+        assert set(config.upstreams) == {"a", "b"}
 
 
 @pytest.mark.usefixtures("policies")

@@ -147,6 +147,10 @@ def _read(report: Report) -> Config:
         from tetrapylon.config.apis import with_apis
 
         config = with_apis(config, report)
+    if config.apps or any(getattr(route, "app", None) is not None for route in config.routes):
+        from tetrapylon.config.apps import with_apps
+
+        config = with_apps(config, report)
     check(config, report)
     report.raise_if_any()
     if config.docs is not None:
