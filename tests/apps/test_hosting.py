@@ -80,7 +80,7 @@ def test_the_request_reaches_the_app_as_the_client_made_it(shop: Path) -> None:
 
 
 def test_an_app_that_does_not_import_is_named_and_the_rest_serves(shop: Path) -> None:
-    with Gateway(config(broken={"wsgi": "no_such_module:app"}), cwd=shop) as g:
+    with Gateway(config(broken={"wsgi": "no_such_module:app"}), cwd=shop, tracebacks=True) as g:
         assert ask(g, "/ping")[:2] == (200, "pong")
         status, _, proxy_status = ask(g, "/broken/a")
         assert status == 503
@@ -101,7 +101,7 @@ def test_a_server_that_dies_is_replaced(shop: Path) -> None:
 
 
 def test_a_reload_keeps_what_serves_until_its_successor_does(shop: Path) -> None:
-    with Gateway(config(legacy={"wsgi": "hosted_shop:app"}), cwd=shop) as g:
+    with Gateway(config(legacy={"wsgi": "hosted_shop:app"}), cwd=shop, tracebacks=True) as g:
         before = ask(g, "/legacy/a")[1].split("|")[4]
         g.write(config(legacy={"wsgi": "no_such_module:app"}))
         g.process.send_signal(signal.SIGHUP)
