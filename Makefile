@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-aggregate bench-faults bench-handlers bench-hostile bench-micro bench-plugins bench-public-api bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-aggregate bench-cache bench-faults bench-handlers bench-hostile bench-micro bench-overload bench-plugins bench-public-api bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -80,6 +80,9 @@ bench-hostile: build  ## what honest clients keep of their throughput under atta
 bench-faults: build  ## targets that fail, behind tetrapylon, HAProxy, Envoy and nginx; writes docs/resilience.md
 	$(PY) -m benchmarks.faults $(ARGS)
 
+bench-overload: build  ## an upstream whose capacity falls, and a second one that freezes
+	$(PY) -m benchmarks.faults.overload $(ARGS)
+
 bench-handlers: build  ## typed handlers beside Go, Granian, BlackSheep, FastAPI and Flask
 	$(PY) -m benchmarks.handlers $(ARGS)
 
@@ -88,6 +91,9 @@ bench-plugins: build  ## what an empty plugin adds to a proxied request
 
 bench-public-api: build  ## a public API's policies beside nginx with none and Go with the same
 	$(PY) -m benchmarks.public_api $(ARGS)
+
+bench-cache: build  ## a cache's hit beside nginx's proxy_cache
+	$(PY) -m benchmarks.cache $(ARGS)
 
 bench-aggregate: build  ## three JSON answers made one, beside Go and Flask
 	$(PY) -m benchmarks.aggregate $(ARGS)

@@ -64,7 +64,6 @@ BASES = (Counting("plain"), Counting("small"))
 COUNTED = (
     Counting("acl", KEY, behind="api_key"),
     Counting("api_key", KEY),
-    Counting("basic", fields("Authorization: Basic " + base64.b64encode(b"mobile:horse").decode())),
     Counting("bot"),
     Counting("cache", fields(ANONYMOUS), whole=True),
     Counting("cache-miss", fields(ANONYMOUS)),
@@ -92,6 +91,8 @@ COUNTED = (
     Counting("traceparent"),
     Counting("transform", expect=()),
     Counting("validate"),
+    # The last one: it starts a thread, and from then on the C library has more to do at each system call.
+    Counting("basic", fields("Authorization: Basic " + base64.b64encode(b"mobile:horse").decode())),
 )
 MARGIN = 800
 TOLERANCE = 0.1

@@ -5,11 +5,11 @@ time a request on kept connections, in interleaved rounds; the ratios are taken 
 """
 
 import argparse
-import statistics
 import sys
 from contextlib import ExitStack
 
-from .e2e.load import SMALL, Loading, Scenario
+from . import beside
+from .e2e.load import SMALL, Scenario
 from .e2e.process import Gateway, Upstream
 from .e2e.workshop import Workshop
 from .peers import Peer, go, nginx, tetrapylon
@@ -32,8 +32,6 @@ def main() -> int:
     options = parser.parse_args()
     workshop = Workshop()
     workshop.prepare(PEERS)
-    costs: dict[str, list[float]] = {peer.name: [] for peer in PEERS}
-    failures = 0
     with ExitStack() as stack:
         upstream = stack.enter_context(Upstream(workshop.upstream))
         gateways = [
@@ -48,38 +46,8 @@ def main() -> int:
             )
             for peer in PEERS
         ]
-        for number in range(options.rounds):
-            for gateway in gateways:
-                loading = Loading(
-                    workshop.load,
-                    gateway.port,
-                    asking(gateway.peer),
-                    seconds=options.seconds,
-                    pids=gateway.pids(),
-                )
-                sample = loading.result()
-                failures += sample.failures
-                costs[gateway.peer.name].append(sample.cpu_per_request)
-            print(
-                f"round {number + 1}:", ", ".join(f"{name} {cost[-1]:.1f} us" for name, cost in costs.items())
-            )
-    return told(costs, failures)
-
-
-def told(costs: dict[str, list[float]], failures: int) -> int:
-    """Prints the ratios and whether they are within the bars. Returns the exit status."""
-    ours = costs[tetrapylon.PUBLIC_API.name]
-    met = not failures
-    for name, most in BARS.items():
-        ratios = [own / their for own, their in zip(ours, costs[name], strict=True)]
-        ratio = statistics.median(ratios)
-        met = met and ratio <= most
-        print(
-            f"CPU a request {ratio:.3f} x {name}'s ({min(ratios):.3f} to {max(ratios):.3f}):"
-            f" bar {most:g} {'met' if ratio <= most else 'NOT MET'}"
-        )
-    print(f"{failures} requests failed")
-    return 0 if met else 1
+        costs, failures = beside.costs(workshop, gateways, asking, options.rounds, options.seconds)
+    return 0 if beside.met(costs, failures, tetrapylon.PUBLIC_API.name, BARS) else 1
 
 
 if __name__ == "__main__":

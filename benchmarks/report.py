@@ -200,7 +200,9 @@ class Report:
             key: f"{value:,.0f}" if isinstance(value, int | float) and value >= 1000 else value
             for key, value in self.results.meta.items()
         }
+        memory_date = meta.get("memory_date")
         sections = {
+            "anew": f" (measured anew on {memory_date})" if memory_date else "",
             "ratios": self.ratios(),
             "plain": self.plain(),
             "scenarios": self.scenarios(),

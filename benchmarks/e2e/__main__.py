@@ -15,6 +15,7 @@ from ..peers import nginx, select
 from .bars import Bar, bars
 from .experiment import QUICK, Experiment, Plan, log
 from .process import CORES, LOAD_CORE, Upstream
+from .results import Results
 from .workshop import Unavailable, Workshop
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -39,6 +40,9 @@ def main() -> int:
         help="three minutes (or QUICK=1)",
     )
     parser.add_argument(
+        "--memory", action="store_true", help="measure memory anew, and keep the other results there are"
+    )
+    parser.add_argument(
         "--output", type=Path, help=f"default: {RESULTS.name}, unless quick or of some systems only"
     )
     options = parser.parse_args()
@@ -60,7 +64,7 @@ def main() -> int:
     with Upstream(workshop.upstream) as upstream:
         os.sched_setaffinity(0, {LOAD_CORE})
         experiment = Experiment(workshop, peers, QUICK if options.quick else Plan(), upstream)
-        results = experiment.run()
+        results = experiment.memory_anew(Results.load(RESULTS)) if options.memory else experiment.run()
     found = bars(results)
     partial = options.quick or bool(options.systems)
     output = options.output or (workshop.build / "results.json" if partial else RESULTS)

@@ -42,16 +42,16 @@ ONE_OF_THREE = (
 )
 
 
-def _with(peer: Peer, config: str) -> Peer:
+def with_config(peer: Peer, config: str) -> Peer:
     command = tuple(word.replace(peer.configs[0], config) for word in peer.command)
     return replace(peer, configs=(config,), command=command)
 
 
 PEERS = {
-    "tetrapylon": _with(tetrapylon.PLAIN, "faults.yaml"),
-    "haproxy": _with(haproxy.PEER, "faults.cfg"),
-    "envoy": _with(envoy.PEER, "faults.yaml"),
-    "nginx": _with(nginx.PEER, "faults.conf"),
+    "tetrapylon": with_config(tetrapylon.PLAIN, "faults.yaml"),
+    "haproxy": with_config(haproxy.PEER, "faults.cfg"),
+    "envoy": with_config(envoy.PEER, "faults.yaml"),
+    "nginx": with_config(nginx.PEER, "faults.conf"),
 }
 
 
@@ -104,19 +104,19 @@ class Result(msgspec.Struct):
 class Stage:
     """One gateway before three targets."""
 
-    def __init__(self, stack: ExitStack, workshop: Workshop, name: str, directory: Path) -> None:
+    def __init__(self, stack: ExitStack, workshop: Workshop, peer: Peer, directory: Path) -> None:
         self.targets = [stack.enter_context(Target()) for _ in range(3)]
         values = {}
         for word, target in zip(("ONE", "TWO", "THREE"), self.targets, strict=True):
             values[word] = target.address
             values[f"{word}_PORT"] = target.address.rpartition(":")[2]
-        peer = replace(PEERS[name], values=values)
+        peer = replace(peer, values=values)
         self.gateway = stack.enter_context(
-            Gateway(peer, workshop.program(peer), 0, directory / name, path=workshop.path)
+            Gateway(peer, workshop.program(peer), 0, directory, path=workshop.path)
         )
         self.address = f"127.0.0.1:{self.gateway.port}"
 
-    def _stop(self, traffic: Traffic) -> Answers:
+    def stop(self, traffic: Traffic) -> Answers:
         """Raises RuntimeError where the load was not what it should have been."""
         answers = traffic.stop()
         if traffic.lag > LAG:
@@ -136,7 +136,7 @@ class Stage:
                 mended = traffic.run(seconds)
                 fault.mend(self.targets[1])
                 marks.append((fault.name, began, mended, traffic.run(CALM)))
-            answers = self._stop(traffic)
+            answers = self.stop(traffic)
         for name, began, mended, ended in marks:
             here = answers.between(began, ended)
             failing, after = here.between(began, mended), here.between(mended, ended)
@@ -166,7 +166,7 @@ class Stage:
                 target.restart()
             back = time.monotonic()
             traffic.run(4 * INTERVAL)
-            answers = self._stop(traffic)
+            answers = self.stop(traffic)
         dark = answers.between(noticed, down)
         prompt = [each for each in dark if each.status == 503 and each.took <= REFUSED_IN]
         bad = [each.due for each in answers.between(back, float("inf")) if each.status != 200]
@@ -187,7 +187,7 @@ class Stage:
             before = sum(target.requests for target in self.targets)
             began = time.monotonic()
             traffic.run(seconds)
-            answers = self._stop(traffic)
+            answers = self.stop(traffic)
         asked = sum(target.requests for target in self.targets) - before
         return Surge(len(answers.between(began, float("inf"))), asked)
 
@@ -207,7 +207,7 @@ def measure(names: Sequence[str], rate: float, seconds: float) -> list[Result]:
     results = []
     for name, peer in zip(names, peers, strict=True):
         with ExitStack() as stack:
-            stage = Stage(stack, workshop, name, workshop.build / "run" / "faults")
+            stage = Stage(stack, workshop, peer, workshop.build / "run" / "faults" / name)
             result = Result(
                 name,
                 workshop.version(peer),

@@ -59,7 +59,7 @@ class Tetrapylon:
         policies: Sequence[PolicyUse] = (),
         limits: RouteLimits = RouteLimits(),  # noqa: B008 - frozen
         timeouts: RouteTimeouts = RouteTimeouts(),  # noqa: B008 - frozen
-        run_in: Literal["loop", "thread"] = "loop",
+        run_in: Literal["loop", "thread", "process"] = "loop",
     ) -> Callable[[F], F]:
         """Makes the function the handler of a route; it stays what it is, and can be called as ever."""
 

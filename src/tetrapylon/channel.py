@@ -58,6 +58,10 @@ class Committed(Message, frozen=True):
     generation: int
 
 
+class Pairs(Message, frozen=True):
+    """Answers to compare, on to the control process. With their file, as MessagePack: see `Outbox`."""
+
+
 # Between the control process and the supervisor
 
 
@@ -123,6 +127,7 @@ Any: TypeAlias = (
     | Abort
     | Prepared
     | Committed
+    | Pairs
     | Reload
     | Done
     | News

@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from copy import copy
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from msgspec import UnsetType, convert, json
@@ -27,10 +26,13 @@ from tetrapylon._core.pages import Page, Pages
 from tetrapylon._core.respond import Answer
 from tetrapylon._core.route import Router
 from tetrapylon._core.stages import Snapshot, make_plan
+from tetrapylon.answers import fixed_answer
 from tetrapylon.config import model
 from tetrapylon.config.net import listener_keys
 from tetrapylon.config.template import split
 from tetrapylon.fleet import Closes
+from tetrapylon.shadows import shadow
+from tetrapylon.trusts import trusts
 from tetrapylon.upstreams import told
 from tetrapylon.works import Kept, Steps, Works, finish
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     import ssl
 
     from tetrapylon._core.accept import Listener
+    from tetrapylon.channel import Channel
     from tetrapylon.redis_store import Redis
     from tetrapylon.tracing import Spans
     from tetrapylon.usercode import UserCode
@@ -113,6 +116,7 @@ class Scope:
         """Whose policies are being built: a route's own, or those of all. State is kept by it."""
         self.where = ""
         """The requests that the route takes, whatever their method: what is stored of them is kept by it."""
+        self.outbox = works.outbox
         self.cache = works.cache
         """The store of that name and size, for answers to be given again."""
         self.redis: Callable[[str], Redis] = works.redis
@@ -242,10 +246,14 @@ class Serving:
         slab: Slab,
         fronts: Mapping[bytes, ssl.SSLContext] | None = None,
         found: Mapping[str, tuple[bytes, bytes]] | None = None,
+        channel: Channel | None = None,
     ) -> None:
-        """`fronts` as `works.fronts` made them, `found` as `Context` has it; None: it finds them itself."""
+        """`fronts` as `works.fronts` made them, `found` and `channel` as `Context` has them.
+
+        `found` None: it finds targets itself.
+        """
         self._loop = loop
-        self._works = Works(loop, slab, fronts)
+        self._works = Works(loop, slab, fronts, channel)
         for name, (fingerprint, targets) in (found or {}).items():
             self._works.found(name, fingerprint, targets)
         self._edition = finish(editions(config, self._works))
@@ -412,7 +420,7 @@ def _snapshot(server: model.Server, router: Router[Plan], works: Works, reserved
         max_connections=server.limits.connections,
         max_connections_per_client=server.limits.connections_per_client or 0,
         lifetime=Lifetime(age=server.timeouts.connection_age, messages=server.limits.requests_per_connection),
-        trusts=_trusts(server.trusted_proxies),
+        trusts=trusts(server.trusted_proxies),
         handshake=server.timeouts.handshake,
         pages=_pages(server.errors),
         reserved=reserved,
@@ -426,6 +434,8 @@ def _plan(scope: Scope, route: model.Route, slot: int) -> Plan:
     scope.place = f"{route.name or route.path} {route.methods} {route.host} {route.headers}"
     policies += [_policy(use, scope) for use in route.policies]
     policies += _replay(scope.config, route)
+    if route.shadow is not None:
+        policies.append(shadow(scope, route, route.shadow))
     parts = None if route.aggregate is None else _aggregate(scope, route, route.aggregate)
     lease = scope.lease(scope.closing)
     if route.upstream is not None:
@@ -537,12 +547,7 @@ def _body_limit(config: model.Config, route: model.Route) -> int | None:
 def _answer(route: model.Route, parameters: list[str]) -> Answer:
     if route.redirect is not None:
         return Answer(route.redirect.status, location=_template(route.redirect.to, parameters))
-    respond = route.respond or model.Respond()
-    body = respond.body.encode()
-    headers = [(name.encode(), value.encode()) for name, value in respond.headers.items()]
-    if body and not any(name.lower() == b"content-type" for name, _ in headers):
-        headers.append((b"Content-Type", respond.content_type.encode()))
-    return Answer(respond.status, headers=headers, body=body)
+    return fixed_answer(route.respond or model.Respond())
 
 
 def _policy(use: model.PolicyUse, scope: Scope) -> object:
@@ -578,21 +583,3 @@ def _subject_headers(server: model.Server) -> set[bytes]:
     """Fields in which the gateway vouches for a client."""
     listeners = [listener.tls for listener in server.listen if listener.tls is not None]
     return {tls.subject_header.encode() for tls in listeners if tls.client_ca is not None}
-
-
-def _trusts(networks: tuple[str, ...]) -> Callable[[str], bool] | None:
-    """Whether an address is that of a proxy whose X-Forwarded-* are believed; None if none is."""
-    if not networks:
-        return None
-    from ipaddress import ip_address, ip_network
-
-    trusted = [ip_network(network) for network in networks]
-
-    @lru_cache(4096)
-    def trusts(address: str) -> bool:
-        if address.startswith("unix:"):
-            return False
-        client = ip_address(address)
-        return any(client in network for network in trusted)
-
-    return trusts

@@ -12,7 +12,7 @@ from tetrapylon.validation import read_file
 __all__ = ["Operation", "operation", "operations"]
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-PLACES = {"query": "query", "header": "headers", "path": "path"}
+PLACES = {"query": "query", "header": "headers", "cookie": "cookies", "path": "path"}
 PARAMETER = re.compile(r"\{([^{}]*)\}")
 STATUS = re.compile(r"[1-5](?:\d\d|XX)|default")
 # RFC 9110 and OpenAPI's "Parameter Object": a header parameter of these names says nothing.
@@ -143,8 +143,9 @@ class _Reader:
         schema = parameter.get("schema", {})
         if "content" in parameter:  # JSON within a text
             schema = {"type": "string"}
-        style = parameter.get("style", "form" if parameter["in"] == "query" else "simple")
-        if style != "form" or not parameter.get("explode", style == "form"):
+        style = parameter.get("style", "form" if parameter["in"] in ("query", "cookie") else "simple")
+        # One cookie holds one text: an array that is exploded has no form there that servers agree on.
+        if parameter["in"] == "cookie" or style != "form" or not parameter.get("explode", style == "form"):
             schema = {**_followed(self.document, schema), "x-explode": False}
         properties[name] = schema, bool(parameter.get("required", parameter["in"] == "path"))
 

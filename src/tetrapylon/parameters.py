@@ -20,7 +20,7 @@ __all__ = ["finder_of_schema", "finder_of_type"]
 
 Errors = list[dict[str, str]]
 Finder = Callable[["Request"], Errors]
-LABELS = {"query": "query", "headers": "header", "path": "path"}
+LABELS = {"query": "query", "headers": "header", "cookies": "cookie", "path": "path"}
 OBJECTS = (shapes.StructType, shapes.DataclassType, shapes.TypedDictType)
 MANY = (shapes.ListType, shapes.SetType, shapes.FrozenSetType, shapes.VarTupleType)
 INTEGER = re.compile(r"-?\d{1,18}")
@@ -34,7 +34,7 @@ def _given(place: str, request: Request, name: str) -> list[str]:
         return request.query.getall(name)
     if place == "headers":
         return request.headers.getall(name)
-    found = request.parameters.get(name)
+    found = (request.cookies if place == "cookies" else request.parameters).get(name)
     return [] if found is None else [found]
 
 

@@ -47,8 +47,8 @@ class Facts(msgspec.Struct, frozen=True):
     """How many a worker may come to need."""
     room: int = 1
     """For how many routes' counters there is room."""
-    discovers: bool = False
-    """Targets are found while it serves."""
+    follows: bool = False
+    """While it serves, targets are found or answers compared: there is work without an admin address, too."""
     hosts: bool = False
     """It has apps in processes of their own."""
 
@@ -283,7 +283,8 @@ def _facts(config: Any, room: int) -> Facts:
         admin_tls=config.admin is not None and config.admin.tls is not None,
         workers=len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers,
         room=room,
-        discovers=any(upstream.discover is not None for upstream in config.upstreams.values()),
+        follows=any(upstream.discover is not None for upstream in config.upstreams.values())
+        or any(route.shadow is not None for route in config.routes),
         hosts=bool(config.apps),
         errors=config.log.errors,
         drain=server.timeouts.drain,

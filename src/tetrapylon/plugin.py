@@ -61,6 +61,11 @@ class PluginKind:
         """An instance. What its `__init__` raises is not caught."""
         return self.cls(settings) if hasattr(self.cls, "Settings") else self.cls()
 
+    def bound_to_the_loop(self) -> str | None:
+        """A hook that no other process can run: it waits, shares objects, or has the body in pieces."""
+        bound = self.waits | (self.hooks & {"on_start", "on_stop", "on_body"})
+        return min(bound, default=None)
+
 
 _kinds: dict[str, PluginKind] = {}
 
@@ -159,7 +164,7 @@ async def _settled(result: Any) -> Any:
 def in_thread(hook: Callable[..., Any], run: Callable[[Callable[[], Any]], Any]) -> Callable[..., Any]:
     """The hook as a coroutine that waits for `run`, which works elsewhere."""
 
-    async def elsewhere(*arguments: Any) -> Any:
-        return await run(partial(hook, *arguments))
+    async def elsewhere(*arguments: Any, **named: Any) -> Any:
+        return await run(partial(hook, *arguments, **named))
 
     return elsewhere

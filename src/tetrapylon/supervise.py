@@ -15,7 +15,6 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from functools import partial
 
 from tetrapylon import __version__, events, logs
@@ -29,6 +28,7 @@ from tetrapylon.channel import (
     Found,
     Hosting,
     News,
+    Pairs,
     Prepared,
     Purge,
     Reload,
@@ -48,6 +48,7 @@ from tetrapylon.process import (
     Context,
     describe_end,
     raise_descriptor_limit,
+    send_signal,
     spawn,
 )
 from tetrapylon.reload import Order, Reloads
@@ -153,10 +154,10 @@ class Supervisor:
         """Serves until stopped. Returns the exit status."""
         faulthandler.enable()
         raise_descriptor_limit(self._facts.descriptors)
-        handle_signals(self._wakeup.write, SIGNALS)
+        handle_signals(self._wakeup.write)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         for pid in self._handover.control if self._handover else []:
-            _signal(pid, signal.SIGQUIT)
+            send_signal(pid, signal.SIGQUIT)
         self._slab.claim(os.getpid())
         self._slab.state = State.SERVING
         gc.collect()
@@ -244,20 +245,18 @@ class Supervisor:
 
     def _add_control(self) -> None:
         """Where there is something for it to do, and none yet."""
-        main = self._plan.control
-        needed = self._facts.admin is not None or self._facts.discovers
-        if main is None or not needed or any(child.name == CONTROL for child in self._control):
-            return
-        self._control.insert(0, Child(CONTROL, partial(self._main, main, -1, None), None, self._plan.timing))
-        self._control[0].start_at = time.monotonic()
+        if self._facts.admin is not None or self._facts.follows:
+            self._add(CONTROL, self._plan.control, 0)
 
     def _add_host(self) -> None:
         """As `_add_control`, for apps; it ends when the last worker has."""
-        main = self._plan.host
-        if main is None or not self._facts.hosts or any(child.name == HOST for child in self._control):
-            return
-        self._control.append(Child(HOST, partial(self._main, main, -1, None), None, self._plan.timing))
-        self._control[-1].start_at = time.monotonic()
+        if self._facts.hosts:
+            self._add(HOST, self._plan.host, len(self._control))
+
+    def _add(self, name: str, main: Main | None, at: int) -> None:
+        if main is not None and all(child.name != name for child in self._control):
+            self._control.insert(at, Child(name, partial(self._main, main, -1, None), None, self._plan.timing))
+            self._control[at].start_at = time.monotonic()
 
     def _start_due(self, now: float) -> None:
         for child in self._children:
@@ -307,6 +306,8 @@ class Supervisor:
                 self._ask_all(message)
             case Purge():
                 self._ask_all(message, files)
+            case Pairs():
+                self._pass_on(message, files)
             case Told():
                 self._to_control(Told(message.number, child.place), files)
             case Found():
@@ -327,6 +328,12 @@ class Supervisor:
         for child in self._control if isinstance(message, News) else self._control[:1]:
             if child.channel is not None and not child.channel.send(message, files):
                 say("warning", f"{child} does not listen")
+
+    def _pass_on(self, message: Pairs, files: Sequence[int]) -> None:
+        """Of what is compared, some may be lost: where nobody listens, that is counted and not said."""
+        control = next((child for child in self._control if child.name == CONTROL), None)
+        if control is None or control.channel is None or not control.channel.send(message, files):
+            self._slab.count("tetrapylon_shadow_batches_lost_total", {})
 
     def _reply(self, number: int, outcome: bytes) -> None:
         file = file_of(outcome, "outcome")
@@ -484,7 +491,7 @@ class Supervisor:
             child.signal(signal.SIGCONT)
         for pid in self._old:
             self._old[pid] = self._kill_at
-            _signal(pid, order)
+            send_signal(pid, order)
 
     # -- new code
 
@@ -520,14 +527,14 @@ class Supervisor:
         """The new workers serve: those of the old code can go."""
         for pid in self._old:
             self._old[pid] = now + self._facts.drain + self._plan.timing.grace
-            _signal(pid, signal.SIGTERM)
+            send_signal(pid, signal.SIGTERM)
         self._end_old_hosts()
 
     def _end_old_hosts(self) -> None:
         """Once no worker of the old code has a request for their apps."""
         if self._handover is not None and not self._old.keys() - self._handover.hosts:
             for pid in self._old:
-                _signal(pid, signal.SIGQUIT)
+                send_signal(pid, signal.SIGQUIT)
 
     def begun(self) -> None:
         self._manager.reloading()
@@ -540,7 +547,7 @@ class Supervisor:
         for pid, due in self._old.items():
             if due is not None and now >= due:
                 say("warning", f"old worker (pid {pid}) has not ended in time; killing it")
-                _signal(pid, signal.SIGKILL)
+                send_signal(pid, signal.SIGKILL)
         if not self._stops:
             self._findings.catch_up()
             for child in self._workers:
@@ -591,9 +598,3 @@ class Supervisor:
         self._listening.close()
         for listener in self._admin:
             listener.close()
-
-
-def _signal(pid: int, number: int) -> None:
-    """Of a child that may have ended, and is not reaped yet."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)

@@ -22,6 +22,7 @@ from tetrapylon._core.coroutine import Runner
 from tetrapylon._core.guard import Work, holding
 from tetrapylon._core.handler import Answerer, Handler
 from tetrapylon._core.plugin import Plugin
+from tetrapylon.answers import fixed_answer
 from tetrapylon.config.model import HandlerUse, PluginOptions, PolicyUse
 from tetrapylon.errors import LoadError, TetrapylonError
 from tetrapylon.events import say
@@ -32,6 +33,7 @@ from tetrapylon.plugin import both, in_thread, read_plugin
 if TYPE_CHECKING:
     from tetrapylon._core.counters import Slab
     from tetrapylon._core.reactor import Reactor
+    from tetrapylon.elsewhere import Processes
 
 __all__ = ["LONGEST_STRETCH", "UserCode"]
 
@@ -64,6 +66,7 @@ class UserCode:
         """Instances that are to be started."""
         self._exit = AsyncExitStack()
         self._threads: ThreadPoolExecutor | None = None
+        self._processes: Processes | None = None
         self._told: dict[str, tuple[float, int]] = {}
         self._watch = _Watch(self._tell)
 
@@ -112,6 +115,8 @@ class UserCode:
         self._runner.close()
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._processes is not None:
+            self._processes.close()
 
     def handler(self, use: HandlerUse, path_names: list[str], *, body_limit: int | None) -> Handler:
         """A route's destination. Raises LoadError."""
@@ -121,6 +126,8 @@ class UserCode:
         function = signature.function
         if use.run_in == "thread":
             function = in_thread(function, self._in_thread)
+        elif use.run_in == "process":
+            function = self._elsewhere().handler(use.call)
         return Handler(
             use.call,
             function,
@@ -164,6 +171,9 @@ class UserCode:
             for name in hooks.keys() - kind.waits - {"on_body", "on_start", "on_stop"}:
                 hooks[name] = in_thread(hooks[name], self._in_thread)
             waits = True
+        elif options.run_in == "process":
+            hooks = {name: self._elsewhere().hook(use.use, use.settings, name) for name in hooks}
+            waits = True
         head = hooks.get("on_response_head")
         made = Plugin(
             use.use,
@@ -179,6 +189,7 @@ class UserCode:
             on_end=hooks.get("on_end"),
             takes_body=kind.takes_body,
             open=options.on_error == "continue",
+            fallback=None if options.fallback is None else fixed_answer(options.fallback),
             timeout=options.timeout,
             request_limit=options.body_limit,
             response_limit=options.body_limit,
@@ -187,6 +198,13 @@ class UserCode:
         if kind.hooks & {"on_start", "on_stop"}:
             self._starting[key] = instance
         return made
+
+    def _elsewhere(self) -> Processes:
+        if self._processes is None:
+            from tetrapylon.elsewhere import Processes
+
+            self._processes = Processes(self._loop)
+        return self._processes
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:
         if self._threads is None:

@@ -31,7 +31,7 @@ LONGEST = 200
 """Characters of one error."""
 TELL_EVERY = 1.0
 """Seconds between two lines about answers of one route."""
-PLACES = ("path", "query", "headers")
+PLACES = ("path", "query", "headers", "cookies")
 
 
 class Checks(NamedTuple):
@@ -94,7 +94,7 @@ def problems(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], str, s
     ]
     given += [(("responses", status), agreed) for status, agreed in settings.responses.items()]
     if not given:
-        yield (), "nothing is validated", "give body, query, headers, path, responses or openapi"
+        yield (), "nothing is validated", "give body, query, headers, cookies, path, responses or openapi"
     if settings.answers != "pass" and not settings.responses:
         yield ("answers",), "nothing is said of answers", "give `responses`, such as {200: {type: ...}}"
     for path, agreed in given:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from types import FrameType
 
+from tetrapylon.process import SIGNALS
+
 __all__ = ["Pipe", "handle_signals"]
 
 
@@ -27,7 +29,7 @@ class Pipe:
         os.close(self.write)
 
 
-def handle_signals(wakeup: int, numbers: Iterable[int]) -> None:
+def handle_signals(wakeup: int, numbers: Iterable[int] = SIGNALS) -> None:
     """Each signal's number becomes a byte in the pipe."""
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -107,7 +107,7 @@ def main(fronts: Fronts, context: Context) -> int:
         config = content_of(context.config)
         os.close(context.config)
         found = context.found if context.channel is not None else None
-        return compile.Serving(Encoded(config), loop, slab, fronts, found)
+        return compile.Serving(Encoded(config), loop, slab, fronts, found, context.channel)
 
     return serve(context, build)
 

@@ -26,6 +26,7 @@ from tetrapylon.config import model
 from tetrapylon.config.net import HostPort, listener_keys, target_address
 from tetrapylon.fleet import Closes, Fleet, host_of
 from tetrapylon.logs import access_log
+from tetrapylon.outbox import Outbox
 from tetrapylon.resolve import Resolver, look_up
 from tetrapylon.upstreams import Presence, make_upstream
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import ssl
 
     from tetrapylon._core.store import Store
+    from tetrapylon.channel import Channel
     from tetrapylon.discovery.follow import Follower
     from tetrapylon.redis_store import Redis
     from tetrapylon.tls import Watcher
@@ -137,8 +139,10 @@ class Works:
         loop: asyncio.AbstractEventLoop,
         slab: Slab,
         fronts: Mapping[bytes, ssl.SSLContext] | None = None,
+        channel: Channel | None = None,
     ) -> None:
-        """`fronts` as the function of that name made them."""
+        """`fronts` as the function of that name made them; `channel` leads to who compares answers."""
+        self.outbox = Outbox(loop, slab, channel)
         self.code: UserCode | None = None
         """What handlers and plugins stand on, from one config to the next."""
         self.fakes: dict[str, Callable[..., Any]] = {}
@@ -274,6 +278,7 @@ class Works:
     def close(self) -> None:
         for lease in list(self._leases):
             lease.close()
+        self.outbox.close()
         if self._kept.spans is not None:
             self._kept.spans.made.close()
         if self._follower is not None:

@@ -101,7 +101,7 @@ def test_an_aborted_exchange_has_an_error_type_in_place_of_a_status_class() -> N
         for sample in families(slabs, [{"http_route": "/"}])["http_server_request_duration_seconds"].samples
         if sample.name.endswith("_count")
     ]
-    assert sample.labels == {"http_route": "/", "error_type": "aborted"}
+    assert sample.labels == {"http_route": "/", "http_request_method": "GET", "error_type": "aborted"}
 
 
 def test_the_gateways_own_share_and_the_upstreams_are_told_apart() -> None:
@@ -230,6 +230,22 @@ def test_requests_are_counted_by_method_as_opentelemetry_names_them() -> None:
     assert values(requests, http_request_method="GET", error_type="aborted") == [1]
 
 
+def test_durations_are_told_by_method() -> None:
+    slabs = Slabs(2, 2)
+    exchange(slabs, method=b"GET", total_ns=7 * MS)
+    exchange(slabs, worker=1, method=b"POST", total_ns=700 * MS)
+    exchange(slabs, worker=1, route=1, method=b"POST", total_ns=70 * MS)
+    duration = families(slabs, [{"http_route": "/"}] * 2)["http_server_request_duration_seconds"]
+    assert values(duration, "_sum", http_request_method="GET") == [pytest.approx(0.007)]
+    assert values(duration, "_sum", http_request_method="POST") == [pytest.approx(0.77)]
+
+
+def test_routes_tell_how_many_requests_are_in_flight() -> None:
+    slabs = Slabs(1, 1)
+    exchange(slabs)
+    assert values(families(slabs, [{"http_route": "/"}])["tetrapylon_route_active_requests"]) == [0]
+
+
 def test_upstreams_have_histograms_of_their_own() -> None:
     slabs = Slabs(2, 0)
     for worker in range(2):
@@ -246,7 +262,7 @@ def test_upstreams_have_histograms_of_their_own() -> None:
 
 def test_upstreams_beyond_those_with_room_are_told_as_other() -> None:
     slabs = Slabs(1, 0)
-    for number in range(slabs.times.capacity + 5):
+    for number in range(slabs.upstreams.capacity + 5):
         slabs.slab(0).observe_upstream(f"upstream-{number}", MS, MS, MS)
     told = families(slabs, [])["http_client_request_duration_seconds"]
     assert values(told, "_count", upstream="upstream-0") == [1]

@@ -71,6 +71,14 @@ CASES = [
     ),
     ("unauthenticated-write", changed("methods: [GET]", "methods: [POST]"), 10, "routes[0]"),
     (
+        "cache-before-identity",
+        changed(
+            ROUTE, "methods: [GET], upstream: app, policies: [{use: cache}, {use: ip, deny: [10.0.0.1]}]}"
+        ),
+        10,
+        "routes[0].policies[0]",
+    ),
+    (
         "trust-all",
         changed(LISTEN, LISTEN + "  trusted_proxies: [10.0.0.0/8, 0.0.0.0/0]\n"),
         3,
@@ -213,6 +221,9 @@ SOUND_TOO = {
         "{listen: 127.0.0.1:9901}",
         f"{{listen: '0.0.0.0:9901', tls: {{cert: {OWN.cert}, key: {OWN.key}, min_version: '1.3',"
         f" client_ca: {CA.pem}}}}}",
+    ),
+    "a cache behind what says who may ask": changed(
+        ROUTE, "methods: [GET], upstream: app, policies: [{use: ip, allow: [10.0.0.0/8]}, {use: cache}]}"
     ),
     "retries of what was not sent": changed("9000]}", "9000], retry: {methods: [POST], on: [connect]}}"),
     "retries of idempotent methods": changed("9000]}", "9000], retry: {methods: [PUT]}}"),

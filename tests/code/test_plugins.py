@@ -230,6 +230,19 @@ class TestFailures:
         with running(config(*policies), up=ok) as served:
             assert served.get("/").status == 200
 
+    @pytest.mark.parametrize("how", ["raises", "rubbish", "hangs"])
+    def test_or_is_answered_with_the_fallback_that_is_declared(
+        self, kind: type, how: str, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        fallback = {"status": 203, "body": "{}", "content_type": "application/json"}
+        with running(config(use(kind, how=how, timeout="30ms", fallback=fallback)), up=ok) as served:
+            for _ in range(2):
+                answer = served.get("/")
+                assert (answer.status, answer.text) == (203, "{}")
+                assert answer.header("Content-Type") == "application/json"
+            assert served.upstreams["up"].received == []
+        assert f"plugin {HERE}:{kind.__name__} raised" in capfd.readouterr().err
+
 
 class TestGuard:
     def test_who_holds_the_loop_is_named(self, capfd: pytest.CaptureFixture[str]) -> None:
@@ -338,7 +351,7 @@ not_a_class = 3
         ("Tenant", ", defualt: x", "defualt", "unknown key", "did you mean `default`?"),
         ("Tenant", ", default: 3", "default", "expected a string", ""),
         ("Breaks", "", "", "`how` is missing", ""),
-        ("Tenant", ", run_in: threads", "run_in", "expected loop or thread", "did you mean thread?"),
+        ("Tenant", ", run_in: threads", "run_in", "expected loop, process or thread", "did you mean thread?"),
     ],
 )
 def test_what_is_wrong_is_told_at_check_with_its_place(

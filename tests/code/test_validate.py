@@ -47,6 +47,11 @@ class Careless(Struct):
         raise KeyError("a bug of the user's")
 
 
+class Session(Struct):
+    session: Annotated[str, Meta(min_length=4)]
+    page: int = 1
+
+
 def validating(upstream: Any = None, /, *, route: str = "/orders/{id}", **settings: Any) -> Any:
     config = {
         "upstreams": {"u": {"targets": ["http://127.0.0.1:9"]}},
@@ -202,6 +207,43 @@ class TestParameters:
                 }
                 ((place, field),) = errors(served.get("/orders/1"), 422)
                 assert (place, (field or "").lower()) == ("header", "x-tenant")
+
+    @pytest.mark.parametrize(
+        "cookies",
+        [
+            name(Session),
+            {
+                "schema": {
+                    "required": ["session"],
+                    "properties": {
+                        "session": {"type": "string", "minLength": 4},
+                        "page": {"type": "integer"},
+                    },
+                }
+            },
+        ],
+        ids=["type", "schema"],
+    )
+    def test_cookies(self, cookies: Any) -> None:
+        with validating(cookies=cookies) as served:
+            for good in ("session=abcd", "other=1; session=abcd; page=2"):
+                assert served.get("/orders/1", headers={"Cookie": good}).status == 200
+            short = served.get("/orders/1", headers={"Cookie": "session=abc; page=x"})
+            assert sorted(errors(short, 422)) == [("cookie", "page"), ("cookie", "session")]
+            absent = served.get("/orders/1")
+            assert [place for place, _ in errors(absent, 422)] == ["cookie"]
+
+    def test_a_cookie_of_an_openapi_document(self, tmp_path: Path) -> None:
+        parameter = {"in": "cookie", "name": "session", "required": True, "schema": {"minLength": 4}}
+        operation = {"operationId": "read", "parameters": [parameter], "responses": {}}
+        document = {"openapi": "3.1.0", "info": {}, "paths": {"/orders/{id}": {"get": operation}}}
+        file = tmp_path / "api.json"
+        file.write_text(json.dumps(document))
+        with validating(openapi=str(file), operation="read") as served:
+            assert served.get("/orders/1", headers={"Cookie": "session=abcd"}).status == 200
+            assert errors(served.get("/orders/1", headers={"Cookie": "session=abc"}), 422) == [
+                ("cookie", "session")
+            ]
 
     def test_all_places_are_told_at_once(self) -> None:
         with validating(query=name(Page), headers=name(Fields), body=name(Order)) as served:

@@ -257,9 +257,32 @@ FULL: dict[str, Any] = {
                     "timeout": "2s",
                     "run_in": "thread",
                     "on_error": "continue",
+                    "fallback": {
+                        "status": 203,
+                        "body": "{}",
+                        "content_type": "application/json",
+                        "headers": {"X-A": "b"},
+                    },
                     "body_limit": "2MiB",
                 }
             ],
+        },
+        {
+            "path": "/shadowed",
+            "upstream": "users",
+            "shadow": {
+                "to": "named",
+                "sample": "20%",
+                "methods": ["POST"],
+                "again": "5%",
+                "headers": ["X-Total"],
+                "ignore": ["meta.took"],
+                "sets": ["tags"],
+                "tolerance": {"price": 0.01},
+                "body": "32KiB",
+                "in_flight": 10,
+                "timeout": "2s",
+            },
         },
         {
             "path": "/split",
@@ -325,6 +348,7 @@ FULL: dict[str, Any] = {
     ],
     "lifespan": "examples.shop.app:lifespan",
     "docs": {"path": "/api.json", "page": "/api", "title": "Shop", "version": "2"},
+    "diff": {"file": "findings.sqlite", "size": "8MiB"},
     "audit": {"ignore": [{"rule": "no-timeout", "at": "routes[0]", "because": "it is a test"}]},
 }
 

@@ -232,9 +232,7 @@ def main(options: dict[str, Any]) -> int:
 def run_config(options: dict[str, Any]) -> int:
     """`tetrapylon run` as it is, but for what the config is compiled to."""
 
-    def serving(
-        config: Encoded, loop: asyncio.AbstractEventLoop, slab: Slab, fronts: object, found: object
-    ) -> StandIn:
+    def serving(config: Encoded, loop: asyncio.AbstractEventLoop, slab: Slab, *_: object) -> StandIn:
         if options.get("fail") == "refuse":
             raise TetrapylonError(f"{len(config)} routes cannot be compiled")
         return StandIn(loop, slab, Path(options["directory"]), {"drain": config.head.server.timeouts.drain})

@@ -118,10 +118,8 @@ def test_counters_survive_a_death_and_count_it(tmp_path: Path) -> None:
         gateway.ask()
         gateway.wait_line("was killed by SIGKILL")
         _, text = gateway.admin("/metrics")
-        assert (
-            'http_server_request_duration_seconds_count{http_route="/",http_response_status_class="2xx"} 5'
-            in text
-        )
+        labels = 'http_route="/",http_request_method="GET",http_response_status_class="2xx"'
+        assert f"http_server_request_duration_seconds_count{{{labels}}} 5" in text
         assert "tetrapylon_worker_restarts_total 1" in text
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tetrapylon._core.counters import (
     DURATION_BOUNDS,
+    METHOD_NAMES,
     MOST_BOUNDS,
     OUTCOME_NAMES,
     REJECT_NAMES,
@@ -188,6 +189,37 @@ def test_a_successor_goes_on_where_the_dead_writer_was() -> None:
     assert slabs.slab(0).counters()["now"] == dict.fromkeys(slabs.slab(0).counters()["now"], 0)
 
 
+def test_durations_are_kept_by_the_methods_that_came() -> None:
+    slabs = Slabs(2, 3)
+    for worker, method in ((0, b"GET"), (1, b"GET"), (1, b"DELETE"), (1, b"BREW")):
+        slabs.slab(worker).count_exchange(2, 200, SECOND, 0, 0, 0, 0, method)
+    told = slabs.totals().by_method([2, 1])
+    counts = {METHOD_NAMES[method]: sum(h["buckets"][9] for h in outcomes) for method, outcomes in told}
+    assert counts == {"_OTHER": 1, "GET": 2, "DELETE": 1}
+    assert slabs.totals().by_method([0]) == []
+
+
+def test_methods_beyond_those_with_room_count_as_the_overflows() -> None:
+    """Route 0 is that of routes without a place of their own."""
+    routes = 500
+    methods = [name.encode() for name in METHOD_NAMES[1:]]
+    slabs = Slabs(1, routes)
+    for route in range(routes):
+        for method in methods:
+            slabs.slab(0).count_exchange(route, 200, SECOND, 0, 0, 1, 0, method)
+    totals = slabs.totals()
+    counted = [
+        sum(h["buckets"][9] for _, all in totals.by_method([route]) for h in all) for route in range(routes)
+    ]
+    assert sum(counted) == routes * len(methods)
+    assert counted[1] == len(methods)
+    assert counted[-1] == 0
+    assert counted[0] > len(methods)
+    last = totals.route(routes - 1)
+    assert last is not None
+    assert last["bytes_in"] == len(methods)
+
+
 def test_requests_without_a_route_are_counted_apart() -> None:
     slabs = Slabs(1, 1)
     one(slabs.slab(0), route=-1, status=404)
@@ -228,6 +260,20 @@ def test_another_process_maps_the_same_memory_by_its_descriptor() -> None:
     one(slabs.slab(1), route=4)
     other = Slabs(2, 5, fd=os.dup(slabs.fd))
     assert other.totals().route(4) == slabs.totals().route(4)
+
+
+def test_a_successor_of_the_supervisor_goes_on_with_all_of_it() -> None:
+    slabs = Slabs(2, 5)
+    one(slabs.slab(1), route=4)
+    slabs.slab(1).count("tetrapylon_code_errors_total", {"code": "a"}, 3)
+    slabs.slab(0).observe_upstream("shop", 1, 2, 3)
+    other = Slabs(2, 5, *map(os.dup, slabs.descriptors))
+    one(other.slab(0), route=4)
+    counts = slabs.totals().route(4)
+    assert counts is not None
+    assert sum(counts["durations"][2]["buckets"]) == 2
+    assert ('tetrapylon_code_errors_total{code="a"}', 3) in other.series.totals()
+    assert [name for name, _ in other.upstream_counts()] == ["shop"]
 
 
 def test_memory_of_another_shape_is_refused() -> None:

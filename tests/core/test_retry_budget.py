@@ -37,3 +37,15 @@ def test_over_any_span_retries_stay_within_the_share(share: float) -> None:
         requests += 50
         retries += budget.spend(50, 50, (1000 + tick) * SECOND // 4)
     assert retries <= share * requests + 3
+
+
+@pytest.mark.parametrize("calm", [3, 20, 100])
+def test_any_ten_seconds_have_retries_within_the_share_of_their_own_requests(calm: int) -> None:
+    """What a quiet time before an outage left unspent is spent in it once."""
+    budget = Budget(0.2)
+    granted = [
+        budget.spend(50, 0 if tick < calm else 100, 1000 * SECOND + tick * SECOND // 4)
+        for tick in range(400)  # of a quarter of a second
+    ]
+    for begin in range(400 - 40):
+        assert sum(granted[begin : begin + 40]) <= 0.2 * 50 * 40

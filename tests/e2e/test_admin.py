@@ -3,9 +3,11 @@
 import http.client
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.test_reload import answering
-from tests.harness import Gateway, Upstream, answers, eventually, proxy
+from tests.harness import Gateway, Upstream, answers, eventually, proxy, request
 from tests.harness.openmetrics import read_openmetrics
 from tests.harness.secure import Authority
 
@@ -198,6 +200,35 @@ def test_metrics_of_real_traffic_are_openmetrics(tmp_path: Path) -> None:
         assert bounds == ["0.02", "5.0", "+Inf"]
     connects = found["tetrapylon_upstream_connect_duration_seconds"].samples
     assert [s.value for s in connects if s.name.endswith("_count")] == [1]
+
+
+def test_what_is_under_way_is_told_by_route_and_upstream_and_goes_with_its_worker() -> None:
+    gate = threading.Event()
+    try:
+        with Upstream(answers.slow(gate)) as upstream:
+            settings = {"pool": {"max_connections": 1}}
+            config = proxy(upstream.url, upstream=settings, admin={"listen": "127.0.0.1:0"})
+            with Gateway(config) as gateway, gateway.client() as one, gateway.client() as other:
+
+                def now() -> dict[str, float]:
+                    families = {f.name: f for f in read_openmetrics(metrics(gateway).decode())}
+                    return {
+                        name: sum(s.value for s in families[name].samples)
+                        for name in (
+                            "tetrapylon_route_active_requests",
+                            "tetrapylon_upstream_connections",
+                            "tetrapylon_upstream_connections_idle",
+                            "tetrapylon_upstream_queue",
+                        )
+                    }
+
+                for client in (one, other):
+                    client.send(request())
+                eventually(lambda: [*now().values()] == [2, 1, 0, 1], "one is asked, one waits")
+                os.kill(gateway.workers[0], signal.SIGKILL)
+                eventually(lambda: [*now().values()] == [0, 0, 0, 0], "with the worker they are gone")
+    finally:
+        gate.set()
 
 
 def metrics(gateway: Gateway) -> bytes:

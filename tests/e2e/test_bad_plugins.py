@@ -174,8 +174,9 @@ def test_one_that_blocks_costs_time_that_is_named(tmp_path: Path) -> None:
         assert "plugin bad_plugins:Blocks held the loop for 2" in gateway.stderr
 
 
-def test_one_that_blocks_in_a_thread_costs_others_nothing(tmp_path: Path) -> None:
-    with beside("Blocks", tmp_path, run_in="thread") as gateway:
+@pytest.mark.parametrize("where", ["thread", "process"])
+def test_one_that_blocks_elsewhere_costs_others_nothing(where: str, tmp_path: Path) -> None:
+    with beside("Blocks", tmp_path, run_in=where) as gateway:
         hammer(gateway, 200, 5)
         assert counted(gateway, "tetrapylon_code_blocked_total", "Blocks") == 0
         assert "held the loop" not in gateway.stderr

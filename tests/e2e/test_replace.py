@@ -20,10 +20,7 @@ def replace(gateway: Gateway) -> list[int]:
 
 
 def is_new(gateway: Gateway, old: set[int]) -> bool:
-    try:
-        family = set(gateway.workers)
-    except FileNotFoundError:  # one ended while its children were looked for
-        return False
+    family = set(gateway.workers)
     return len(family) == len(old) and not family & old
 
 

@@ -36,6 +36,22 @@ class TestSlowClients:
             assert not threading.Event().wait(2.0)
             assert len(client.response().body) == 16_000_000
 
+    def test_one_that_reads_steadily_is_not_taken_for_one_that_has_stopped(self) -> None:
+        """What the kernel may hold for it is bounded: that it becomes less is told in time."""
+        script = answers.raw(answers.chunked_head() + chunk(bytes(100_000)) * 400 + LAST_CHUNK)
+        server = {"timeouts": {"body_idle": "1s"}}
+        with through(script, rcvbuf=65536, record=False, server=server) as (client, _, _):
+            client.send(request())
+            begun = time.monotonic()
+            taken = 0
+            while time.monotonic() - begun < 5.0:
+                taken += len(client.sock.recv(32768))
+                assert not threading.Event().wait(0.1)
+            while taken < 40_000_000:
+                piece = client.sock.recv(1 << 20)
+                assert piece, f"cut after {taken} bytes"
+                taken += len(piece)
+
     def test_their_upstream_connection_serves_the_next_request(self, tmp_path: Path) -> None:
         """Small chunks fill the reactor's pieces, so that congestion is met before the last one is parsed.
 

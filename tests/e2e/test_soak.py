@@ -86,7 +86,7 @@ def metrics(gateway: Gateway) -> dict[str, float]:
 
 def state(gateway: Gateway) -> State:
     values = metrics(gateway)
-    return State({name: values[name] for name in GAUGES}, gateway.descriptors(), gateway.workers)
+    return State({name: values.get(name, 0) for name in GAUGES}, gateway.descriptors(), gateway.workers)
 
 
 def busy(pid: int) -> float:

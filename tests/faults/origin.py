@@ -2,21 +2,22 @@
 
 One word and its values a line on standard input, `ok` on standard output once it is so:
 
-    well            answers at once
-    slow SECONDS    answers after so long
-    status CODE     answers with this status
-    reset           resets the connection when a request has come
-    half_close      sends FIN in place of an answer, and keeps the connection
-    health CODE     what checks are answered with, whatever the rest; 0: as the requests are
-    deaf            accepts no more connections and drops those there are: its accept queue can be filled
-    count           `ok N`: requests so far, checks left out
+    well                answers at once
+    slow SECONDS        answers after so long
+    places N SECONDS    works on so many requests at once, on each for so long; others wait in line
+    status CODE         answers with this status
+    reset               resets the connection when a request has come
+    half_close          sends FIN in place of an answer, and keeps the connection
+    health CODE         what checks are answered with, whatever the rest; 0: as the requests are
+    deaf                accepts no more connections and drops those there are: its accept queue can be filled
+    count               `ok N`: requests so far, checks left out
 """
 
 import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections import deque
 from typing import cast
 
 import uvloop
@@ -45,6 +46,9 @@ class Origin:
         self.status = 200
         self.health = 0
         self.requests = 0
+        self.places = 0
+        self.working = 0
+        self.line: deque[Talk] = deque()
 
     def run(self) -> None:
         self.accept(True)
@@ -75,11 +79,16 @@ class Origin:
         for order in line.decode().splitlines():
             print("ok", *self.obey(*order.split()), flush=True)
 
-    def obey(self, word: str, value: str = "0") -> tuple[int, ...]:
+    def obey(self, word: str, value: str = "0", seconds: str = "0") -> tuple[int, ...]:
         if word == "count":
             return (self.requests,)
         if word == "health":
             self.health = int(value)
+            return ()
+        if word == "places":
+            self.places = int(value)
+            self.seconds = float(seconds)
+            self.behaviour = word
             return ()
         self.accept(word != "deaf")
         self.behaviour = word
@@ -89,6 +98,17 @@ class Origin:
             for each in list(self.connections):
                 each.transport.abort()
         return ()
+
+    def work(self) -> None:
+        """On those who wait, while there are places."""
+        while self.line and self.working < self.places:
+            self.working += 1
+            self.loop.call_later(self.seconds, self.worked, self.line.popleft())
+
+    def worked(self, talk: "Talk") -> None:
+        self.working -= 1
+        talk.tell(ANSWERS[200])
+        self.work()
 
 
 class Talk(asyncio.Protocol):
@@ -126,18 +146,18 @@ class Talk(asyncio.Protocol):
             case "half_close":
                 self.transport.write_eof()
             case "slow":
-                self.later(origin.seconds, lambda: self.transport.write(ANSWERS[200]))
+                origin.loop.call_later(origin.seconds, self.tell, ANSWERS[200])
+            case "places":
+                origin.line.append(self)
+                origin.work()
             case "status":
                 self.transport.write(ANSWERS.get(origin.status) or answer(origin.status))
             case _:
                 self.transport.write(ANSWERS[200])
 
-    def later(self, seconds: float, act: Callable[[], None]) -> None:
-        def then() -> None:
-            if not self.transport.is_closing():
-                act()
-
-        self.origin.loop.call_later(seconds, then)
+    def tell(self, answer: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(answer)
 
 
 if __name__ == "__main__":

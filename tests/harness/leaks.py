@@ -11,9 +11,10 @@ def children(pid: int) -> list[int]:
     """The process and all its descendants; those that go away meanwhile are left out."""
     tree = [pid]
     for parent in tree:
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                tree += map(int, task.read_text().split())
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{parent}/task"):
+                with contextlib.suppress(OSError):
+                    tree += map(int, Path(f"/proc/{parent}/task/{task}/children").read_text().split())
     return tree
 
 

@@ -22,6 +22,7 @@ GROUND = {
     "log_line",
     "address",
     "lifetime",
+    "resident",
     "line",
     "hello",
     "cidr",
@@ -81,7 +82,7 @@ FLOORS: list[list[set[str]]] = [
         {"json_rules"},
         {"coalesce"},
     ],
-    [{"coroutine"}, {"arguments"}],
+    [{"coroutine"}, {"arguments"}, {"copies"}],
     [{"handler"}, {"aggregate"}],
     [{"plugin"}],
     [{"accept"}],
@@ -122,6 +123,7 @@ POLICIES_SEE = {
     "cache_key",
     "cache_status",
     "coalesce",
+    "copies",
 }
 # What the Structs of their settings are made of, and what does the work that is not every request's.
 POLICIES_TAKE = (
@@ -147,6 +149,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "catalog": {"cli", "supervise", "worker", "compile", "control", "admin", "config"},
     "config": {"cli", "supervise", "worker", "compile", "control", "admin"},
     "audit": {"cli", "supervise", "worker", "compile", "control", "admin", "_core"},
+    "migrate": {"cli", "supervise", "worker", "compile", "control", "admin", "config", "_core"},
     "compile": {"cli", "supervise", "worker", "control", "admin"},
     "control": {"cli", "supervise", "worker", "compile", "_core"},
     "admin": {"cli", "supervise", "worker", "compile", "_core"},
@@ -230,7 +233,7 @@ def test_python_rooms_keep_their_direction(path: Path) -> None:
 def test_every_rule_is_about_a_room_of_the_architecture() -> None:
     known = {"cli", "supervise", "worker", "compile", "config", "catalog", "control", "admin", "_core"}
     known |= {"works", "renew", "reload", "channel", "slots"}
-    known |= {"errors", "_version", "plugin", "handler", "identity", "audit", "discovery"}
+    known |= {"errors", "_version", "plugin", "handler", "identity", "audit", "discovery", "migrate"}
     assert set(FORBIDDEN) | set().union(*FORBIDDEN.values()) - {"*"} <= known
 
 

@@ -43,6 +43,13 @@ class TestRequests:
         assert not {"X-One", "X-Internal-A"} & set(seen)
         assert seen["X-Two"] == "3"
 
+    @pytest.mark.parametrize("removed", ["X_Internal_*", "X-Internal-*"])
+    def test_a_prefix_is_removed_however_it_is_spelt(self, removed: str) -> None:
+        """To a WSGI upstream both are HTTP_X_INTERNAL_..."""
+        fields = ("X_Internal_A", "1"), ("X-Internal-B", "2"), ("x_internal-c", "3"), ("X-Inter", "4")
+        names = {name for name, _ in sent({"remove": [removed]}, *fields)}
+        assert names & {name for name, _ in fields} == {"X-Inter"}
+
     def test_rename_moves_all_lines_and_overrules_the_new_name(self) -> None:
         seen = sent({"rename": {"X-Old": "X-New"}}, ("x-old", "1"), ("X-New", "mine"), ("X-Old", "2"))
         assert [pair for pair in seen if pair[0].lower() in ("x-old", "x-new")] == [

@@ -67,6 +67,7 @@ def mypy(*files: Path) -> dict[str, set[int]]:
         [*command, *map(str, files)], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode in (0, 1), done.stderr
+    assert done.stderr == ""  # 1 says too that it is not installed
     found: dict[str, set[int]] = {}
     for line in done.stdout.splitlines():
         file, number, kind, *_ = line.split(":", 3)
@@ -82,6 +83,7 @@ def pyright(*files: Path) -> dict[str, set[int]]:
         [*command, *map(str, files)], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert done.stdout, done.stderr
     found: dict[str, set[int]] = {}
     for each in msgspec.json.decode(done.stdout)["generalDiagnostics"]:
         if each["severity"] == "error":

@@ -27,6 +27,15 @@ LOGGED = replace(
 THREE = replace(
     PLAIN, name="tetrapylon-3", title="Tetrapylon, 3 workers", workers=3, deploy=None, compared=False
 )
+CACHE = replace(
+    PLAIN,
+    name="tetrapylon-cache",
+    title="Tetrapylon's cache",
+    configs=("cache.yaml",),
+    command=("{program}", "run", "{dir}/cache.yaml"),
+    deploy=None,
+    compared=False,
+)
 PUBLIC_API = replace(
     PLAIN,
     name="tetrapylon-public-api",

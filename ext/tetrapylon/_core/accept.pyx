@@ -37,6 +37,12 @@ cdef double ACCEPT_PAUSE = 0.1  # s
 cdef double SOON = 0.5          # s
 
 
+# Bytes that the kernel may hold of a connection beyond what is on its way. Without a bound these are
+# megabytes for a client that is slow, and its socket is said to be writable only when a third of them has
+# gone: one that takes less than that within `body_idle` would be cut as a client that has stopped reading.
+MOST_UNSENT = 256 * 1024
+
+
 cdef class Acceptor(Pipeline):
     def __init__(self, Reactor reactor, Snapshot snapshot, slab, log=None):
         self.listeners = []
@@ -54,7 +60,9 @@ cdef class Acceptor(Pipeline):
         listener.announces = proxy_protocol
         listener.tls = tls
         if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)      # what is accepted inherits it
+            # What is accepted inherits both.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MOST_UNSENT)
         listener.fd = socket.dup(sock.fileno())
         self.reactor.register(listener, EPOLLIN | EPOLLEXCLUSIVE)
         self.listeners.append(listener)

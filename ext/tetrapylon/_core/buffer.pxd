@@ -1,5 +1,5 @@
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 
@@ -87,10 +87,21 @@ cdef uint8_t known_name(const char* s, size_t n) noexcept nogil
 
 cdef inline bint same_name(const char* s, const char* lower, size_t n) noexcept nogil:
     # In a token (RFC 9110 section 5.1), folding bit 5 folds letters, and otherwise `^` into `~` alone.
-    cdef size_t i
-    for i in range(n):
+    # Most that differ do so in the first; after it eight at a time, while all of them are alike when folded.
+    cdef size_t i = 0
+    cdef uint64_t given, wanted
+    if n and (s[0] | 0x20) != lower[0] and s[0] != lower[0]:
+        return False
+    while n - i >= 8:
+        memcpy(&given, s + i, 8)
+        memcpy(&wanted, lower + i, 8)
+        if given | 0x2020202020202020ULL != wanted:
+            break
+        i += 8
+    while i < n:
         if (s[i] | 0x20) != lower[i] and s[i] != lower[i]:
             return False
+        i += 1
     return True
 
 
@@ -99,7 +110,7 @@ cdef inline bint same_variable(const char* s, const char* dashed, size_t n) noex
     # `dashed` is in lower case and without underscores.
     cdef size_t i
     for i in range(n):
-        if not same_name(s + i, dashed + i, 1) and not (s[i] == c"_" and dashed[i] == c"-"):
+        if (s[i] | 0x20) != dashed[i] and s[i] != dashed[i] and not (s[i] == c"_" and dashed[i] == c"-"):
             return False
     return True
 

@@ -121,14 +121,18 @@ cdef Header* head_line(Head* head) noexcept nogil:
 cdef int head_add(Head* head, const char* name, size_t name_n, const char* value, size_t value_n,
                   uint8_t mark) noexcept nogil:
     """Add a line at the end, copying both parts."""
-    cdef int64_t name_at = head_append(head, name, name_n)
-    cdef int64_t value_at = head_append(head, value, value_n)
-    cdef Header* line = head_line(head)
-    if name_at < 0 or value_at < 0 or line is NULL:
+    cdef Header* line
+    if head_reserve(head, name_n + value_n) < 0:
         return -1
-    line.name = <uint32_t>name_at
+    line = head_line(head)
+    if line is NULL:
+        return -1
+    memcpy(head.data + head.length, name, name_n)
+    memcpy(head.data + head.length + name_n, value, value_n)
+    line.name = head.length
     line.name_length = <uint16_t>name_n
-    line.value = <uint32_t>value_at
+    line.value = head.length + <uint32_t>name_n
+    head.length += <uint32_t>(name_n + value_n)
     line.value_length = <uint32_t>value_n
     line.known = known_name(name, name_n)
     if line.known == FORGED:

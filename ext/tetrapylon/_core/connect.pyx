@@ -62,7 +62,7 @@ cdef UpstreamConnection begin(Pool upstream, Target target, DeadlineQueue* patie
     connection.stream = stream
     upstream.connections += 1
     target.connections += 1
-    upstream.counters.now.upstream_connections += 1
+    upstream.tally.connections += 1
     arm(upstream.reactor, connection, patience)
     try:
         stream.attach(upstream.reactor, connection, fd, True)

@@ -81,23 +81,35 @@ cdef Scale SHARE                # of the gateway's own part, and of its loop's d
 
 
 cdef struct RouteCounters:
-    Histogram durations[OUTCOMES]   # first byte of the request to last byte of the response, by outcome
-    Histogram gateway               # of that, what was spent in the gateway
+    Histogram gateway               # of requests' times, what was spent in the gateway
     uint64_t upstream_ns            # of that, what was spent waiting for the upstream
     uint64_t bytes_in               # request bytes from clients, heads included
     uint64_t bytes_out              # response bytes to clients, heads included
-    uint64_t requests[METHODS][OUTCOMES]
+    uint64_t in_flight              # a gauge
+    # By method, how many bytes from here its Durations are; 0: no such request has been counted. So a route
+    # takes memory for those methods alone that it was asked by.
+    uint64_t durations[METHODS]
+    uint64_t unused[2]              # sixteen to a page, and none on two
 
 
-# Of one upstream, in `Slabs.times`.
-cdef struct UpstreamTimes:
+cdef struct Durations:
+    Histogram outcomes[OUTCOMES]    # first byte of the request to last byte of the response
+
+
+# Of one upstream, in `Slabs.upstreams`.
+cdef struct UpstreamCounters:
     Histogram connect               # until a connection is open, its TLS handshake included
     Histogram first_byte            # from the request handed over to the response's first byte
     Histogram total                 # and to its last
+    # Gauges, as many as UPSTREAM_GAUGES says
+    uint64_t connections            # open, idle ones included
+    uint64_t idle
+    uint64_t waiting                # requests in the queue
 
 
 cdef enum:
-    TIMES_WORDS = 3 * (BUCKETS + 1)
+    UPSTREAM_GAUGES = 3
+    UPSTREAM_WORDS = 3 * (BUCKETS + 1) + UPSTREAM_GAUGES
 
 
 # True now; cleared when a worker starts and when it is reaped.
@@ -108,8 +120,6 @@ cdef struct Gauges:
     uint64_t started_ns             # CLOCK_MONOTONIC
     uint64_t connections            # open client connections
     uint64_t exchanges              # requests in flight
-    uint64_t upstream_connections   # open, idle ones included
-    uint64_t upstream_idle
     uint64_t tunnels                # open ones; each is an exchange in flight too
 
 
@@ -124,6 +134,7 @@ cdef struct WorkerCounters:
     uint64_t late_resumes           # tickets resumed after their exchange had gone
     uint64_t log_drops              # access-log lines that could not be written
     uint64_t restarts               # the supervisor's slab: workers replaced
+    uint64_t durations              # how many of the slab's Durations are in use
     Histogram lag                   # how late the loop's timer ran
 
 
@@ -132,27 +143,15 @@ cdef inline void observe(Histogram *histogram, const Scale *scale, uint64_t ns) 
     histogram.sum_ns += ns
 
 
-cdef inline void count_exchange(
-    RouteCounters *route, unsigned int method, unsigned int outcome, uint64_t total_ns, uint64_t gateway_ns,
-    uint64_t upstream_ns, uint64_t bytes_in, uint64_t bytes_out,
-) noexcept nogil:
-    """One finished exchange. `method` as of `method_of`; `outcome`: status // 100, or 0: it was cut short."""
-    outcome = outcome if outcome < OUTCOMES else 0
-    observe(&route.durations[outcome], &DURATION, total_ns)
-    observe(&route.gateway, &SHARE, gateway_ns)
-    route.requests[method][outcome] += 1
-    route.upstream_ns += upstream_ns
-    route.bytes_in += bytes_in
-    route.bytes_out += bytes_out
-
-
 cdef class Slabs:
     cdef readonly Series series
-    cdef readonly Series times          # by upstream: UpstreamTimes
+    cdef readonly Series upstreams      # by name: UpstreamCounters
     cdef readonly Py_ssize_t workers
     cdef readonly Py_ssize_t routes
     cdef readonly Amounts amounts       # what policies count by key; None where the slabs are another's
     cdef int descriptor
+    cdef size_t durations               # where in a slab they begin
+    cdef Py_ssize_t most_durations      # further ones are counted as the overflow's, route 0
     cdef size_t stride
     cdef size_t size
     cdef char *base
@@ -165,8 +164,26 @@ cdef class Slab:
     cdef readonly Py_ssize_t index
     cdef WorkerCounters *worker
     cdef RouteCounters *first       # [0] is `unmatched`, route i is [i + 1]
+    cdef Durations *durations
 
     cdef RouteCounters *route(self, Py_ssize_t i) except NULL
     cdef RouteCounters *unmatched(self) noexcept
+    cdef Durations *claim_durations(self, RouteCounters *route, unsigned int method) noexcept
     cdef uint64_t *series(self, str family, dict labels, bint gauge=*) except NULL
-    cdef UpstreamTimes *times(self, str upstream) except NULL
+    cdef UpstreamCounters *upstream(self, str name) except NULL
+
+
+cdef inline void count_exchange(
+    Slab slab, RouteCounters *route, unsigned int method, unsigned int outcome, uint64_t total_ns,
+    uint64_t gateway_ns, uint64_t upstream_ns, uint64_t bytes_in, uint64_t bytes_out,
+) noexcept:
+    """One finished exchange. `method` as of `method_of`; `outcome`: status // 100, or 0: it was cut short."""
+    cdef uint64_t at = route.durations[method]
+    cdef Durations *durations = <Durations *>(<char *>route + at)
+    if at == 0:
+        durations = slab.claim_durations(route, method)
+    observe(&durations.outcomes[outcome if outcome < OUTCOMES else 0], &DURATION, total_ns)
+    observe(&route.gateway, &SHARE, gateway_ns)
+    route.upstream_ns += upstream_ns
+    route.bytes_in += bytes_in
+    route.bytes_out += bytes_out

@@ -1,3 +1,5 @@
+from libc.stdint cimport uint64_t
+
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed
 
@@ -7,6 +9,7 @@ cdef class Line:
     cdef Waiter first
     cdef Waiter last
     cdef readonly Py_ssize_t length
+    cdef uint64_t* waiting      # where it is told how many wait, with other lines
 
     cdef Waiter add(self, Exchange x, Reactor reactor, DeadlineQueue* patience)
 

@@ -24,6 +24,7 @@ cdef class Line:
         else:
             waiter.after.before = waiter
         self.length += 1
+        self.waiting[0] += 1
         arm(reactor, waiter, patience)
         return waiter
 
@@ -42,6 +43,7 @@ cdef class Waiter(Timed):
         else:
             self.after.before = self.before
         line.length -= 1
+        line.waiting[0] -= 1
         self.exchange = None
         self.line = None
         self.before = self.after = None

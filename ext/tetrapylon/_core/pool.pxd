@@ -1,7 +1,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from tetrapylon._core.counters cimport UpstreamTimes, WorkerCounters
+from tetrapylon._core.counters cimport UpstreamCounters, WorkerCounters
 from tetrapylon._core.exchange cimport Destination, Exchange, Fault, Sink
 from tetrapylon._core.lifetime cimport Lifetime, Span
 from tetrapylon._core.message cimport Limits, Parser
@@ -23,7 +23,7 @@ cdef class Pool(Destination):
     cdef Lifetime lifetime              # of its connections
     cdef Limits limits
     cdef WorkerCounters* counters
-    cdef UpstreamTimes* times
+    cdef UpstreamCounters* tally
     cdef object slab
     cdef readonly Py_ssize_t connections
     cdef readonly Py_ssize_t active     # of these, carrying a request

@@ -77,7 +77,7 @@ cdef class UpstreamConnection(Connection):
         self.upstream.lifetime.begin(&self.span, self.upstream.reactor.now)
         disarm(self)
         self.upstream.counters.upstream_connects += 1
-        record(&self.upstream.times.connect, &DURATION, since(self.dialled, self.upstream.reactor.now))
+        record(&self.upstream.tally.connect, &DURATION, since(self.dialled, self.upstream.reactor.now))
         if x is None:
             self.pool()
         elif self.rival is not None:
@@ -291,8 +291,8 @@ cdef class UpstreamConnection(Connection):
         cdef Exchange x = self.exchange
         disarm(self)
         self.uploaded()
-        record(&self.upstream.times.first_byte, &DURATION, since(x.sent, x.answered))
-        record(&self.upstream.times.total, &DURATION, since(x.sent, self.upstream.reactor.now))
+        record(&self.upstream.tally.first_byte, &DURATION, since(x.sent, x.answered))
+        record(&self.upstream.tally.total, &DURATION, since(x.sent, self.upstream.reactor.now))
         self.upstream.observe(self.target, x.response.status < 500, x.answered - x.sent)
         self.part()
         x.attempt = None
@@ -323,7 +323,7 @@ cdef class UpstreamConnection(Connection):
         if self.older is not None:
             self.older.newer = self
         self.target.idle = self
-        upstream.counters.now.upstream_idle += 1
+        upstream.tally.idle += 1
         arm(upstream.reactor, self, upstream.pool_idle)
         if not fit:
             upstream.serve_waiting()
@@ -339,7 +339,7 @@ cdef class UpstreamConnection(Connection):
         if self.older is not None:
             self.older.newer = self.newer
         self.newer = self.older = None
-        self.upstream.counters.now.upstream_idle -= 1
+        self.upstream.tally.idle -= 1
         disarm(self)
 
     cdef void leave(self) noexcept:
@@ -350,7 +350,7 @@ cdef class UpstreamConnection(Connection):
             self.alive = False
             self.upstream.connections -= 1
             self.target.connections -= 1
-            self.upstream.counters.now.upstream_connections -= 1
+            self.upstream.tally.connections -= 1
 
     cdef void drop(self) noexcept:
         cdef bint counted = self.alive

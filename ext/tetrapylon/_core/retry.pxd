@@ -20,12 +20,14 @@ cdef enum:
 
 cdef class Budget:
     # Retries as a share of the requests of the last seconds: an outage is never multiplied. One worker's.
+    # Retries are remembered for a whole window and the span that has begun, requests for one span less: so of
+    # any window, wherever it begins, its retries are within the share of its own requests.
     cdef double share
     cdef uint32_t floor             # so many are allowed whatever the traffic
     cdef uint64_t span              # ns
     cdef uint64_t now               # which span it is
     cdef uint32_t[SPANS] requests
-    cdef uint32_t[SPANS] retries
+    cdef uint32_t[11] retries           # SPANS + 1
     cdef uint64_t requested
     cdef uint64_t retried
 

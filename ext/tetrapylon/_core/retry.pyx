@@ -21,12 +21,14 @@ cdef class Budget:
         cdef int i
         if at == self.now:
             return
-        for _ in range(SPANS if at - self.now > SPANS else <int>(at - self.now)):
+        for _ in range(SPANS + 1 if at - self.now > SPANS + 1 else <int>(at - self.now)):
             self.now += 1
             i = <int>(self.now % SPANS)
             self.requested -= self.requests[i]
+            self.requests[i] = 0
+            i = <int>(self.now % (SPANS + 1))
             self.retried -= self.retries[i]
-            self.requests[i] = self.retries[i] = 0
+            self.retries[i] = 0
         if self.now != at:
             self.now = at               # all of it was forgotten: where it goes on is of no account
 
@@ -43,7 +45,7 @@ cdef class Budget:
         """One retry more, if that is within the budget."""
         if not self.has(now):
             return False
-        self.retries[self.now % SPANS] += 1
+        self.retries[self.now % (SPANS + 1)] += 1
         self.retried += 1
         return True
 

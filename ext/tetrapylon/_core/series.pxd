@@ -18,10 +18,12 @@ cpdef bytes text_of(str family, dict labels=*)
 cdef class Series:
     # Words with names given while the gateway runs, by any process, in memory that all share: a table of
     # names, claimed by compare-and-swap, and a row of words for each worker, its own to write. Names stay.
-    # With a `width`, each name has so many words.
+    # With a `width`, each name has so many words, of which the last `gauges` are gauges.
     cdef readonly Py_ssize_t workers
     cdef readonly Py_ssize_t capacity
     cdef readonly Py_ssize_t width
+    cdef Py_ssize_t gauges
+    cdef int descriptor
     cdef SeriesName* names
     cdef uint64_t* words
     cdef size_t size

@@ -3,7 +3,7 @@
 from libc.errno cimport errno
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
-from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 
 import os
 
@@ -41,26 +41,48 @@ cdef uint64_t fnv(const char* text, size_t n) noexcept:
 
 cdef class Series:
     def __cinit__(self, Py_ssize_t workers, Py_ssize_t capacity=2048, *, Py_ssize_t width=1,
-                  bytes overflow not None=DROPPED):
+                  Py_ssize_t gauges=0, bytes overflow not None=DROPPED, int fd=-1):
         cdef void* base
         cdef size_t names = <size_t>capacity * sizeof(SeriesName)
-        if workers < 1 or capacity < 1 or width < 1 or len(overflow) > SERIES_TEXT:
+        self.descriptor = -1
+        if (workers < 1 or capacity < 1 or width < 1 or not 0 <= gauges <= width
+                or len(overflow) > SERIES_TEXT):
             raise ValueError(f"{workers} workers, {capacity} names, {width} words: need one of each at least")
         self.workers = workers
         self.capacity = capacity
         self.width = width
+        self.gauges = gauges
         self.size = names + <size_t>(workers + 1) * <size_t>(capacity * width) * sizeof(uint64_t)
-        base = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
+        if fd < 0:
+            self.descriptor = os.memfd_create("tetrapylon-series", os.MFD_CLOEXEC)
+            os.ftruncate(self.descriptor, self.size)
+        elif os.fstat(fd).st_size != self.size:
+            self.size = 0
+            raise ValueError(f"descriptor {fd} holds no series of {capacity} names for {workers} workers")
+        base = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_SHARED, self.descriptor if fd < 0 else fd, 0)
         if base == MAP_FAILED:
             wanted, self.size = self.size, 0
             raise OSError(errno, f"cannot map {wanted} bytes of series: {os.strerror(errno)}")
         self.names = <SeriesName*>base
         self.words = <uint64_t*>(<char*>base + names)
-        self.write(0, overflow, COUNTER)
+        if fd < 0:
+            self.write(0, overflow, COUNTER)
+        else:
+            self.descriptor = fd
 
     def __dealloc__(self):
-        if self.size:
+        if self.names != NULL:
             munmap(self.names, self.size)
+        self.close_fd()
+
+    @property
+    def fd(self):
+        return self.descriptor
+
+    def close_fd(self):
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
     cdef void write(self, Py_ssize_t at, bytes text, uint32_t state) noexcept:
         cdef SeriesName* name = &self.names[at]
@@ -98,13 +120,15 @@ cdef class Series:
         self.word(worker, text, gauge)[0] += <uint64_t>value
 
     def clear_gauges(self, Py_ssize_t worker):
-        cdef Py_ssize_t at, i
-        for at in range(1, self.capacity):
+        cdef Py_ssize_t at, i, first
+        cdef uint64_t* words
+        for at in range(self.capacity):
             if self.names[at].state == FREE:
                 return
-            if self.names[at].state == GAUGE:
-                for i in range(self.width):
-                    self.words[(worker * self.capacity + at) * self.width + i] = 0
+            words = &self.words[(worker * self.capacity + at) * self.width]
+            first = 0 if self.names[at].state == GAUGE else self.width - self.gauges
+            for i in range(first, self.width):
+                words[i] = 0
 
     def totals(self):
         return [(text, counts[0]) for text, counts in self.blocks()]

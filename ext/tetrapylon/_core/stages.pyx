@@ -149,6 +149,7 @@ cdef class Pipeline(Stages):
                 self.refuse_method(x, x.match.allowed)
             return
         x.plan = <Plan>x.match.destination
+        x.plan.counters.in_flight += 1
         if x.plan.body_limit >= 0 and head.content_length > x.plan.body_limit:
             self.fail(x, BODY_TOO_LARGE)
             return
@@ -510,10 +511,13 @@ cdef class Pipeline(Stages):
             x.waited += now - x.sent
         if x.routed:
             self.counters.now.exchanges -= 1
-        counters = x.plan.counters if x.plan is not None else self.slab.unmatched()
+        counters = self.slab.unmatched()
+        if x.plan is not None:
+            counters = x.plan.counters
+            counters.in_flight -= 1
         count_exchange(
-            counters, method_of(x.request.data + x.request.method, x.request.method_length), outcome(x),
-            total, total - min(total, x.waited), x.waited, x.bytes_in, x.bytes_out)
+            self.slab, counters, method_of(x.request.data + x.request.method, x.request.method_length),
+            outcome(x), total, total - min(total, x.waited), x.waited, x.bytes_in, x.bytes_out)
         for i in range(x.entered):
             (<Policy>x.plan.policies[i]).end(x)
         if self.log is not None:

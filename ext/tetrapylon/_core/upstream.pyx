@@ -58,7 +58,8 @@ cdef class Upstream(Pool):
         self.pool_idle = reactor.queue(idle) if idle > 0 else NULL
         self.slab = slab
         self.counters = slab.worker
-        self.times = slab.times(name)
+        self.tally = slab.upstream(name)
+        self.ready.waiting = self.uploading.waiting = &self.tally.waiting
         self.board = slab.owner.board
         self.slot = self.board.claim(name, "")
         self.tell = tell

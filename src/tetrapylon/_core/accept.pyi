@@ -11,6 +11,9 @@ from tetrapylon._core.reactor import Handle, Reactor, Timed
 from tetrapylon._core.stages import Pipeline, Snapshot
 from tetrapylon._core.tls import Tls
 
+MOST_UNSENT: Final = 262144
+"""Bytes to a client that the kernel takes beyond what the network has taken (TCP_NOTSENT_LOWAT)."""
+
 @disjoint_base
 class Acceptor(Pipeline):
     """The pipeline with its listeners."""

@@ -10,7 +10,7 @@ from tetrapylon._core.marks import Marks
 from tetrapylon._core.series import Series
 
 METHOD_NAMES: Final[tuple[str, ...]]
-"""What `RouteCounts["requests"]` is indexed by: `_OTHER` and OpenTelemetry's known methods."""
+"""What `Totals.by_method` is by: `_OTHER` and OpenTelemetry's known methods."""
 OUTCOME_NAMES: Final[tuple[str, ...]]
 """What `RouteCounts["durations"]` is indexed by: aborted, 1xx ... 5xx."""
 REJECT_NAMES: Final[tuple[str, ...]]
@@ -76,18 +76,21 @@ class HistogramCounts(TypedDict):
 
 @type_check_only
 class RouteCounts(TypedDict):
-    durations: list[HistogramCounts]  # by OUTCOME_NAMES
+    durations: list[HistogramCounts]  # by OUTCOME_NAMES, of all methods
     gateway: HistogramCounts
     upstream_ns: int
     bytes_in: int
     bytes_out: int
-    requests: list[list[int]]  # by METHOD_NAMES, then OUTCOME_NAMES
+    in_flight: int  # now
 
 @type_check_only
 class UpstreamCounts(TypedDict):
     connect: HistogramCounts  # until a connection is open, its TLS handshake included
     first_byte: HistogramCounts  # from the request handed over to the response's first byte
     total: HistogramCounts  # and to its last; of responses that came whole
+    connections: int  # now, idle ones included
+    idle: int
+    waiting: int  # requests in the queue
 
 @type_check_only
 class GaugeCounts(TypedDict):
@@ -97,8 +100,6 @@ class GaugeCounts(TypedDict):
     started_ns: int
     connections: int
     exchanges: int
-    upstream_connections: int
-    upstream_idle: int
     tunnels: int
 
 @type_check_only
@@ -113,15 +114,17 @@ class WorkerCounts(TypedDict):
     late_resumes: int
     log_drops: int
     restarts: int
+    durations: int  # how many methods of routes have histograms; for the slabs' own books
     lag: HistogramCounts
 
 @final
 class Slabs:
     """Shared memory for `workers` workers and the supervisor, each with room for `routes` routes.
 
-    An anonymous file backs it; with `fd`, one that another process made, and that this object then owns.
-    Raises ValueError for impossible counts or a descriptor with another layout, OSError when memory
-    can't be mapped.
+    Anonymous files back it: `descriptors`. With `fd`, `series` and `upstreams` it goes on with those that
+    another process made, and then owns them; what policies count by key and what is known of targets begin
+    anew. Raises ValueError for impossible counts, and for files of another layout or other bounds, OSError
+    when memory can't be mapped.
     """
 
     states: ClassVar[tuple[State, ...]]
@@ -131,15 +134,17 @@ class Slabs:
     workers: Final[int]
     routes: Final[int]
     amounts: Final[Amounts]
-    """What policies count by key; not there in slabs that another process made."""
+    """What policies count by key."""
     series: Final[Series]
-    times: Final[Series]
-    """By upstream; `upstream_times` reads it."""
+    upstreams: Final[Series]
+    """`upstream_counts` reads it."""
     board: Final[Board]
     marks: Final[Marks]
     """When what may be cached has changed."""
 
-    def __new__(cls, workers: int, routes: int, fd: int = -1) -> Self: ...
+    def __new__(
+        cls, workers: int, routes: int, fd: int = -1, series: int = -1, upstreams: int = -1
+    ) -> Self: ...
     @property
     def duration_bounds(self) -> tuple[float, ...]:
         """Upper bounds in force, in seconds, of requests' durations. Further buckets are not used."""
@@ -148,7 +153,7 @@ class Slabs:
     def share_bounds(self) -> tuple[float, ...]:
         """Likewise of the gateway's own share and of loop lag."""
 
-    def upstream_times(self) -> list[tuple[str, UpstreamCounts]]:
+    def upstream_counts(self) -> list[tuple[str, UpstreamCounts]]:
         """The sums over all workers of each upstream that was ever asked, by name; "" is of all those
         for which there was no room."""
 
@@ -156,8 +161,12 @@ class Slabs:
     def fd(self) -> int:
         """The file behind the memory, -1 once closed."""
 
+    @property
+    def descriptors(self) -> tuple[int, int, int]:
+        """Those of all the files: `fd`, and what `series` and `upstreams` stand on."""
+
     def close_fd(self) -> None:
-        """Closes the descriptor in a process that never asks for totals; the memory stays mapped."""
+        """Closes them in a process that never asks for totals; the memory stays mapped."""
 
     def slab(self, index: int) -> Slab:
         """The slab of one worker. Raises IndexError."""
@@ -200,7 +209,7 @@ class Slab:
         """Starts a life in this slab: gauges cleared, counters kept."""
 
     def release(self) -> None:
-        """Clears the gauges of a dead owner."""
+        """Clears the gauges of a dead owner; those of routes only where the descriptor is open."""
 
     def beat(self) -> None: ...
     def counters(self) -> WorkerCounts: ...
@@ -248,3 +257,7 @@ class Totals:
 
     def sum_routes(self, indices: Iterable[int]) -> RouteCounts | None:
         """Several routes in one, for those that share labels; -1 is "none matched". Raises IndexError."""
+
+    def by_method(self, indices: Iterable[int]) -> list[tuple[int, list[HistogramCounts]]]:
+        """Their durations by method, of those that were used: an index of METHOD_NAMES, and histograms by
+        OUTCOME_NAMES. Raises IndexError."""

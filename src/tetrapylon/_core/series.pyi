@@ -13,9 +13,11 @@ class Series:
     """A table of names and, for each worker and the supervisor, a row of words that it alone writes.
 
     Any process may name a new one; names stay. At most `capacity - 1` of them, of up to 240 bytes; what has
-    no room is counted as `overflow`. Each name has `width` words.
+    no room is counted as `overflow`. Each name has `width` words, of which the last `gauges` are gauges.
 
-    Raises OSError when memory can't be mapped, ValueError for impossible numbers.
+    An anonymous file backs it; with `fd`, one that another process made, and that this object then owns.
+
+    Raises OSError when memory can't be mapped, ValueError for impossible numbers and a file of another size.
     """
 
     workers: Final[int]
@@ -24,8 +26,21 @@ class Series:
     width: Final[int]
 
     def __new__(
-        cls, workers: int, capacity: int = 2048, *, width: int = 1, overflow: bytes = ...
+        cls,
+        workers: int,
+        capacity: int = 2048,
+        *,
+        width: int = 1,
+        gauges: int = 0,
+        overflow: bytes = ...,
+        fd: int = -1,
     ) -> Series: ...
+    @property
+    def fd(self) -> int:
+        """The file behind the memory, -1 once closed."""
+
+    def close_fd(self) -> None:
+        """The memory stays mapped."""
     def add(self, worker: int, text: bytes, value: int = 1, *, gauge: bool = False) -> None:
         """For what is not compiled; compiled code keeps the pointer.
 

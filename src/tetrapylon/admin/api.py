@@ -63,6 +63,9 @@ class Api:
                 "what the page shows; ?since=TIME leaves older samples out", self._live
             )
 
+    def add(self, endpoints: Mapping[str, Endpoint]) -> None:
+        self._endpoints |= endpoints
+
     def tick(self) -> None:
         """To be called every `live.EVERY` seconds."""
         if self._recorder is not None:

@@ -85,7 +85,7 @@ class Recorder:
                 {"upstream": upstream, "target": target, **standing}
                 for (upstream, target), standing in sorted(self._standing.items())
             ],
-            "upstreams": dict(self._slabs.upstream_times()),
+            "upstreams": dict(self._slabs.upstream_counts()),
             "routes": routes,
             "routes_left_out": left_out,
             "workers": list(self._workers()),
@@ -117,7 +117,7 @@ class Recorder:
             "connections": now["connections"],
             "exchanges": now["exchanges"],
             "tunnels": now["tunnels"],
-            "upstream_connections": now["upstream_connections"],
+            "upstream_connections": sum(each["connections"] for _, each in self._slabs.upstream_counts()),
         }
 
     def _troubles(self, worker: WorkerCounts) -> dict[str, int]:

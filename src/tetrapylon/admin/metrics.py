@@ -10,7 +10,7 @@ from tetrapylon.admin import upstreams
 from tetrapylon.admin.text import Format, Kind, both, bucket_labels, join_labels, seconds
 
 if TYPE_CHECKING:
-    from tetrapylon._core.counters import RouteCounts, Slabs, Totals, WorkerCounts
+    from tetrapylon._core.counters import HistogramCounts, RouteCounts, Slabs, Totals, WorkerCounts
 
 PIECE = 64 * 1024
 
@@ -20,6 +20,7 @@ SHARE = "tetrapylon_gateway_duration_seconds"
 UPSTREAM = "tetrapylon_upstream_duration_seconds_total"
 RECEIVED = "tetrapylon_received_bytes_total"
 SENT = "tetrapylon_sent_bytes_total"
+IN_FLIGHT = "tetrapylon_route_active_requests"
 CONNECT = "tetrapylon_upstream_connect_duration_seconds"
 FIRST_BYTE = "tetrapylon_upstream_first_byte_duration_seconds"
 CALL = "http_client_request_duration_seconds"
@@ -52,12 +53,6 @@ WORKER_GAUGES = (
     ("connections", "tetrapylon_connections", "Client connections open now."),
     ("exchanges", "http_server_active_requests", "Requests in flight now."),
     ("tunnels", "tetrapylon_tunnels", "WebSockets and other upgraded connections open now."),
-    (
-        "upstream_connections",
-        "tetrapylon_upstream_connections",
-        "Upstream connections open now, idle ones too.",
-    ),
-    ("upstream_idle", "tetrapylon_upstream_connections_idle", "Upstream connections open now and idle."),
 )
 
 
@@ -69,6 +64,11 @@ UPSTREAM_TIMES: tuple[tuple[Literal["connect", "first_byte", "total"], str, str]
         "Time from a request handed to an upstream to the first byte of its response.",
     ),
     ("total", CALL, "Time from a request handed to an upstream to the last byte of its response."),
+)
+UPSTREAM_GAUGES: tuple[tuple[Literal["connections", "idle", "waiting"], str, str], ...] = (
+    ("connections", "tetrapylon_upstream_connections", "Upstream connections open now, idle ones too."),
+    ("idle", "tetrapylon_upstream_connections_idle", "Upstream connections open now and idle."),
+    ("waiting", "tetrapylon_upstream_queue", "Requests that wait for a connection to the upstream now."),
 )
 OVERFLOW = (("upstream", "other"), ("otel_metric_overflow", "true"))
 
@@ -85,6 +85,19 @@ FAMILIES: dict[str, tuple[Kind, str]] = {
         "Copies not made: too many under way, or too much body.",
     ),
     "tetrapylon_mirror_failed_total": ("counter", "Copies that got no whole answer."),
+    "tetrapylon_shadow_copies_total": ("counter", "Requests sent to a shadow's second destination, too."),
+    "tetrapylon_shadow_dropped_total": (
+        "counter",
+        "Samples of a shadow that were not compared: too many under way, or waiting to be compared.",
+    ),
+    "tetrapylon_shadow_too_large_total": (
+        "counter",
+        "Samples of a shadow that were not compared: too much body.",
+    ),
+    "tetrapylon_shadow_batches_lost_total": (
+        "counter",
+        "Batches of samples that found nobody who compares.",
+    ),
     "tetrapylon_cache_requests_total": ("counter", "Requests to a cache, by what it had for them."),
     "tetrapylon_cache_evictions_total": ("counter", "Stored answers that had to make room."),
     "tetrapylon_cache_bytes": ("gauge", "Bytes of stored answers, in all workers."),
@@ -179,25 +192,27 @@ class Exposition:
             if counts is not None:
                 yield labels, counts
 
+    def _durations(self, totals: Totals) -> Iterator[tuple[str, HistogramCounts]]:
+        """Of each route, method and outcome that was seen."""
+        for labels, indices in self._series.items():
+            for method, outcomes in totals.by_method(indices):
+                for outcome, told in zip(self._outcomes, outcomes, strict=True):
+                    if any(told["buckets"]):
+                        yield both(labels, f"{self._methods[method]},{outcome}"), told
+
     def _route_families(self, form: Format, totals: Totals) -> Iterator[str]:
         """A route that was never asked for has no series."""
         yield form.head(REQUESTS, "counter", "Requests answered or cut short, by method.")
-        for labels, counts in self._routes(totals):
-            for method, by_outcome in zip(self._methods, counts["requests"], strict=True):
-                for outcome, count in zip(self._outcomes, by_outcome, strict=True):
-                    if count:
-                        yield form.counter(REQUESTS, both(labels, f"{method},{outcome}"), count)
+        for labels, told in self._durations(totals):
+            yield form.counter(REQUESTS, labels, sum(told["buckets"]))
         yield form.head(DURATION, "histogram", "Time from a request's first byte to its response's last.")
+        for labels, told in self._durations(totals):
+            yield from form.histogram(
+                DURATION, labels, self._duration_buckets, told["buckets"], told["sum_ns"]
+            )
+        yield form.head(IN_FLIGHT, "gauge", "Requests in flight now, by route.")
         for labels, counts in self._routes(totals):
-            for outcome, told in zip(self._outcomes, counts["durations"], strict=True):
-                if any(told["buckets"]):
-                    yield from form.histogram(
-                        DURATION,
-                        both(labels, outcome),
-                        self._duration_buckets,
-                        told["buckets"],
-                        told["sum_ns"],
-                    )
+            yield form.gauge(IN_FLIGHT, labels, counts["in_flight"])
         yield form.head(SHARE, "histogram", "Of a request's time, the part spent in the gateway itself.")
         for labels, counts in self._routes(totals):
             share = counts["gateway"]
@@ -249,8 +264,12 @@ class Exposition:
     def _upstream_families(self, form: Format) -> Iterator[str]:
         times = [
             (join_labels([("upstream", name)] if name else OVERFLOW), counts)
-            for name, counts in self._slabs.upstream_times()
+            for name, counts in self._slabs.upstream_counts()
         ]
+        for gauge, name, text in UPSTREAM_GAUGES:
+            yield form.head(name, "gauge", text)
+            for labels, counts in times:
+                yield form.gauge(name, labels, counts[gauge])
         for key, name, text in UPSTREAM_TIMES:
             yield form.head(name, "histogram", text)
             for labels, counts in times:

@@ -102,6 +102,20 @@ def policies(config: Config, route: Route) -> frozenset[str]:
     return frozenset(use.use for use in (*config.policies, *route.policies))
 
 
+def early_caches(config: Config) -> Iterator[tuple[Path, str]]:
+    """Each `cache` that has a policy behind it that would turn clients away, and the name of that."""
+    common: list[tuple[Path, str]] = [(("policies", i), use.use) for i, use in enumerate(config.policies)]
+    told = set()
+    for index, route in proxied(config):
+        own = [(("routes", index, "policies", i), use.use) for i, use in enumerate(route.policies)]
+        uses = [*common, *own]
+        for at, (path, name) in enumerate(uses):
+            guard = next((other for _, other in uses[at:] if other in IDENTITY | {"acl", "ip"}), None)
+            if name == "cache" and guard is not None and path not in told:
+                told.add(path)
+                yield path, guard
+
+
 def authenticated(config: Config, route: Route) -> bool:
     """Whether nobody unknown gets through: by a policy, or since every listener asks for a certificate."""
     asks = [each.tls is not None and each.tls.client_ca is not None for each in config.server.listen]
@@ -128,6 +142,7 @@ def waits(config: Config) -> Iterator[tuple[Path, float | None, float | None]]:
 def used_upstreams(config: Config) -> frozenset[str]:
     """Upstreams that a route leads to, or that a policy's settings name."""
     routes = {name for route in config.routes for name in route.upstreams}
+    routes |= {route.shadow.to for route in config.routes if route.shadow is not None}
     uses = (*config.policies, *(use for route in config.routes for use in route.uses))
     return frozenset(routes) | frozenset(text for use in uses for text in _texts(use.settings))
 

@@ -69,6 +69,18 @@ def unauthenticated_write(config: Config) -> Found:
 
 
 @rule(
+    "cache-before-identity",
+    "warning",
+    why="A hit is answered where the cache stands: whoever asks gets it, and nobody has asked who that is.",
+    fix="List `cache` behind what says who may ask.",
+)
+def cache_before_identity(config: Config) -> Found:
+    """A cache answers before it is known who asks."""
+    for path, guard in facts.early_caches(config):
+        yield path, f"{guard} stands behind it"
+
+
+@rule(
     "trust-all",
     "error",
     why="Whoever sends X-Forwarded-For from there chooses the client address that logs,"

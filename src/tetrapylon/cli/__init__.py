@@ -32,7 +32,10 @@ VERBS = {
     "status": "say what the running gateway does",
     "history": "list the last configs that were in force",
     "rollback": "have the running gateway go back to an earlier config",
+    "diff": "show how the answers of shadows differ",
+    "replay": "send recorded requests to two services and compare the answers",
     "init": "write a first config",
+    "migrate": "write a config that serves an existing app, route by route",
     "schema": "print the config's JSON Schema or its reference",
     "completion": "print a shell's completion script",
 }

@@ -18,6 +18,7 @@ from tetrapylon._core.counters import MOST_BOUNDS
 from tetrapylon._core.route import RouteConflict, RouteError, Router
 from tetrapylon.config import consumers, table
 from tetrapylon.config.check_aggregate import check_aggregate
+from tetrapylon.config.check_shadow import check_shadow
 from tetrapylon.config.check_upstreams import check_split, check_upstreams, upstream_known
 from tetrapylon.config.code import check_code
 from tetrapylon.config.model import Config, ListenerTls, Redirect, Respond, Route, UpstreamTls
@@ -286,6 +287,8 @@ def _routes(config: Config, report: Report) -> None:
             upstream_known(route.upstream, (*path, "upstream"), config, report)
         if route.split is not None:
             check_split(route.split, (*path, "split"), config, report)
+        if route.shadow is not None:
+            check_shadow(route, (*path, "shadow"), config, report)
         if route.aggregate is not None:
             check_aggregate(route, route.aggregate, (*path, "aggregate"), config, report)
         if route.respond is not None:

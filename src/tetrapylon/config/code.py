@@ -67,8 +67,13 @@ def _handler(route: Route, path: Path, report: Report) -> None:
             "leave it out",
             key=True,
         )
-    elif any(each.place == "request" for each in signature.parameters):
-        return
+    elif route.handler.run_in == "process" and any(each.place == "request" for each in signature.parameters):
+        report.add(
+            (*path[:3], "run_in"),
+            f"{route.handler.call} takes the Request, which stays in its process ({signature.where})",
+            "take what it needs as parameters, or run it in a thread",
+            key=True,
+        )
 
 
 def _lifespan(reference: str, path: Path, report: Report) -> None:

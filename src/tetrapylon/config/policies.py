@@ -107,6 +107,12 @@ class PolicySection(Section):
         general = options.build(options.read_fields(general, path, report), path, report)
         if built is FAILED or general is FAILED:
             return FAILED
+        if general.run_in == "process" and (unfit := kind.bound_to_the_loop()):
+            what = f"{name}.{unfit} cannot run in a process ({place_of(getattr(kind.cls, unfit))})"
+            report.add(
+                (*path, "run_in"), what, "expected plain hooks of whole messages; or run it in a thread"
+            )
+            return FAILED
         return PolicyUse(use=name, settings=msgspec.to_builtins(built), options=general)
 
     def unknown_policy(self, name: str, path: Path, report: Report) -> None:

@@ -11,7 +11,19 @@ from typing import Any
 import msgspec
 
 from tetrapylon import logs
-from tetrapylon.channel import Ask, Channel, Done, Found, News, Purge, Reload, Told, content_of, file_of
+from tetrapylon.channel import (
+    Ask,
+    Channel,
+    Done,
+    Found,
+    News,
+    Pairs,
+    Purge,
+    Reload,
+    Told,
+    content_of,
+    file_of,
+)
 from tetrapylon.config.model import ErrorLog
 from tetrapylon.config.wire import Encoded
 from tetrapylon.events import say
@@ -34,6 +46,8 @@ class Link:
         self.news: dict[str, Any] = {"generation": 1, "source": "", "workers": 0, "history": [], "last": None}
         self.renewed: Callable[[], None] | None = None
         """Called when another config is in force."""
+        self.compared: Callable[[bytes], None] | None = None
+        """Called with answers to compare, as a worker's `Outbox` made them."""
         self._loop.add_reader(channel.fileno(), self._listen)
 
     @property
@@ -115,6 +129,9 @@ class Link:
                 self.news = msgspec.json.decode(content_of(files[0]))
                 if self.renewed is not None:
                     self.renewed()
+            case Pairs():
+                if self.compared is not None:
+                    self.compared(content_of(files[0]))
             case Told():
                 question = self._questions.get(message.number)
                 if question is not None:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from tetrapylon import events
+from tetrapylon.admin import diff
 from tetrapylon.admin.api import Api
 from tetrapylon.admin.live import EVERY
 from tetrapylon.admin.server import serve_admin
 from tetrapylon.config.model import Admin
 from tetrapylon.config.wire import Encoded
+from tetrapylon.control.comparing import Comparing
 from tetrapylon.control.link import Link
 from tetrapylon.process import Context
 from tetrapylon.slots import Table
@@ -61,7 +63,15 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
         if follower is not None:
             follower.follow(upstreams)
 
-    link.renewed = follow
+    comparing = Comparing(link.config)
+
+    def renewed() -> None:
+        follow()
+        comparing.follow(link.config)
+
+    link.renewed = renewed
+    link.compared = comparing.take
+    api.add(diff.endpoints(comparing))
     follow()
     admin = Encoded(link.config).head.admin or Admin()
     front = Front(loop, admin.tls.listener()) if admin.tls is not None else None
@@ -82,6 +92,7 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
     ticker.cancel()
     for server in servers:
         server.close()
+    await comparing.close()
     if follower is not None:
         follower.close()
     if front is not None:

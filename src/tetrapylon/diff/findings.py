@@ -42,6 +42,11 @@ class Pair(msgspec.Struct, frozen=True, array_like=True):
     """The primary's answer to the same request, sent once more."""
 
 
+Batch = tuple[dict[str, int], list[tuple[str, bytes, bytes, Answer, Answer, Answer | None]]]
+"""What a worker sends: how many pairs of each route were equal to the last byte, and those that were not, as
+the fields of a Pair."""
+
+
 class Group(msgspec.Struct):
     """Differences of one kind at one place."""
 

@@ -1,12 +1,14 @@
 """`basic`: a user's name and password (RFC 7617)."""
 
+from libc.stdint cimport uint64_t
+
 from tetrapylon._core.exchange cimport Exchange, Ticket, current, wait
 from tetrapylon._core.identity cimport ABSENT, PRESENT, Found, Identity, Known, Place
+from tetrapylon._core.limits cimport Hash, siphash
 from tetrapylon._core.memo cimport Memo
 from tetrapylon._core.policy cimport WAIT, Verdict
 from tetrapylon._core.reactor cimport clock
 
-import hashlib
 import os
 from base64 import b64decode
 from typing import Annotated
@@ -17,7 +19,6 @@ from tetrapylon.config.model.credentials import Identifies, vouched
 cdef enum:
     LONGEST = 4096          # bytes of what is shown
     REMEMBERED = 10000
-    DIGEST = 32
 
 
 class Settings(Identifies, frozen=True, kw_only=True):
@@ -42,10 +43,9 @@ cdef class Basic(Identity):
     cdef dict users             # name -> (hashes, Known)
     cdef tuple nobody           # stands for a name that is not known, so that it takes as long as a known one
     cdef object checks          # tetrapylon.identity.passwords.Checks
-    cdef object sha256
-    cdef bytes salt
-    cdef Memo verdicts          # salted digest of what was shown -> Known, or False
-    cdef dict pending           # digest -> tickets
+    cdef uint64_t[2] secret     # of the hash by which what was shown is known again
+    cdef Memo verdicts          # that hash -> Known, or False
+    cdef dict pending           # that hash -> tickets
     cdef double right
     cdef double wrong
 
@@ -59,8 +59,8 @@ cdef class Basic(Identity):
         self.users = users
         self.nobody = (next(iter(users.values()))[0], False)
         self.checks = checks
-        self.sha256 = hashlib.sha256
-        self.salt = os.urandom(16)
+        self.secret[0] = int.from_bytes(os.urandom(8), "little")
+        self.secret[1] = int.from_bytes(os.urandom(8), "little")
         self.verdicts = Memo(REMEMBERED)
         self.pending = {}
         self.right = settings.cache
@@ -94,23 +94,22 @@ cdef class Basic(Identity):
         cdef const char* data = NULL
         cdef size_t n = 0
         cdef Found found = self.place.find(x, &data, &n)
-        cdef bytes shown, digest
+        cdef Hash hash
         if found == ABSENT:
             return self.absent(x)
         if found != PRESENT or n > LONGEST:
             return self.deny(x, "malformed")
-        shown = data[:n]
-        digest = self.sha256(self.salt + shown).digest()
-        known = self.verdicts.find(digest, DIGEST, clock())
+        hash = siphash(self.secret, data, n)
+        known = self.verdicts.find(<char*>&hash, sizeof(hash), x.stages.reactor.now)
         if known is not None:
             return self.decide(x, known)
-        return self.examine(x, shown, digest)
+        return self.examine(x, data[:n], (<char*>&hash)[:sizeof(hash)])
 
     cdef Verdict decide(self, Exchange x, known) noexcept:
         return self.admit(x, <Known>known) if known else self.deny(x, "password")
 
-    cdef Verdict examine(self, Exchange x, bytes shown, bytes digest) noexcept:
-        waiting = self.pending.get(digest)
+    cdef Verdict examine(self, Exchange x, bytes shown, bytes hash) noexcept:
+        waiting = self.pending.get(hash)
         if waiting is None:
             try:
                 name, colon, password = b64decode(shown, validate=True).partition(b":")
@@ -121,20 +120,20 @@ cdef class Basic(Identity):
                 return self.deny(x, "malformed")
             hashes, who = self.users.get(user, self.nobody)
             if not self.checks.ask(
-                    hashes, password, lambda right: self.told(digest, who if right else False)):
+                    hashes, password, lambda right: self.told(hash, who if right else False)):
                 return self.deny(x, "busy")
-            waiting = self.pending[digest] = []
+            waiting = self.pending[hash] = []
         if len(waiting) >= 1000:
             return self.deny(x, "busy")
         waiting.append(wait(x))
         return WAIT
 
-    def told(self, bytes digest not None, known not None):
+    def told(self, bytes hash not None, known not None):
         """What a password was found to be: a Known, or False."""
         cdef Ticket ticket
         cdef double life = self.right if known else self.wrong
-        self.verdicts.put(digest, known, clock() + <unsigned long long>(life * 1e9))
-        for waiting in self.pending.pop(digest, ()):
+        self.verdicts.put(hash, known, clock() + <unsigned long long>(life * 1e9))
+        for waiting in self.pending.pop(hash, ()):
             ticket = waiting
             if current(ticket):
                 self.decide(ticket.exchange, known)

@@ -19,6 +19,9 @@ from tetrapylon.config.model.base import doc
 from tetrapylon.config.net import HeaderName, Method
 from tetrapylon.config.units import Duration
 
+cdef enum:
+    FEW = 8                 # origins, which are sooner compared than hashed
+
 cdef object ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<any>\*\.)?(?P<host>[a-z0-9_.-]+|\[[0-9a-f:.]+\])"
     r"(?::(?P<port>[0-9]+|\*))?")
@@ -114,6 +117,7 @@ class Origins:
 cdef class Cors(Policy):
     cdef bint everyone
     cdef frozenset exact
+    cdef tuple few              # the same, where there are few: compared, not hashed
     cdef list patterns
     cdef bint credentials
     cdef bint any_header
@@ -145,6 +149,7 @@ cdef class Cors(Policy):
                 self.patterns.append(Pattern(match))
         self.everyone = b"*" in exact
         self.exact = frozenset(exact)
+        self.few = tuple(exact) if len(exact) <= FEW else ()
         self.credentials = settings.credentials
         self.any_header = "*" in settings.headers
         self.headers = frozenset([name.lower().encode("ascii") for name in settings.headers])
@@ -184,7 +189,11 @@ cdef class Cors(Policy):
     cdef bint allows(self, const char* origin, size_t n) noexcept:
         if self.everyone:
             return True
-        if origin[:n] in self.exact:
+        if len(self.few):
+            for each in self.few:
+                if <size_t>len(<bytes>each) == n and memcmp(<char*><bytes>each, origin, n) == 0:
+                    return True
+        elif origin[:n] in self.exact:
             return True
         for pattern in self.patterns:
             if (<Pattern>pattern).takes(origin, n):

@@ -1,7 +1,9 @@
 """`headers`: header fields set, added, removed and renamed, on their way in and out."""
 
 from tetrapylon._core.buffer cimport DROPPED, OURS, Head, Header, head_append, known_name, same_name
-from tetrapylon._core.edit cimport add_line, drop_lines, drop_prefixed, drop_variables, out_of_memory
+from tetrapylon._core.edit cimport (
+    add_line, drop_lines, drop_prefixed, drop_prefixed_variables, drop_variables, out_of_memory,
+)
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
 from tetrapylon._core.template cimport Template
@@ -57,18 +59,18 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 cdef class Line:
     cdef bytes name
-    cdef bytes lower
+    cdef bytes dropped          # what it takes the place of
     cdef Template value
 
-    def __init__(self, str name, str value, parameters):
+    def __init__(self, str name, str value, parameters, bytes dropped):
         self.name = name.encode("ascii")
-        self.lower = name.lower().encode("ascii")
+        self.dropped = dropped
         self.value = Template(value, parameters)
 
 
 cdef class Steps:
     """The edits of one direction."""
-    cdef list renames           # (old, new), the old one in lower case
+    cdef list renames           # (old in lower case, new, what new takes the place of)
     cdef list removals          # (lower-case name, is it a prefix)
     cdef list settings
     cdef list additions
@@ -76,21 +78,32 @@ cdef class Steps:
 
     def __init__(self, edits, parameters, bint request):
         self.request = request
-        self.renames = [(old.lower().encode(), new.encode()) for old, new in edits.rename.items()]
-        self.removals = [
-            (name.removesuffix("*").lower().encode(), name.endswith("*")) for name in edits.remove
+        self.renames = [
+            (old.lower().encode(), new.encode(), self.meant(new)) for old, new in edits.rename.items()
         ]
-        self.settings = [Line(name, value, parameters) for name, value in edits.set.items()]
-        self.additions = [Line(name, value, parameters) for name, value in edits.add.items()]
+        self.removals = [
+            (self.meant(name.removesuffix("*")), name.endswith("*")) for name in edits.remove
+        ]
+        self.settings = [Line(name, value, parameters, self.meant(name)) for name, value in edits.set.items()]
+        self.additions = [
+            Line(name, value, parameters, self.meant(name)) for name, value in edits.add.items()
+        ]
+
+    def meant(self, str name not None):
+        """As `drop` wants it."""
+        lower = name.lower()
+        return (lower.replace("_", "-") if self.request else lower).encode("ascii")
 
     cdef bint run(self, Exchange x, Head* head) noexcept:
         """False: there is no memory."""
         cdef Line line
-        for old, new in self.renames:
-            if not self.rename(head, old, new):
+        for old, new, dropped in self.renames:
+            if not self.rename(head, old, new, dropped):
                 return False
         for name, prefix in self.removals:
-            if prefix:
+            if prefix and self.request:
+                drop_prefixed_variables(head, name)
+            elif prefix:
                 drop_prefixed(head, name)
             else:
                 self.drop(head, name)
@@ -98,7 +111,7 @@ cdef class Steps:
             # Expanded first: it may well be made of the field that it replaces.
             if not line.value.expand(x):
                 return False
-            self.drop(head, line.lower)
+            self.drop(head, line.dropped)
             if not self.put(head, line):
                 return False
         for line in self.additions:
@@ -109,7 +122,7 @@ cdef class Steps:
     cdef void drop(self, Head* head, bytes lower) noexcept:
         # To a CGI or WSGI upstream X_Tenant is X-Tenant: what a client says in its name goes as well.
         if self.request:
-            drop_variables(head, lower.replace(b"_", b"-"))
+            drop_variables(head, lower)
         else:
             drop_lines(head, lower)
 
@@ -118,7 +131,7 @@ cdef class Steps:
             return True
         return add_line(head, line.name, line.value.data, line.value.n, OURS if self.request else 0) == 0
 
-    cdef bint rename(self, Head* head, bytes old, bytes new) noexcept:
+    cdef bint rename(self, Head* head, bytes old, bytes new, bytes dropped) noexcept:
         cdef Header* line
         cdef unsigned int i
         cdef long long at = -1
@@ -130,7 +143,7 @@ cdef class Steps:
                 continue
             if at < 0:
                 # The client's own of the new name would stand beside it.
-                self.drop(head, new.lower())
+                self.drop(head, dropped)
                 at = head_append(head, new, len(new))
                 if at < 0:
                     return False

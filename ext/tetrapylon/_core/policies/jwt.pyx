@@ -149,7 +149,7 @@ cdef class Jwt(Identity):
             return self.deny(x, "malformed")
         if n > self.longest:
             return self.deny(x, "too_large")
-        who = self.verified.find(data, n, clock())
+        who = self.verified.find(data, n, x.stages.reactor.now)
         if who is not None:
             return self.admit(x, <Known>who)
         return self.examine(x, data[:n], True)

@@ -2,8 +2,8 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from tetrapylon._core.buffer cimport DROPPED, EXPECT, HOP, Head, Header
-from tetrapylon._core.call cimport Call, CallStages
+from tetrapylon._core.call cimport CallStages
+from tetrapylon._core.copies cimport Copy, copied_head
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport Exchange, Plan
 from tetrapylon._core.policy cimport COLLECT, CONTINUE, Policy, Verdict
@@ -27,7 +27,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     timeout: Annotated[Timeout, doc("For a whole copy; it is given up then.")] = 5.0
 
 
-cdef class Copy(Call):
+cdef class Mirrored(Copy):
     cdef Mirror mirror
 
     cdef void completed(self) noexcept:
@@ -41,6 +41,7 @@ cdef class Mirror(Policy):
     cdef double share
     cdef uint32_t in_flight
     cdef uint32_t under_way
+    cdef size_t answer_limit
     cdef CallStages stages
     cdef Plan plan
     cdef Slab slab                  # keeps the words alive
@@ -54,6 +55,7 @@ cdef class Mirror(Policy):
         self.share = settings.share
         self.in_flight = settings.in_flight
         self.request_limit = settings.body
+        self.answer_limit = 1048576
         self.stages = stages
         self.plan = plan
         self.slab = slab
@@ -87,27 +89,16 @@ cdef class Mirror(Policy):
         return CONTINUE
 
     cdef void copy(self, Exchange x) noexcept:
-        cdef Head* head = &x.request
-        cdef Header* line
-        cdef Copy copy
-        cdef uint32_t i
+        cdef Mirrored copy
         if self.under_way >= self.in_flight:
             self.dropped[0] += 1
             return
-        headers = []
-        for i in range(head.count):
-            line = &head.headers[i]
-            if not line.mark & (DROPPED | HOP) and line.known != EXPECT:
-                name = head.data[line.name:line.name + line.name_length]
-                if name.lower() not in (b"content-length", b"transfer-encoding", b"connection", b"upgrade"):
-                    headers.append((name, head.data[line.value:line.value + line.value_length]))
-        copy = Copy(self.stages, self.plan, head.data[head.method:head.method + head.method_length],
-                    head.data[head.target:head.target + head.target_length], headers, x.body)
+        copy = Mirrored.__new__(Mirrored)
+        copy.make(self.stages, self.plan, copied_head(x), x.body, self.answer_limit, x.peer)
         copy.mirror = self
-        copy.on_behalf(x)
         self.under_way += 1
         try:
-            copy.start()
+            copy.begin()
         except ValueError:              # longer than a request of the gateway's own may be
             self.under_way -= 1
             self.dropped[0] += 1

@@ -31,6 +31,7 @@ cdef class RequestId(Policy):
     cdef bytes name
     cdef bytes lower
     cdef bytes dashed           # as CGI and WSGI read it
+    cdef uint32_t n             # bytes of it
     cdef bint trust
     cdef uint64_t state
 
@@ -40,6 +41,7 @@ cdef class RequestId(Policy):
         self.name = settings.header.encode("ascii")
         self.lower = self.name.lower()
         self.dashed = self.lower.replace(b"_", b"-")
+        self.n = <uint32_t>len(self.name)
         self.trust = settings.trust
         self.state = int.from_bytes(os.urandom(8), "little")
 
@@ -76,7 +78,7 @@ cdef class RequestId(Policy):
 
     cdef bint is_ours(self, const Head* head, const Header* line) noexcept:
         return (
-            line.name_length == <uint32_t>len(self.lower)
+            line.name_length == self.n
             and same_variable(head.data + line.name, self.dashed, line.name_length)
         )
 

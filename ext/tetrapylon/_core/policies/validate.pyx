@@ -40,6 +40,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     headers: Annotated[
         Agreed | None, doc("What the header fields are; underscores of names stand for dashes.")
     ] = None
+    cookies: Annotated[Agreed | None, doc("What the cookies are; others may be there too.")] = None
     path: Annotated[Agreed | None, doc("What the parameters of the route's path are.")] = None
     openapi: Annotated[
         Text | None, doc("An OpenAPI 3 document, YAML or JSON, that says all of it, for `operation`.")

@@ -37,5 +37,5 @@ class Basic(Identity):
     def check(settings: _Settings, config: Any) -> Iterator[tuple[tuple[str | int, ...], str, str]]: ...
     @staticmethod
     def vouches(settings: Identifies) -> list[str]: ...
-    def told(self, digest: bytes, known: Known | bool) -> None:
-        """What a password was found to be: a Known, or False."""
+    def told(self, hash: bytes, known: Known | bool) -> None:
+        """What a password was found to be, a Known or False, for all that showed what has this hash."""

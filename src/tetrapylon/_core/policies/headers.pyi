@@ -50,6 +50,9 @@ class Line:
 class Steps:
     """The edits of one direction."""
 
+    def meant(self, name: str) -> bytes:
+        """What else goes by a name, in lower case: in a request with dashes, as CGI and WSGI read it."""
+
 @disjoint_base
 class Headers(Policy):
     """Edits the fields of requests and responses."""

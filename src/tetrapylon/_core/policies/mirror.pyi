@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Self
 from msgspec import Struct
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.call import Call, CallStages
+from tetrapylon._core.call import CallStages
+from tetrapylon._core.copies import Copy
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Plan
 from tetrapylon._core.policy import Policy
@@ -24,7 +25,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 _Settings = Settings
 
 @disjoint_base
-class Copy(Call):
+class Mirrored(Copy):
     """One request on its way to the second upstream."""
 
 @disjoint_base

@@ -18,6 +18,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     body: Agreed | None = None
     query: Agreed | None = None
     headers: Agreed | None = None
+    cookies: Agreed | None = None
     path: Agreed | None = None
     openapi: str | None = None
     operation: str | None = None

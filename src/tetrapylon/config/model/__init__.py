@@ -20,10 +20,10 @@ from tetrapylon.config.model.consumer import Consumer
 from tetrapylon.config.model.discover import Discover, Dns, Etcd, File
 from tetrapylon.config.model.log import AccessLog, ErrorLog, Log, Redact, Traces
 from tetrapylon.config.model.policy_use import PolicyUse
+from tetrapylon.config.model.respond import Respond
 from tetrapylon.config.model.route import (
     Branch,
     Redirect,
-    Respond,
     Route,
     RouteLimits,
     RouteTimeouts,
@@ -41,6 +41,7 @@ from tetrapylon.config.model.server import (
     ServerLimits,
     ServerTimeouts,
 )
+from tetrapylon.config.model.shadow import Diff, Shadow
 from tetrapylon.config.model.upstream import (
     ActiveHealth,
     AdaptiveLimit,
@@ -80,6 +81,7 @@ __all__ = [
     "ConsistentHash",
     "Consumer",
     "Credentials",
+    "Diff",
     "Discover",
     "Dns",
     "Docs",
@@ -110,6 +112,7 @@ __all__ = [
     "Server",
     "ServerLimits",
     "ServerTimeouts",
+    "Shadow",
     "Split",
     "StickyCookie",
     "Target",
@@ -160,6 +163,7 @@ class Config(Section, frozen=True, kw_only=True):
     docs: Annotated[
         Docs | None, doc("The OpenAPI document of the handlers; there is none when left out.")
     ] = None
+    diff: Annotated[Diff, doc("Where it is kept what shadows find.")] = Diff()
     audit: Annotated[Audit, doc("What `tetrapylon audit` is told.")] = Audit()
     files: Annotated[tuple[str, ...], Meta(extra={"internal": True})] = ()
     """Every file that was read for it, the included ones too; set when it is loaded."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from tetrapylon.config.model.base import Section, Text, Timeout, doc
+from tetrapylon.config.model.respond import Respond
 from tetrapylon.config.units import Size
 
 
@@ -15,8 +16,11 @@ class HandlerUse(Section, frozen=True, kw_only=True):
 
     call: Annotated[Text, doc("The function, as `module:name`; its signature says what it takes.")]
     run_in: Annotated[
-        Literal["loop", "thread"],
-        doc("Where it runs: `thread` is for a plain function that blocks; the loop is not kept waiting."),
+        Literal["loop", "thread", "process"],
+        doc(
+            "Where it runs: `thread` is for a plain function that blocks, `process` for one that computes; "
+            "the loop is not kept waiting."
+        ),
     ] = "loop"
 
 
@@ -27,13 +31,19 @@ class PluginOptions(Section, frozen=True, kw_only=True):
         Timeout | None, doc("A hook that waits may take so long; longer: as if it had failed, with 504.")
     ] = 5.0
     run_in: Annotated[
-        Literal["loop", "thread"],
-        doc("Where its plain hooks run: `thread` is for those that block; the loop is not kept waiting."),
+        Literal["loop", "thread", "process"],
+        doc(
+            "Where its plain hooks run: `thread` is for those that block, `process` for those that compute, "
+            "on a copy of the request; the loop is not kept waiting."
+        ),
     ] = "loop"
     on_error: Annotated[
         Literal["refuse", "continue"],
         doc("Where it fails: the request is refused with 500, or goes on as if it had said nothing."),
     ] = "refuse"
+    fallback: Annotated[
+        Respond | None, doc("What is answered where it fails or takes too long, in place of 500 or 504.")
+    ] = None
     body_limit: Annotated[
         Size, doc("Bodies that its hooks want whole; larger: 413 for a request's, 502 for a response's.")
     ] = 2**20

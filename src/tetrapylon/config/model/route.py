@@ -10,19 +10,10 @@ from tetrapylon.config.model.aggregate import Part, PartName
 from tetrapylon.config.model.base import Section, Text, Timeout, doc
 from tetrapylon.config.model.code import HandlerUse
 from tetrapylon.config.model.policy_use import PolicyUse
+from tetrapylon.config.model.respond import Respond
+from tetrapylon.config.model.shadow import Shadow
 from tetrapylon.config.net import BalanceKey, CookieName, HeaderName, HeaderValue, HostPattern, Method
 from tetrapylon.config.units import Size
-
-
-class Respond(Section, frozen=True, kw_only=True):
-    """An answer that the gateway gives itself."""
-
-    status: Annotated[int, doc("The status code.", ge=200, le=599)] = 200
-    body: Annotated[str, doc("The body, as UTF-8.")] = ""
-    content_type: Annotated[HeaderValue, doc("`Content-Type` of the body.", min_length=1)] = (
-        "text/plain; charset=utf-8"
-    )
-    headers: Annotated[dict[HeaderName, HeaderValue], doc("Further header fields.")] = {}
 
 
 class Redirect(Section, frozen=True, kw_only=True):
@@ -126,6 +117,9 @@ class Route(Section, frozen=True, kw_only=True):
         dict[PartName, Part] | None,
         doc("Several requests, by name, whose answers make one: each is a member of a JSON object."),
     ] = None
+    shadow: Annotated[
+        Shadow | None, doc("A second destination that gets copies, and whose answers are compared.")
+    ] = None
     rewrite: Annotated[
         str | None,
         doc("The path sent to the upstream in place of the client's; `{name}` stands for a parameter."),
@@ -145,6 +139,12 @@ class Route(Section, frozen=True, kw_only=True):
     name: Annotated[Text | None, doc("Its name in metrics and logs; its path when left out.")] = None
     at: Annotated[str, Meta(extra={"internal": True})] = ""
     """Where it stands, as `FILE:LINE`; set when the config is loaded."""
+
+    @property
+    def title(self) -> str:
+        """What it is called where its name alone would not tell it from others."""
+        where = f"{self.host or ''}{self.path}"
+        return self.name or (f"{','.join(self.methods)} {where}" if self.methods else where)
 
     @property
     def upstreams(self) -> tuple[str, ...]:

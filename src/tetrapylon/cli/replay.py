@@ -1,0 +1,79 @@
+"""`tetrapylon replay`: sends recorded requests to two services and compares the answers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tetrapylon.cli.arguments import add_format
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="requests, one JSON object a line")
+    parser.add_argument("--against", metavar="URL", required=True, help="the service that is right")
+    parser.add_argument("--compare", metavar="URL", required=True, help="the service that is to answer alike")
+    parser.add_argument("--rate", metavar="RATE", default="10/s", help="such as 50/s (default: %(default)s)")
+    parser.add_argument(
+        "--again", metavar="SHARE", default="10%%", help="what the first is asked twice (default: 10%%)"
+    )
+    parser.add_argument(
+        "--timeout", metavar="TIME", default="10s", help="for an answer (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--unsafe",
+        action="store_true",
+        help="also methods other than GET, HEAD and OPTIONS, at both services",
+    )
+    parser.add_argument(
+        "--ignore", metavar="PATH", action="append", default=[], help="a path into JSON that does not matter"
+    )
+    add_format(parser, "text", "json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import json
+    from collections.abc import Iterator
+
+    from tetrapylon.cli.diff import show
+    from tetrapylon.config.units import duration, rate, share
+    from tetrapylon.diff import Rules
+    from tetrapylon.errors import UsageError
+    from tetrapylon.replay import Recorded, Service, read, replay
+
+    try:
+        pace, again = rate(arguments.rate), share(arguments.again.replace("%%", "%"))
+        patience = duration(arguments.timeout)
+        rules = Rules(ignore=arguments.ignore)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if pace <= 0 or patience <= 0:
+        raise UsageError("--rate and --timeout have to be above 0")
+    broken: list[int] = []
+
+    def requests() -> Iterator[Recorded]:
+        for number, found in read(arguments.file):
+            if found is None:
+                broken.append(number)
+            else:
+                yield found
+
+    first, second = (Service.at(url, patience) for url in (arguments.against, arguments.compare))
+    findings, left_out = replay(
+        requests(), first, second, rate=pace, again=again, unsafe=arguments.unsafe, rules=rules
+    )
+    if broken:
+        lines = ", ".join(map(str, broken[:5])) + ("..." if len(broken) > 5 else "")
+        print(f"tetrapylon: {len(broken)} broken lines were skipped ({lines})", file=sys.stderr)
+    if left_out:
+        print(
+            f"tetrapylon: {left_out} requests that change something were left out; --unsafe sends them",
+            file=sys.stderr,
+        )
+    told = findings.told()
+    if arguments.format == "json":
+        print(json.dumps(told, indent=2))
+    else:
+        show(told)
+    return 1 if any(route["different"] for route in told) else 0
