@@ -84,10 +84,6 @@ class News(Message, frozen=True):
     """What is running. With the file of the config in force, and one of the history, as JSON."""
 
 
-class Hosting(Message, frozen=True):
-    """From the host of apps: each of them serves, or has failed to."""
-
-
 class Ask(Message, frozen=True):
     """Of each worker: what its upstreams do."""
 
@@ -131,7 +127,6 @@ Any: TypeAlias = (
     | Reload
     | Done
     | News
-    | Hosting
     | Ask
     | Purge
     | Told

@@ -116,8 +116,6 @@ class Source(NamedTuple):
     """A path or `module:attribute`."""
     listen: Sequence[str] = ()
     workers: int | None = None
-    sockets: str = ""
-    """The folder for sockets of hosted apps, made when there is one."""
 
 
 class ConfigRefused(TetrapylonError):
@@ -248,12 +246,7 @@ def _load(source: Source, before: Any = None) -> Any:
 
     config, document = load_document(source.name)
     logs.check(config, document, before)
-    config = override(config, listen=source.listen, workers=source.workers)
-    if config.apps:
-        from tetrapylon.config.apps import placed
-
-        config = placed(config, source.sockets)
-    return config
+    return override(config, listen=source.listen, workers=source.workers)
 
 
 def _write(config: Any, paper: Paper, finding: Finding, running: bytes | None = None) -> None:

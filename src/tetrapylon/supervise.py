@@ -26,7 +26,6 @@ from tetrapylon.channel import (
     Committed,
     Done,
     Found,
-    Hosting,
     News,
     Pairs,
     Prepared,
@@ -53,12 +52,12 @@ from tetrapylon.process import (
 )
 from tetrapylon.reload import Order, Reloads
 from tetrapylon.service import Manager, activated
-from tetrapylon.sockets import Listener, ListenError, given_by_manager, open_listeners, socket_folder
+from tetrapylon.sockets import Listener, ListenError, given_by_manager, open_listeners
 from tetrapylon.wakeup import Pipe, handle_signals
 
 CONTROL = "control process"
 HOST = "host of apps"
-APPS = 30.0  # seconds that the first workers wait for the apps that they lead to
+END_OF_APPS = 5.0  # seconds that apps have to end, beside the grace of other processes
 MOST_WORKERS = 64
 """There is room for so many, or for twice as many as at the start if that is more."""
 
@@ -70,7 +69,7 @@ def run(source: str, *, listen: Sequence[str] = (), workers: int | None = None, 
     its files is a reload.
     """
     try:
-        plan = load_plan(Source(source, listen, workers, socket_folder()))
+        plan = load_plan(Source(source, listen, workers))
     except ConfigRefused as refused:
         return refused.status
     if TRIAL in os.environ:
@@ -142,7 +141,6 @@ class Supervisor:
             self._control.append(
                 Child("watcher", partial(self._main, plan.watch, -1, None), None, plan.timing)
             )
-        self._apps_due = time.monotonic() + APPS if self._facts.hosts else 0.0
         self._announced = False
         self._stops = 0
         """How many times it was told to stop."""
@@ -255,13 +253,12 @@ class Supervisor:
 
     def _add(self, name: str, main: Main | None, at: int) -> None:
         if main is not None and all(child.name != name for child in self._control):
-            self._control.insert(at, Child(name, partial(self._main, main, -1, None), None, self._plan.timing))
-            self._control[at].start_at = time.monotonic()
+            child = Child(name, partial(self._main, main, -1, None), None, self._plan.timing)
+            self._control.insert(at, child)
+            child.start_at = time.monotonic()
 
     def _start_due(self, now: float) -> None:
         for child in self._children:
-            if child.place >= 0 and now < self._apps_due:
-                continue
             if child.start_at is not None and child.start_at <= now:
                 try:
                     child.start(now)
@@ -300,8 +297,6 @@ class Supervisor:
                 # The watcher wants no answer: what it gets are the news.
                 reply = partial(self._reply, message.number) if message.number else None
                 self._reloads.order(Order(message.origin, message.dry_run, message.back, reply), now)
-            case Hosting():
-                self._apps_due = 0.0
             case Ask():
                 self._ask_all(message)
             case Purge():
@@ -563,7 +558,7 @@ class Supervisor:
             self._control_told = True
             for child in self._control:
                 child.signal(signal.SIGQUIT)
-            self._kill_at = now + self._plan.timing.grace
+            self._kill_at = now + self._plan.timing.grace + (END_OF_APPS if self._facts.hosts else 0.0)
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_at = None
             for child in alive or self._control:

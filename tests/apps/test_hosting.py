@@ -4,135 +4,145 @@ from __future__ import annotations
 
 import os
 import signal
-from http.client import HTTPConnection
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 
+from tests.apps.shop import answer_of, ask, config, line
 from tests.harness.gateway import Gateway
+from tests.harness.load import load
 from tests.harness.wait import eventually
 
 pytestmark = pytest.mark.sockets("apps are hosted by the supervisor")
 
-APPS = """
-import os
 
-VERSION = 1
-
-def app(environ, start_response):
-    said = [environ["REMOTE_ADDR"], environ["wsgi.url_scheme"], environ["HTTP_HOST"]]
-    said += [environ.get("HTTP_X_DEADLINE_MS", "none"), str(os.getpid()), str(VERSION)]
-    if environ["PATH_INFO"] == "/exit":
-        os.kill(os.getppid(), 9)
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return ["|".join(said).encode()]
-
-async def modern(scope, receive, send):
-    if scope["type"] != "http":
-        raise RuntimeError("no lifespan")
-    body = f"{scope['client'][0]}|{scope['scheme']}".encode()
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": body})
-"""
+def pid_of(gateway: Gateway, name: str = "legacy") -> int:
+    return int(answer_of(gateway, name)["pid"])
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Path:
-    (tmp_path / "hosted_shop.py").write_text(APPS)
-    return tmp_path
+def test_all_processes_of_an_app_answer(shop: Path) -> None:
+    with Gateway(config(legacy={"wsgi": "hosted:app", "processes": 2}), cwd=shop) as gateway:
+        found: set[int] = set()
+        eventually(lambda: found.add(pid_of(gateway)) or len(found) == 2, "both processes answer")
 
 
-def config(**apps: Any) -> dict[str, Any]:
-    routes: list[dict[str, Any]] = [
-        {"path": f"/{name}/{{rest:path}}", "rewrite": "/{rest}", "app": name, "timeouts": {"total": "9s"}}
-        for name in apps
-    ]
-    return {
-        "server": {"listen": ["127.0.0.1:0"], "timeouts": {"drain": "1s"}},
-        "apps": apps,
-        "routes": [*routes, {"path": "/ping", "respond": {"body": "pong"}}],
-    }
+def test_it_accepts_only_once_its_apps_serve(shop: Path) -> None:
+    with Gateway(config(slow={"wsgi": "hosted_slowly:app"}), cwd=shop) as gateway:
+        assert ask(gateway, "/slow/a")[0] == 200
 
 
-def ask(gateway: Gateway, target: str) -> tuple[int, str, str]:
-    """Status, body and Proxy-Status."""
-    connection = HTTPConnection(gateway.address, timeout=10)
-    try:
-        connection.request("GET", target)
-        response = connection.getresponse()
-        return response.status, response.read().decode(), response.headers.get("Proxy-Status", "")
-    finally:
-        connection.close()
+def test_an_app_in_a_folder_of_its_own_with_its_own_environment(shop: Path, tmp_path: Path) -> None:
+    app = {"wsgi": "hosted:app", "folder": str(shop), "env": {"HOSTED_WORD": "spring"}}
+    with Gateway(config(legacy=app), cwd=tmp_path) as gateway:
+        assert answer_of(gateway, "legacy")["word"] == "spring"
 
 
-def test_the_request_reaches_the_app_as_the_client_made_it(shop: Path) -> None:
-    with Gateway(
-        config(legacy={"wsgi": "hosted_shop:app"}, modern={"asgi": "hosted_shop:modern"}), cwd=shop
-    ) as g:
-        status, body, _ = ask(g, "/legacy/a")
-        address, scheme, host, deadline, _, _ = body.split("|")
-        assert (status, address, scheme) == (200, "127.0.0.1", "http")
-        assert host == g.address
-        assert 0 < int(deadline) <= 9000
-        assert ask(g, "/modern/a")[:2] == (200, "127.0.0.1|http")
+def test_what_a_function_makes_is_an_app(shop: Path) -> None:
+    with Gateway(config(made={"wsgi": "hosted:make()"}), cwd=shop) as gateway:
+        assert ask(gateway, "/made/a")[:2] == (200, "made")
 
 
-def test_an_app_that_does_not_import_is_named_and_the_rest_serves(shop: Path) -> None:
-    with Gateway(config(broken={"wsgi": "no_such_module:app"}), cwd=shop, tracebacks=True) as g:
-        assert ask(g, "/ping")[:2] == (200, "pong")
-        status, _, proxy_status = ask(g, "/broken/a")
-        assert status == 503
-        assert "error=destination_unavailable" in proxy_status
+def test_what_it_prints_is_in_the_log_under_its_name(shop: Path) -> None:
+    with Gateway(config(legacy={"wsgi": "hosted:app"}), cwd=shop) as gateway:
+        for _ in range(30):  # more than the gateway says itself of one kind
+            ask(gateway, "/legacy/print")
         eventually(
-            lambda: any("app broken exited with status 3: " in line for line in g.lines), "its end in the log"
+            lambda: sum("app legacy: printed" in each for each in gateway.lines) == 30, "all the lines"
         )
-        assert any("there is no module no_such_module" in line for line in g.lines)
 
 
-def test_a_server_that_dies_is_replaced(shop: Path) -> None:
-    with Gateway(config(legacy={"wsgi": "hosted_shop:app"}), cwd=shop) as g:
-        ask(g, "/legacy/exit")
-        eventually(
-            lambda: any("app legacy was killed by SIGKILL" in line for line in g.lines), "its end in the log"
-        )
-        eventually(lambda: ask(g, "/legacy/a")[0] == 200, "it answers again")
+def test_a_server_that_dies_is_replaced_and_the_others_serve_on(shop: Path) -> None:
+    with Gateway(config(legacy={"wsgi": "hosted:app", "processes": 2}), cwd=shop) as gateway:
+        ask(gateway, "/legacy/kill")
+        told = line(gateway, "was killed by SIGKILL")
+        assert "app legacy" in told
+        assert "; 1 of 2 serve; next try in 0.1 s" in told
+        with load(gateway.address, "/legacy/a"):
+            eventually(lambda: sum("serves, " in each for each in gateway.lines) == 3, "its successor serves")
 
 
 def test_a_reload_keeps_what_serves_until_its_successor_does(shop: Path) -> None:
-    with Gateway(config(legacy={"wsgi": "hosted_shop:app"}), cwd=shop, tracebacks=True) as g:
-        before = ask(g, "/legacy/a")[1].split("|")[4]
-        g.write(config(legacy={"wsgi": "no_such_module:app"}))
-        g.process.send_signal(signal.SIGHUP)
-        eventually(
-            lambda: any("app legacy exited with status 3" in line for line in g.lines), "its end in the log"
-        )
-        assert ask(g, "/legacy/a")[1].split("|")[4] == before
-        g.write(config(legacy={"wsgi": "hosted_shop:app", "threads": 2}))
-        g.process.send_signal(signal.SIGHUP)
-        eventually(lambda: answer_of(g) != before, "the successor answers")
-        os.kill(int(answer_of(g)), 0)
+    with Gateway(config(legacy={"wsgi": "hosted:app"}), cwd=shop, tracebacks=True) as gateway:
+        before = pid_of(gateway)
+        gateway.write(config(legacy={"wsgi": "no_such_module:app"}))
+        gateway.signal(signal.SIGHUP)
+        assert "there is no module no_such_module" in (told := line(gateway, "exited with status 3"))
+        assert "; 1 of 1 serve; " in told
+        assert pid_of(gateway) == before
+        gateway.write(config(legacy={"wsgi": "hosted:app", "threads": 2}))
+        gateway.signal(signal.SIGHUP)
+        eventually(lambda: pid_of(gateway) != before, "the successor answers")
 
 
-def answer_of(gateway: Gateway) -> str:
-    status, body, _ = ask(gateway, "/legacy/a")
-    assert status == 200
-    return body.split("|")[4]
+@pytest.mark.parametrize("kind", [{"wsgi": "hosted:app", "threads": 2}, {"asgi": "hosted:modern"}], ids=str)
+def test_no_request_fails_while_all_processes_are_replaced(shop: Path, kind: dict[str, object]) -> None:
+    app = {**kind, "processes": 2}
+    with Gateway(config(app=app), cwd=shop) as gateway, load(gateway.address, "/app/a", method="POST"):
+        gateway.write(config(app={**app, "env": {"HOSTED_WORD": "new"}}))
+        gateway.signal(signal.SIGHUP)
+        eventually(lambda: sum("in the place of" in each for each in gateway.lines) == 2, "both", within=20)
+        gateway.write(config(app={**app, "processes": 1}))
+        gateway.signal(signal.SIGHUP)
+        line(gateway, "generation 3")
 
 
-def test_nothing_is_left_behind(shop: Path) -> None:
-    with TemporaryDirectory(prefix="apps-") as name:
-        run = Path(name)
-        leaves_nothing(shop, run)
+@pytest.mark.parametrize("kind", [{"wsgi": "hosted:app"}, {"asgi": "hosted:modern"}], ids=str)
+def test_no_request_fails_where_processes_end_after_so_many(shop: Path, kind: dict[str, object]) -> None:
+    app = {**kind, "processes": 2, "max_requests": 50}
+    with Gateway(config(app=app), cwd=shop) as gateway, load(gateway.address, "/app/a", method="POST"):
+        line(gateway, "which has answered as many requests as `max_requests` says", within=20)
 
 
-def leaves_nothing(shop: Path, run: Path) -> None:
+def test_apps_come_and_go_by_reload(shop: Path) -> None:
+    with Gateway(config(legacy={"wsgi": "hosted:app"}), cwd=shop) as gateway:
+        first = pid_of(gateway)
+        gateway.write(config(other={"asgi": "hosted:modern"}))
+        gateway.signal(signal.SIGHUP)
+        eventually(lambda: ask(gateway, "/other/a")[0] == 200, "the new one serves")
+        eventually(lambda: not Path(f"/proc/{first}").exists(), "the old one has ended")
+
+
+def test_the_first_app_by_reload(shop: Path) -> None:
+    with Gateway(config(), cwd=shop) as gateway:
+        gateway.write(config(legacy={"wsgi": "hosted:app"}))
+        gateway.signal(signal.SIGHUP)
+        eventually(lambda: ask(gateway, "/legacy/a")[0] == 200, "it serves")
+
+
+def test_usr2_brings_new_code_of_the_app_and_no_request_fails(shop: Path) -> None:
+    app = config(legacy={"wsgi": "hosted:app", "threads": 2})
+    code = shop / "hosted.py"
+    with Gateway(app, cwd=shop) as gateway, load(gateway.address, "/legacy/a", method="POST"):
+        code.write_text(code.read_text().replace("VERSION = 1", "VERSION = 2"))
+        old = pid_of(gateway)
+        gateway.signal(signal.SIGUSR2)
+        eventually(lambda: answer_of(gateway, "legacy")["version"] == "2", "the new code", within=60)
+        eventually(lambda: not Path(f"/proc/{old}").exists(), "the old code has ended", within=20)
+
+
+def test_nothing_is_left_behind(shop: Path, run: Path) -> None:
     with Gateway(
-        config(legacy={"wsgi": "hosted_shop:app"}), cwd=shop, env={"RUNTIME_DIRECTORY": str(run)}
-    ) as g:
-        app = int(answer_of(g))
+        config(legacy={"wsgi": "hosted:app"}), cwd=shop, env={"RUNTIME_DIRECTORY": str(run)}
+    ) as gateway:
+        app = pid_of(gateway)
         (folder,) = run.iterdir()
         assert folder.stat().st_mode & 0o777 == 0o700
     assert list(run.iterdir()) == []
     eventually(lambda: not Path(f"/proc/{app}").exists(), "the app has ended")
+
+
+def test_apps_end_when_all_else_was_killed(shop: Path) -> None:
+    with Gateway(config(legacy={"wsgi": "hosted:app"}), cwd=shop) as gateway:
+        app = pid_of(gateway)
+        for pid in [gateway.pid, *gateway.workers]:
+            if "apps.launch" not in Path(f"/proc/{pid}/cmdline").read_text():
+                os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not Path(f"/proc/{app}").exists(), "the app has ended", within=10)
+        gateway.wait()
+        gateway.process.returncode = 0  # which is not what is tested here
+
+
+def test_an_app_ends_in_its_own_way_when_the_gateway_does(shop: Path) -> None:
+    with Gateway(config(modern={"asgi": "hosted:modern"}), cwd=shop) as gateway:
+        assert ask(gateway, "/modern/a")[0] == 200
+    assert any("app modern: lifespan ended" in each for each in gateway.lines)

@@ -1,13 +1,17 @@
 """What a config means, beyond its single values."""
 
+import asyncio
 import textwrap
 
 import pytest
 
 from tests.config.certificates import OWN
-from tetrapylon.config import loads
+from tetrapylon import Request, embed
+from tetrapylon.config import decode, encode, loads, validate
+from tetrapylon.config.mask import masked
 from tetrapylon.config.net import METHODS, HostPort, UnixPath, listen_address, target_address
 from tetrapylon.errors import ConfigError
+from tetrapylon.testing import Running, running
 
 UPSTREAM = (
     "upstreams: {users: {targets: [http://127.0.0.1:9000]}, orders: {targets: [http://127.0.0.1:9001]}}\n"
@@ -412,6 +416,14 @@ class TestApps:
         (found,) = said("apps: {a: {wsgi: 'x:y'}}\nupstreams: {a: {targets: ['http://h:1']}}")
         assert "apps.a: there is an upstream 'a' too; choose another name" in found
 
+    def test_what_a_function_makes(self) -> None:
+        assert loads("apps: {a: {wsgi: 'shop.app:create_app()'}}", "g.yaml").apps["a"].wsgi is not None
+
+    def test_a_server_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tetrapylon.config.apps.find_spec", lambda name: None)
+        (found,) = said("apps: {legacy: {wsgi: 'a:b'}}")
+        assert 'apps.legacy.wsgi: a WSGI app is run by gunicorn, which is missing; pip install "' in found
+
     def test_a_route_leads_to_one_place(self) -> None:
         text = "apps: {a: {wsgi: 'x:y'}}\nroutes: [{path: /, app: a, respond: {}}]"
         (found,) = said(text)
@@ -425,6 +437,33 @@ class TestApps:
         )
         assert config.routes[0].upstreams == ("a",)
         assert set(config.upstreams) == {"a", "b"}
+
+    def test_it_is_shown_as_it_was_written_and_can_be_loaded_again(self) -> None:
+        text = "{apps: {a: {wsgi: 'x:y'}}, routes: [{path: /, app: a}]}"
+        config = loads(text, "g.yaml")
+        shown = masked(config)
+        assert shown == {"apps": {"a": {"wsgi": "x:y"}}, "routes": [{"path": "/", "app": "a"}]}
+        assert masked(validate(config)) == shown
+        assert decode(encode(config)) == config
+
+    def test_nobody_hosts_them_in_a_program_of_ones_own(self) -> None:
+        config = loads("{apps: {a: {wsgi: 'x:y'}}, routes: [{path: /, app: a}]}", "g.yaml")
+        with asyncio.Runner() as runner, pytest.raises(ConfigError) as embedding:
+            embed(config, runner.get_loop())
+        with pytest.raises(ConfigError) as testing:
+            Running(config, {})
+        assert "apps.a: apps are not hosted here; `tetrapylon run` does" in str(embedding.value)
+        assert "apps.a: apps are not hosted here; give a function in its place" in str(testing.value)
+
+    def test_a_test_gives_a_function_in_their_place(self) -> None:
+        with running(
+            {"apps": {"a": {"wsgi": "x:y"}}, "routes": [{"path": "/", "app": "a"}]}, a=said_by
+        ) as shop:
+            assert shop.get("/").json() == {"by": "a function"}
+
+
+def said_by(request: Request) -> dict[str, str]:
+    return {"by": "a function"}
 
 
 @pytest.mark.usefixtures("policies")

@@ -222,7 +222,29 @@ FULL: dict[str, Any] = {
             "metadata": {"tenant": "acme"},
         }
     ],
+    "apps": {
+        "legacy": {
+            "wsgi": "shop.app:app",
+            "processes": 3,
+            "threads": 5,
+            "folder": "/tmp",
+            "env": {"SHOP_DB": "sqlite"},
+            "startup": "20s",
+            "timeout": "40s",
+            "max_requests": 4321,
+            "max_memory": "300MiB",
+            "drain": "25s",
+            "log_lines": 321,
+            "forwarded": True,
+            "timeouts": {"response": "6s"},
+            "pool": {"idle": "11s"},
+            "retry": {"attempts": 2},
+            "health": {"panic": "15%"},
+        },
+        "modern": {"asgi": "shop.modern:app"},
+    },
     "routes": [
+        {"path": "/hosted", "app": "legacy"},
         {
             "path": "/users/{id:int}",
             "methods": ["GET"],
@@ -456,7 +478,7 @@ def test_the_whole_model_is_covered() -> None:
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_the_whole_config_is_fine(suffix: str) -> None:
     config = loads(WRITERS[suffix](FULL), f"gateway.{suffix}")
-    assert config.routes[0].timeouts.total == 4.0
+    assert config.routes[1].timeouts.total == 4.0
     assert config.policies[0].settings == {
         "key": "client",
         "rate": 5.0,
@@ -569,8 +591,8 @@ def test_a_value_beyond_its_range_is_named_with_the_range(name: str, value: Any,
         (("server", "listen", 0), "address"),
         (("upstreams", "users", "targets", 0), "url"),
         (("upstreams", "users"), "targets"),
-        (("routes", 0), "path"),
-        (("routes", 2, "redirect"), "to"),
+        (("routes", 1), "path"),
+        (("routes", 3, "redirect"), "to"),
         (("policies", 0), "use"),
         (("policies", 0), "key"),
     ],

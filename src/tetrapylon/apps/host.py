@@ -1,29 +1,32 @@
-"""The process that hosts the apps of a config, one server each."""
+"""The process that hosts the apps of a config."""
 
 from __future__ import annotations
 
 import os
 import select
 import signal
-import stat
 import time
-from contextlib import suppress
+from itertools import count
+
+import msgspec
 
 from tetrapylon import events, logs
+from tetrapylon.apps.folder import Folder
 from tetrapylon.apps.hosted import Hosted
-from tetrapylon.channel import Hosting, News, content_of
-from tetrapylon.config.model import Config
+from tetrapylon.channel import Found, News, content_of, file_of
+from tetrapylon.config.model import Config, Target
 from tetrapylon.config.wire import Encoded
-from tetrapylon.errors import TetrapylonError
-from tetrapylon.events import say
 from tetrapylon.process import Context
 from tetrapylon.wakeup import Pipe, handle_signals
+from tetrapylon.works import APP
 
 __all__ = ["main"]
 
 BEAT = 1.0
 LOOK = 0.05
 """Seconds between two looks at an app that starts."""
+LAST = 4.0
+"""Seconds that apps have to end once no request is left."""
 HANDLED = (signal.SIGQUIT, signal.SIGUSR1, signal.SIGCHLD)
 
 
@@ -33,46 +36,35 @@ def main(context: Context) -> int:
     return Host(context).run()
 
 
-def socket_of(config: Config, name: str) -> str:
-    """Where the workers look for an app; it is another for other settings."""
-    return config.upstreams[name].targets[0].url.removeprefix("unix:")
-
-
 class Host:
     def __init__(self, context: Context) -> None:
         assert context.channel is not None
         self._channel = context.channel
         self._lifeline = context.lifeline
-        self._grace = context.timing.grace
         self._config = Encoded(content_of(context.config)).head
         os.close(context.config)
-        self._folder = ""
+        self._folder = Folder()
+        self._numbers = count(1)
         self._apps: dict[str, Hosted] = {}
         self._leaving: list[Hosted] = []
         self._ended = False
         self._heard_last = False
-        self._told = False
+        self._behind: dict[str, list[str]] = {}
+        """What the supervisor has not taken yet."""
         self._wakeup = Pipe()
 
     def run(self) -> int:
         handle_signals(self._wakeup.write, HANDLED)
         self._take(self._config)
         try:
-            while not self._ended or any(each.pid for each in self._all):
-                now = time.monotonic()
-                for each in self._apps.values():
-                    if each.start_at is not None and each.start_at <= now:
-                        each.start(now)
-                ready = self._wait(now)
-                self._hear(ready)
+            while not self._ended or any(each.servers for each in self._all):
+                ready = self._wait(time.monotonic())
+                self._hear(ready, time.monotonic())
                 self._look(time.monotonic())
         finally:
             for each in self._all:
                 each.kill()
-        if self._folder:
-            for name in os.listdir(self._folder):
-                os.unlink(os.path.join(self._folder, name))
-            os.rmdir(self._folder)
+            self._folder.close()
         return 0
 
     @property
@@ -80,37 +72,37 @@ class Host:
         return [*self._apps.values(), *self._leaving]
 
     def _take(self, config: Config) -> None:
-        """Starts, stops and keeps apps by what tells this config from the last."""
-        for name in config.apps:
-            self._folder = os.path.dirname(socket_of(config, name))
-            _make(self._folder)
+        """Starts, replaces and ends processes by what tells this config from the last."""
         now = time.monotonic()
-        for name, each in list(self._apps.items()):
-            if name not in config.apps:
-                each.stop(now, each.app.drain)
-                self._leaving += [each, *each.follows]
-                del self._apps[name]
+        trusted = [str(each) for each in config.server.trusted_proxies]
+        for name in self._apps.keys() - config.apps.keys():
+            gone = self._apps.pop(name)
+            gone.end(now, last=False)
+            self._leaving.append(gone)
         for name, app in config.apps.items():
-            before = self._apps.get(name)
-            if before is not None and before.app == app:
-                continue
-            self._apps[name] = made = Hosted(name, app, socket_of(config, name))
-            made.start_at = now
-            if before is not None:
-                self._replace(before, made, now)
+            if name in self._apps:
+                self._apps[name].take(app, trusted, now)
+            else:
+                self._apps[name] = Hosted(name, app, trusted, self._socket, self._publish)
+                self._apps[name].tick(now)
         self._config = config
 
-    def _replace(self, before: Hosted, made: Hosted, now: float) -> None:
-        """What serves goes on until its successor does; what does not has had its time."""
-        made.follows = before.follows
-        before.follows = []
-        before.replaced = True
-        self._leaving.append(before)
-        if before.ready:
-            before.start_at = None
-            made.follows.append(before)
-        else:
-            before.stop(now, before.app.drain)
+    def _socket(self) -> str:
+        return f"{self._folder.path}/{next(self._numbers)}"
+
+    def _publish(self, app: str, sockets: list[str]) -> None:
+        if app not in self._apps:
+            return
+        self._behind[app] = sockets
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        for app, sockets in list(self._behind.items()):
+            targets = tuple(Target(url=f"unix:{socket}") for socket in sockets)
+            file = file_of(msgspec.msgpack.encode(targets), "found")
+            if self._channel.send(Found(app, APP), [file]):
+                del self._behind[app]
+            os.close(file)
 
     def _wait(self, now: float) -> set[int]:
         poll = select.poll()
@@ -119,27 +111,30 @@ class Host:
             poll.register(self._lifeline, select.POLLIN)
         if not self._ended and not self._heard_last:
             poll.register(self._channel.fileno(), select.POLLIN)
+        due = [now + BEAT]
         for each in self._all:
-            if each.output >= 0:
-                poll.register(each.output, select.POLLIN)
-        due = [each.start_at for each in self._apps.values() if each.start_at is not None]
-        due += [each.kill_at for each in self._all if each.kill_at is not None]
-        due += [now + LOOK for each in self._all if each.starting]
-        patience = max(0.0, min([BEAT, *(at - now for at in due)]))
-        return {descriptor for descriptor, _ in poll.poll(patience * 1000)}
+            for server in each.servers:
+                for descriptor in server.descriptors:
+                    poll.register(descriptor, select.POLLIN)
+            due += each.due()
+            if each.starting:
+                due.append(now + LOOK)
+        return {descriptor for descriptor, _ in poll.poll(max(0.0, min(due) - now) * 1000)}
 
-    def _hear(self, ready: set[int]) -> None:
+    def _hear(self, ready: set[int], now: float) -> None:
         for each in self._all:
-            if each.output in ready:
-                each.hear()
+            for server in each.servers:
+                for descriptor in server.descriptors:
+                    if descriptor in ready:
+                        server.hear(descriptor, now)
         if self._wakeup.read in ready:
             for number in self._wakeup.drain():
                 if number == signal.SIGQUIT:
-                    self._end()
+                    self._end(now, last=True)
                 elif number == signal.SIGUSR1:
                     events.reopen()
-        if self._lifeline in ready:
-            self._end()
+        if self._lifeline in ready and not self._ended:
+            self._end(now, last=False)
         elif self._channel.fileno() in ready and not self._ended:
             self._news()
 
@@ -162,35 +157,13 @@ class Host:
     def _look(self, now: float) -> None:
         events.tick()
         for each in self._all:
-            each.look(now)
-            each.reap(now)
-            if each.kill_at is not None and now >= each.kill_at:
-                say("warning", f"app {each.name} (pid {each.pid}) has not ended in time; killing it")
-                each.kill()
-        self._leaving = [each for each in self._leaving if each.pid]
-        if not self._told and all(each.tried for each in self._apps.values()):
-            self._told = self._channel.send(Hosting())
+            each.tick(now)
+        self._leaving = [each for each in self._leaving if each.servers]
+        if self._behind and not self._heard_last:
+            self._catch_up()
 
-    def _end(self) -> None:
-        """No worker has a request left for the apps."""
-        if self._ended:
-            return
+    def _end(self, now: float, *, last: bool) -> None:
+        """`last`: no worker has a request left for the apps."""
         self._ended = True
-        now = time.monotonic()
         for each in self._all:
-            each.stop(now, self._grace * 0.8)
-
-
-def _make(folder: str) -> None:
-    """A folder that this user alone can open. Raises TetrapylonError where there is something else."""
-    with suppress(FileExistsError):
-        os.mkdir(folder, 0o700)
-    found = os.lstat(folder)
-    if (
-        not stat.S_ISDIR(found.st_mode)
-        or found.st_uid != os.geteuid()
-        or stat.S_IMODE(found.st_mode) != 0o700
-    ):
-        raise TetrapylonError(
-            f"{folder} is no folder of this user's alone: apps cannot have their sockets there"
-        )
+            each.end(now, LAST, last=last)

@@ -1,25 +1,28 @@
-"""Hosted apps as the upstreams that they are, each with a socket of its own."""
+"""Hosted apps as the upstreams that they are; who hosts them says where their processes listen."""
 
 from __future__ import annotations
 
 import os
-from hashlib import sha256
+import re
+from collections.abc import Container
 from importlib.util import find_spec
 from pathlib import Path as FilePath
+from typing import Any
 
 import msgspec
 
-from tetrapylon.config.model import App, Config, Target, Upstream
+from tetrapylon.config.model import App, Config, Upstream
 from tetrapylon.config.shape import FAILED, nearest
 from tetrapylon.config.tree import Path, Report
+from tetrapylon.errors import ConfigError, Problem
 from tetrapylon.load import REFERENCE
 
-__all__ = ["placed", "with_apps"]
+__all__ = ["APP", "refuse_apps", "with_apps", "without_apps"]
 
 DEADLINE = "X-Deadline-Ms"
 """Tells an app what is left of `timeouts.total`, in milliseconds."""
-NOWHERE = "/tetrapylon-app-without-a-place"
 SERVERS = {"wsgi": "gunicorn", "asgi": "uvicorn"}
+APP = re.compile(REFERENCE.pattern + r"(?:\(\))?")
 
 
 def with_apps(config: Config, report: Report) -> Config:
@@ -27,14 +30,13 @@ def with_apps(config: Config, report: Report) -> Config:
     upstreams = dict(config.upstreams)
     for name, app in config.apps.items():
         path: Path = ("apps", name)
-        if app is FAILED or report.touched(path):
-            continue
-        _check(app, path, report)
-        own = _upstream(name, app, NOWHERE)
-        there = upstreams.get(name)
-        if there is not None and there is not FAILED and there.targets != own.targets:
+        if name in upstreams:
             report.add(path, f"there is an upstream {name!r} too", "choose another name for one of the two")
-        upstreams[name] = own
+            continue
+        upstreams[name] = FAILED
+        if app is not FAILED and not report.touched(path):
+            _check(app, path, report)
+            upstreams[name] = _upstream(name, app)
     routes = []
     for index, route in enumerate(config.routes):
         if route is not FAILED and route.app is not None and not report.touched(("routes", index, "app")):
@@ -45,20 +47,36 @@ def with_apps(config: Config, report: Report) -> Config:
     return msgspec.structs.replace(config, upstreams=upstreams, routes=tuple(routes))
 
 
-def placed(config: Config, folder: str) -> Config:
-    """The config with the apps' sockets in this folder."""
-    own = {name: _upstream(name, app, folder) for name, app in config.apps.items()}
-    return msgspec.structs.replace(config, upstreams={**config.upstreams, **own}) if own else config
+def without_apps(values: dict[str, Any], config: Config) -> None:
+    """Takes out of a config, as plain values, what `with_apps` put there."""
+    for name, upstream in config.upstreams.items():
+        if upstream.app:
+            del values["upstreams"][name]
+    if not values.get("upstreams", True):
+        del values["upstreams"]
+    for route in values.get("routes", ()):
+        if route.get("app") is not None and route.get("upstream") == route["app"]:
+            del route["upstream"]
 
 
-def _upstream(name: str, app: App, folder: str) -> Upstream:
-    """The socket's name is short, whatever the app's: addresses have 108 bytes (unix(7))."""
-    socket = f"{folder}/{sha256(name.encode()).hexdigest()[:8]}"
+def refuse_apps(config: Config, instead: Container[str] = (), *, hint: str = "`tetrapylon run` does") -> None:
+    """Raises ConfigError where there is nobody to host apps, for those that have nothing in their place."""
+    problems = [
+        Problem("config", "apps are not hosted here", path=f"apps.{name}", hint=hint)
+        for name in config.apps
+        if name not in instead
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _upstream(name: str, app: App) -> Upstream:
     timeouts = app.timeouts
     if timeouts.header is None:
         timeouts = msgspec.structs.replace(timeouts, header=DEADLINE)
     return Upstream(
-        targets=(Target(url=f"unix:{socket}"),),
+        app=name,
+        balance="least_requests",
         timeouts=timeouts,
         pool=app.pool,
         retry=app.retry,
@@ -73,16 +91,15 @@ def _check(app: App, path: Path, report: Report) -> None:
         report.add(path, what, 'expected one of `wsgi: "module:name"` and `asgi: "module:name"`')
         return
     kind = given[0]
-    if REFERENCE.fullmatch(getattr(app, kind)) is None:
-        hint = "expected MODULE:NAME, such as shop.app:app"
+    if APP.fullmatch(getattr(app, kind)) is None:
+        hint = "expected MODULE:NAME, such as shop.app:app, or MODULE:FUNCTION()"
         report.add((*path, kind), f"{getattr(app, kind)!r} names no app", hint)
     if find_spec(SERVERS[kind]) is None:
         hint = f'pip install "tetrapylon[{kind}]"'
         report.add((*path, kind), f"a {kind.upper()} app is run by {SERVERS[kind]}, which is missing", hint)
-    if kind == "asgi":
-        for key in ("threads", "timeout"):
-            if getattr(app, key) != getattr(App(), key):
-                report.add((*path, key), f"an ASGI app has no {key} here", "leave it out", key=True)
+    if kind == "asgi" and app.threads != App().threads:
+        hint = "leave it out: its event loop takes all requests at once"
+        report.add((*path, "threads"), "an ASGI app has no threads here", hint, key=True)
     if app.folder is not None and not FilePath(app.folder).is_dir():
         hint = f"it is looked for from {os.getcwd()}"
         report.add((*path, "folder"), f"there is no folder {app.folder}", hint)

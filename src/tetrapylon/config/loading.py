@@ -88,6 +88,10 @@ def _validate(config: Config, source: str) -> tuple[Config, Document]:
         values.pop(name, None)
     for route in values.get("routes", ()):
         route.pop("at", None)
+    if config.apps:
+        from tetrapylon.config.apps import without_apps
+
+        without_apps(values, config)
     with _uncollected():
         report = Report(Document(source, _native(values), native=True))
         checked = msgspec.structs.replace(_read(report), files=config.files, filled=config.filled)
