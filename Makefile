@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-aggregate bench-cache bench-faults bench-handlers bench-hostile bench-micro bench-overload bench-plugins bench-public-api bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-aggregate bench-cache bench-faults bench-features bench-handlers bench-hostile bench-micro bench-overload bench-plugins bench-public-api bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -82,6 +82,9 @@ bench-faults: build  ## targets that fail, behind tetrapylon, HAProxy, Envoy and
 
 bench-overload: build  ## an upstream whose capacity falls, and a second one that freezes
 	$(PY) -m benchmarks.faults.overload $(ARGS)
+
+bench-features: build  ## what resilience costs beside plain, and metrics, log and request ids beside nginx
+	$(PY) -m benchmarks.features $(ARGS)
 
 bench-handlers: build  ## typed handlers beside Go, Granian, BlackSheep, FastAPI and Flask
 	$(PY) -m benchmarks.handlers $(ARGS)

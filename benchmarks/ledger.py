@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import fill
 
 import msgspec
 
@@ -57,10 +58,16 @@ class Part(msgspec.Struct, frozen=True):
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     bars: tuple[Bar, ...]
+    note: str = ""
 
 
 def record(
-    name: str, title: str, command: str, costs: Mapping[tuple[str, str], Sequence[float]], bars: Sequence[Bar]
+    name: str,
+    title: str,
+    command: str,
+    costs: Mapping[tuple[str, str], Sequence[float]],
+    bars: Sequence[Bar],
+    note: str = "",
 ) -> None:
     """Takes the place of what `command` measured before. `costs`: by system and scenario, microseconds."""
     systems = list(dict.fromkeys(system for system, _ in costs))
@@ -86,6 +93,7 @@ def record(
         ("us a request", *scenarios),
         rows,
         tuple(bars),
+        note,
     )
     DATA.write_bytes(msgspec.json.format(msgspec.json.encode(parts), indent=1) + b"\n")
     PAGE.write_text(render(parts))
@@ -108,7 +116,7 @@ def render(parts: Mapping[str, Part] | None = None) -> str:
             unit = "" if bar.unit == "x" else f" {bar.unit}"
             cells = [bar.title, f"{bar.value:.3f}{unit}", spread, f"{bar.most:.3f}{unit}"]
             lines.append(_row([*cells, "met" if bar.met else "**not met**"]))
-        lines.append("")
+        lines += ["", *([fill(part.note, 118), ""] if part.note else [])]
     return "\n".join(lines)
 
 

@@ -95,10 +95,6 @@ def read_plugin(reference: str) -> PluginKind:
     for name in sorted(hooks):
         takes_body = _check_hook(reference, name, getattr(cls, name)) or takes_body
     waits = frozenset(name for name in hooks if inspect.iscoroutinefunction(getattr(cls, name)))
-    if "on_body" in waits:
-        hint = "do what has to be waited for in on_response_head"
-        at = place_of(inspect.getattr_static(cls, "on_body"))
-        raise LoadError(f"{reference}.on_body is async, and pieces of a body wait for nobody", hint, at)
     if {"on_body", "on_response"} <= hooks:
         raise LoadError(f"{reference} has on_body and on_response", "the second has the body whole", where)
     kind = PluginKind(reference, cls, settings, frozenset(hooks), takes_body, waits)

@@ -90,10 +90,10 @@ class UserCode:
                     say("warning", f"{name} takes the place of {self._entered} with new workers alone (USR2)")
                 for key, instance in self._starting.items():
                     name = f"plugin {self._plugins[key].name}"
-                    if hasattr(instance, "on_stop"):
-                        begun.push_async_callback(_call, instance.on_stop, self.shared)
                     if hasattr(instance, "on_start"):
                         await _call(instance.on_start, self.shared)
+                    if hasattr(instance, "on_stop"):
+                        begun.push_async_callback(_call, instance.on_stop, self.shared)
                 self._exit.push_async_exit(begun.pop_all())
         except Exception as error:
             for key in self._starting:
@@ -168,7 +168,7 @@ class UserCode:
         hooks = {name: getattr(instance, name) for name in kind.hooks}
         waits = bool(kind.waits & {"on_response_head", "on_response"})
         if options.run_in == "thread":
-            for name in hooks.keys() - kind.waits - {"on_body", "on_start", "on_stop"}:
+            for name in hooks.keys() - kind.waits - {"on_start", "on_stop"}:
                 hooks[name] = in_thread(hooks[name], self._in_thread)
             waits = True
         elif options.run_in == "process":

@@ -316,10 +316,6 @@ class Wrong:
     def on_request(self) -> None: ...
 
 
-class AsyncBody:
-    async def on_body(self, request: Request, piece: bytes) -> None: ...
-
-
 class BadSettings:
     Settings = dict
 
@@ -343,7 +339,6 @@ not_a_class = 3
         ("Misnamed", "", "use", "has on_requests, which is no hook", "did you mean on_request?"),
         ("Empty", "", "use", "has no hook", "on_request"),
         ("Wrong", "", "use", "cannot be called", "expected on_request(self, request)"),
-        ("AsyncBody", "", "use", "is async, and pieces of a body wait for nobody", ""),
         ("BadSettings", "", "use", "is no msgspec Struct", ""),
         ("Reserved", "", "use", "has `timeout`, a key of every plugin", ""),
         ("not_a_class", "", "use", "of type int, and a plugin is a class", ""),
@@ -364,5 +359,5 @@ def test_what_is_wrong_is_told_at_check_with_its_place(
     assert (problem.line, problem.path) == (5, "routes[0].policies[0]" + (f".{path}" if path else ""))
     assert what in problem.message
     assert hint in problem.hint
-    if name in ("Misnamed", "Empty", "Wrong", "AsyncBody", "BadSettings", "Reserved"):
+    if name in ("Misnamed", "Empty", "Wrong", "BadSettings", "Reserved"):
         assert "test_plugins.py:" in problem.message

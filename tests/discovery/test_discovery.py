@@ -235,6 +235,15 @@ def test_addresses_are_targets_for_as_long_as_their_ttl_says(dns: DnsServer) -> 
             assert dns.asked == asked, "an answer that holds for an hour is not asked for again"
 
 
+def test_addresses_of_both_families_are_targets(dns: DnsServer) -> None:
+    with Upstream(answers.named("four")) as four, Upstream(answers.named("six"), f"[::1]:{port(four)}"):
+        dns.records["users.internal"] = [address("::1", 1)]
+        with serving(by_dns(dns, name="users.internal", port=port(four))) as gateway:
+            assert seen(gateway) == {"six"}
+            dns.records["users.internal"] = [address("127.0.0.1", 1), address("::1", 1)]
+            seen_soon(gateway, "four", "six")
+
+
 def test_services_tell_ports_weights_and_priorities(dns: DnsServer) -> None:
     with named("a", "b", "spare") as (a, b, spare):
         dns.records["_http._tcp.users.internal"] = [

@@ -22,10 +22,6 @@ def reset(peer: Conversation) -> None:
     peer.reset()
 
 
-Pair = tuple[Gateway, Upstream, Upstream]
-GOOD = answers.named("good")
-
-
 GOOD = answers.named("good")
 
 
@@ -94,6 +90,35 @@ def test_a_try_that_takes_too_long_is_given_up_for_another() -> None:
         assert [client.ask("GET", "/").body for _ in range(2)] == [b"good"] * 2
         assert time.monotonic() - began < 2
         gate.set()
+
+
+def test_before_a_retry_there_is_a_pause_of_chance() -> None:
+    """So that those whom one failure hit together do not come together again."""
+    failed: list[float] = []
+    asked: list[float] = []
+
+    def bad(peer: Conversation) -> None:
+        while not peer.reader.at_end():
+            peer.request()
+            failed.append(time.monotonic())
+            peer.send(answers.response(b"no", "503 Service Unavailable"))
+
+    def good(peer: Conversation) -> None:
+        while not peer.reader.at_end():
+            peer.request()
+            asked.append(time.monotonic())
+            peer.send(answers.response(b"good"))
+
+    retry = {"budget": "100%", "backoff": "160ms"}
+    with pair(bad, good, retry=retry) as (gateway, _, _), gateway.client() as client:
+        pauses: list[float] = []
+        while len(pauses) < 16:
+            before = len(failed)
+            assert client.ask("GET", "/").body == b"good"
+            if len(failed) > before:
+                pauses.append(asked[-1] - failed[-1])
+    assert min(pauses) < 0.08 < max(pauses), pauses
+    assert sorted(pauses)[-3] < 0.2, pauses
 
 
 def test_the_last_try_has_the_time_of_the_response() -> None:

@@ -3,13 +3,15 @@
 import hashlib
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from typing import Any
 
-from tests.e2e.test_targets import ADMIN, Switch, fleet, names, standing
-from tests.harness import Conversation, Gateway, Upstream, answers, eventually, proxy, request
+from tests.e2e.test_targets import ADMIN, Switch, admin, fleet, names, standing
+from tests.harness import Conversation, Gateway, Upstream, answers, eventually, net, proxy, request
 
 EJECTING = {"consecutive_failures": 3, "eject": "60s"}
 
@@ -39,6 +41,54 @@ def test_a_share_of_failures_ejects_a_target_that_never_fails_in_a_row() -> None
         assert standing(gateway, steady.address)["state"] == "up"
 
 
+def test_each_ejection_is_longer_up_to_the_longest() -> None:
+    passive = {"consecutive_failures": 2, "eject": "100ms", "longest": "150ms"}
+    with fleet(2, health={"passive": passive}) as (gateway, switches, _):
+        switches[0].well = False
+
+        def told(seconds: str) -> bool:
+            names(gateway, 2)
+            return any(f"tried again in {seconds} s" in line for line in gateway.lines)
+
+        eventually(lambda: told("0.1"), "the first time as `eject` says")
+        eventually(lambda: told("0.15"), "then as `longest` allows")
+        assert not any("tried again in 0.2 s" in line for line in gateway.lines)
+
+
+def test_of_a_group_that_has_lost_too_many_the_rest_spills_over() -> None:
+    """Two of four: 1.4 times that share is what they still take."""
+    passive = {"consecutive_failures": 1, "eject": "60s", "max_ejected": "100%"}
+    with fleet(5, {4: {"priority": 1}}, health={"passive": passive}) as (gateway, switches, _):
+        assert "t4" not in names(gateway, 40)
+        switches[0].well = False
+        assert names(gateway, 4).count("broken") == 1
+        assert "t4" not in names(gateway, 40), "three of four are enough"
+        switches[1].well = False
+        eventually(lambda: "broken" in names(gateway, 1), "it is asked")
+        answered = Counter(names(gateway, 400))
+        assert set(answered) == {"t2", "t3", "t4"}
+        assert 80 <= answered["t4"] <= 160, answered
+        assert abs(answered["t2"] - answered["t3"]) <= 1
+
+
+def test_slow_answers_open_a_breaker_though_they_are_good() -> None:
+    def slow(peer: Conversation) -> None:
+        while not peer.reader.at_end():
+            peer.request()
+            threading.Event().wait(0.1)
+            peer.send(answers.response(b"slow"))
+
+    rules = {"failure_rate": None, "slow_rate": "50%", "slow": "50ms", "requests": 4, "open": "60s"}
+    with Upstream(slow) as one, Upstream(answers.named("fast")) as other:
+        config = proxy(one.url, other.url, upstream={"breaker": {"target": rules}}, **ADMIN)
+        with Gateway(config) as gateway:
+            assert names(gateway, 8).count("slow") == 4
+            gateway.wait_line(f"target {one.address} circuit opened: 4 of 4 requests were slow")
+            assert names(gateway, 4) == ["fast"] * 4
+            assert standing(gateway, one.address)["state"] == "circuit_open"
+            assert f'target="{one.address}",to="circuit_opened"}} 1' in admin(gateway, "/metrics")
+
+
 def test_a_target_that_came_back_gets_a_growing_share() -> None:
     health = {"passive": {**EJECTING, "eject": "300ms"}, "slow_start": "3s"}
     with fleet(2, health=health) as (gateway, switches, addresses):
@@ -51,6 +101,55 @@ def test_a_target_that_came_back_gets_a_growing_share() -> None:
         early = names(gateway, 20).count("t0")
         assert 1 <= early <= 7, early
         eventually(lambda: names(gateway, 20).count("t0") == 10, "it has its whole share again", within=10)
+
+
+# Active checks
+
+CHECK = {"path": "/healthz", "interval": "100ms", "unhealthy": 1, "healthy": 1}
+
+
+def test_a_check_passes_by_the_statuses_that_are_listed() -> None:
+    active = {**CHECK, "status": [204, 418]}
+    teapot = answers.raw(answers.response(b"", "418 I'm a Teapot"))
+    with Upstream(teapot) as pot, Upstream(answers.named("well")) as well:
+        config = proxy(pot.url, well.url, upstream={"health": {"active": active}}, **ADMIN)
+        with Gateway(config) as gateway:
+            gateway.wait_line(f"target {well.address} is unhealthy: a check was answered with 200")
+            eventually(lambda: standing(gateway, pot.address)["checked"] == "healthy", "a teapot is healthy")
+
+
+def test_a_check_by_connection_alone_finds_who_is_not_there() -> None:
+    gone = net.refused()
+    active = {"interval": "100ms", "unhealthy": 2, "healthy": 1}
+    with Upstream(answers.named("here")) as here:
+        config = proxy(here.url, f"http://{gone}", upstream={"health": {"active": active}}, **ADMIN)
+        with Gateway(config) as gateway:
+            gateway.wait_line(f"target {gone} is unhealthy: a check failed")
+            assert names(gateway, 4) == ["here"] * 4
+            assert standing(gateway, gone)["state"] == "unhealthy"
+            assert not any("healthz" in each.target for each in here.requests)
+
+
+def test_checks_come_at_intervals_that_differ() -> None:
+    """Up to a tenth early, so that the checks of many gateways do not fall together."""
+    times: list[float] = []
+
+    def note(peer: Conversation) -> None:
+        peer.request()
+        times.append(time.monotonic())
+        peer.send(answers.response(b"ok"))
+
+    interval = 0.3
+    with Upstream(note) as upstream:
+        health = {"active": {**CHECK, "interval": f"{interval * 1000:g}ms"}}
+        with Gateway(proxy(upstream.url, upstream={"health": health})):
+            eventually(lambda: len(times) > 14, "some checks", within=20)
+    gaps = [after - before for before, after in pairwise(times)]
+    assert min(gaps) < 0.985 * interval, gaps
+    assert sorted(gaps)[len(gaps) // 2] > 0.88 * interval, gaps
+
+
+# What lasts
 
 
 def test_what_is_known_of_a_target_outlives_a_reload() -> None:

@@ -372,9 +372,12 @@ def test_what_matters_more_goes_first_and_the_rest_gives_way() -> None:
         normal = send("/normal")
         waiting(3)
         high = send("/high")
-        assert_problem(low.response(), 503, "connection_limit_reached")
-        late = send("/low")
-        assert_problem(late.response(), 503, "connection_limit_reached")
+        shed = low.response()
+        assert_problem(shed, 503, "connection_limit_reached")
+        assert shed.headers.get("Retry-After") == "1"
+        late = send("/low").response()
+        assert_problem(late, 503, "connection_limit_reached")
+        assert late.headers.get("Retry-After") == "1"
         gate.set()
         assert [each.response().status for each in (first, normal, high)] == [200] * 3
         assert [each.target for each in upstream.requests] == ["/normal", "/high", "/normal"]

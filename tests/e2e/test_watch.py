@@ -62,6 +62,6 @@ def test_it_watches_on_after_usr1_which_reopens_logs() -> None:
 
 
 def lasting(gateway: Gateway) -> list[int]:
-    """Worker, control process and watcher; the one that reads a changed config for the supervisor soon ends."""
+    """Worker, control process and watcher; who reads a changed config for them soon ends."""
     eventually(lambda: len(gateway.workers) == 3, "nothing is being read")
     return gateway.workers

@@ -15,6 +15,7 @@ VERBS = {
     "bench-faults",
     "bench-aggregate",
     "bench-cache",
+    "bench-features",
     "bench-handlers",
     "bench-hostile",
     "bench-micro",

@@ -71,7 +71,6 @@ FLOORS: list[list[set[str]]] = [
     ],
     [{"route", "pattern", "pack", "explain"}, UPSTREAM, {"relay"}, {"respond", "pages"}, {"log"}],
     [
-        {"stages"},
         {"call"},
         {"identity"},
         {"counted"},
@@ -82,7 +81,7 @@ FLOORS: list[list[set[str]]] = [
         {"json_rules"},
         {"coalesce"},
     ],
-    [{"coroutine"}, {"arguments"}, {"copies"}],
+    [{"stages"}, {"coroutine"}, {"arguments"}, {"copies"}],
     [{"handler"}, {"aggregate"}],
     [{"plugin"}],
     [{"accept"}],

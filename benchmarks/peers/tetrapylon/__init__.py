@@ -1,4 +1,4 @@
-"""Tetrapylon: plain, with every request in the access log, and with three workers."""
+"""Tetrapylon: plain, with more turned on, and with three workers."""
 
 from dataclasses import replace
 from hashlib import sha256
@@ -45,6 +45,25 @@ PUBLIC_API = replace(
     values={"KEY_HASH": sha256(KEY.encode()).hexdigest()},
     log="access.log",
     fields=CHECKED.fields,
+    deploy=None,
+    compared=False,
+)
+RESILIENT = replace(
+    PLAIN,
+    name="tetrapylon-resilient",
+    title="Tetrapylon with least requests, passive health, retry and breaker",
+    configs=("resilient.yaml",),
+    command=("{program}", "run", "{dir}/resilient.yaml"),
+    deploy=None,
+    compared=False,
+)
+OBSERVED = replace(
+    PLAIN,
+    name="tetrapylon-observed",
+    title="Tetrapylon with metrics, the access log and request ids",
+    configs=("observed.yaml",),
+    command=("{program}", "run", "{dir}/observed.yaml"),
+    log="access.log",
     deploy=None,
     compared=False,
 )

@@ -227,6 +227,7 @@ cpdef Py_ssize_t live_exchanges()
 cdef Ticket wait(Exchange x)                            # for a policy that says WAIT
 cdef bint current(Ticket ticket) noexcept               # does the exchange still wait for it?
 cdef void install(Exchange x, Filter filter) noexcept   # behind those that are there
+cdef void hold_back(Exchange x) noexcept                # a filter waits: what comes is held before the first
 cdef void drop_filters(Exchange x) noexcept
 
 

@@ -144,6 +144,13 @@ cdef void install(Exchange x, Filter filter) noexcept:
     last.next = filter
 
 
+cdef void hold_back(Exchange x) noexcept:
+    x.held = Held.__new__(Held)
+    x.held.answer = x.answer
+    if x.destination is not None:
+        x.destination.pause(x)
+
+
 cdef void drop_filters(Exchange x) noexcept:
     """The body that they were for will not be complete."""
     cdef Filter filter = x.filter

@@ -12,6 +12,7 @@ from tetrapylon._core.surface cimport Response
 cdef enum Hook:
     ON_REQUEST
     ON_HEAD
+    ON_BODY
     ON_RESPONSE
 
 
@@ -29,6 +30,7 @@ cdef class Wait(Waiter):
     cdef Hook hook
     cdef Ticket ticket
     cdef Response response
+    cdef BodyFilter filter      # of ON_BODY
     cdef Carrier carrier
     cdef Expiry expiry
     cdef bint waiting           # the exchange was told to wait: from now on it is resumed
@@ -63,6 +65,8 @@ cdef class Plugin(Policy):
     cdef DeadlineQueue* deadline        # NULL: none
 
     cdef Verdict ask(self, Exchange x, Hook hook, object body, Response response) noexcept
+    cdef Wait wait_for(self, Hook hook, Carrier carrier, Response response, BodyFilter filter) noexcept
+    cdef void hold(self, Exchange x, Wait waiting) noexcept
     cdef object hear(self, Exchange x, Hook hook, object body, Response response)
     cdef Verdict judge(self, Exchange x, Hook hook, Response response, object result) noexcept
     cdef Verdict failed(self, Exchange x, object error) noexcept
@@ -70,3 +74,12 @@ cdef class Plugin(Policy):
 
 cdef class BodyFilter(Filter):
     cdef Plugin plugin
+    cdef bytes piece                    # what the hook was given last
+    cdef bint waits                     # for what it says of that
+    cdef list queued                    # pieces that came meanwhile, from a filter before; None: none
+
+    cdef bint hear(self, Exchange x, bytes piece) noexcept
+    cdef bint settled(self, Exchange x, Wait waited) noexcept
+    cdef bint judge(self, Exchange x, object result) noexcept
+    cdef bint failed(self, Exchange x, object error) noexcept
+    cdef bint go_on(self, Exchange x, Wait waited) noexcept

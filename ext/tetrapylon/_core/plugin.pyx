@@ -1,11 +1,12 @@
 """Plugins: policies that are classes of the user's, with hooks at the stages of an exchange."""
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport uint32_t
 
 from tetrapylon._core.body cimport set_response_body, unframe
 from tetrapylon._core.coroutine cimport Carrier
 from tetrapylon._core.exchange cimport (
-    RESPONSE_CUT, Destination, Exchange, Filter, current, install, is_method, wait as ticket_for,
+    RESPONSE_CUT, Destination, Exchange, Filter, current, hold_back, install, is_method, wait as ticket_for,
 )
 from tetrapylon._core.guard cimport Work, begin, end as finish
 from tetrapylon._core.handler cimport Answerer, Made, answer_problem
@@ -79,16 +80,25 @@ cdef class Wait(Waiter):
     cdef void settle(self) noexcept:
         """The exchange goes on with what the hook said, unless it has ended meanwhile."""
         cdef Exchange x = self.ticket.exchange
+        cdef Reactor reactor = self.plugin.reactor
         disarm(self.expiry)
         self.expiry.wait = None
-        if current(self.ticket):
+        reactor.enter()
+        if not current(self.ticket):
+            self.ticket.resume()
+        else:
             if x.notes is not None:
                 x.notes.pop(self.plugin, None)
-            if self.error is not None:
-                self.plugin.failed(x, self.error)
+            if self.filter is not None:
+                if self.filter.go_on(x, self):
+                    self.ticket.resume()
             else:
-                self.plugin.judge(x, self.hook, self.response, self.result)
-        self.ticket.resume()
+                if self.error is not None:
+                    self.plugin.failed(x, self.error)
+                else:
+                    self.plugin.judge(x, self.hook, self.response, self.result)
+                self.ticket.resume()
+        reactor.leave()
 
     cdef void give_up(self) noexcept:
         disarm(self.expiry)
@@ -175,25 +185,35 @@ cdef class Plugin(Policy):
         carrier = self.runner.waiting
         if carrier is None:
             return self.judge(x, hook, response, result)
-        waiting = Wait.__new__(Wait)
-        waiting.plugin = self
-        waiting.hook = hook
-        waiting.response = response
-        waiting.carrier = carrier
-        waiting.expiry = Expiry.__new__(Expiry)
-        waiting.expiry.wait = waiting
-        self.runner.wait(carrier, waiting)
+        waiting = self.wait_for(hook, carrier, response, None)
         if waiting.told:
             if waiting.error is not None:
                 return self.failed(x, waiting.error)
             return self.judge(x, hook, response, waiting.result)
+        self.hold(x, waiting)
+        return WAIT
+
+    cdef Wait wait_for(self, Hook hook, Carrier carrier, Response response, BodyFilter filter) noexcept:
+        """The hook goes on; it may have ended before this returns."""
+        cdef Wait waiting = Wait.__new__(Wait)
+        waiting.plugin = self
+        waiting.hook = hook
+        waiting.response = response
+        waiting.filter = filter
+        waiting.carrier = carrier
+        waiting.expiry = Expiry.__new__(Expiry)
+        waiting.expiry.wait = waiting
+        self.runner.wait(carrier, waiting)
+        return waiting
+
+    cdef void hold(self, Exchange x, Wait waiting) noexcept:
+        """The exchange waits for the hook, as long as the plugin's timeout lasts."""
         waiting.waiting = True
         waiting.ticket = ticket_for(x)
         if x.notes is None:
             x.notes = {}
         x.notes[self] = waiting
         arm(self.reactor, waiting.expiry, self.deadline)
-        return WAIT
 
     cdef Verdict judge(self, Exchange x, Hook hook, Response response, object result) noexcept:
         """What a hook has returned, in the words of the stages."""
@@ -286,26 +306,75 @@ cdef object outcome_of(Exchange x):
 
 cdef class BodyFilter(Filter):
     cdef void body(self, Exchange x, const char* data, size_t n) noexcept:
+        cdef bytes piece = PyBytes_FromStringAndSize(data, n)
+        if not self.waits:
+            self.hear(x, piece)
+        elif self.queued is None:
+            self.queued = [piece]
+        else:
+            self.queued.append(piece)
+
+    cdef bint hear(self, Exchange x, bytes piece) noexcept:
+        """Asks the hook. False: it is waited for, or the response has been cut."""
         cdef Plugin plugin = self.plugin
-        cdef object piece = PyBytes_FromStringAndSize(data, n)
         cdef object result
+        cdef Wait waiting
+        self.piece = piece
         try:
             begin(plugin.work)
             try:
                 result = plugin.on_body(request_view(x, plugin.shared), piece)
             finally:
                 finish(plugin.work)
-            if result is None:
-                self.emit(x, data, n)
-            elif isinstance(result, bytes):
-                self.emit_bytes(x, <bytes>result)
-            else:
-                raise TypeError(
-                    f"{plugin.name}.on_body returned {type(result).__name__}; expected bytes, or None")
+            if not PyCoro_CheckExact(result):
+                return self.judge(x, result)
+            result = plugin.runner.run(result, plugin.work)
         except BaseException as error:
-            plugin.work.raised(error)
-            if plugin.open:
-                self.emit(x, data, n)
-            else:
-                x.reason = b"plugin_failed"
-                x.stages.fail(x, RESPONSE_CUT)
+            return self.failed(x, error)
+        if plugin.runner.waiting is None:
+            return self.judge(x, result)
+        waiting = plugin.wait_for(ON_BODY, plugin.runner.waiting, None, self)
+        if waiting.told:
+            return self.settled(x, waiting)
+        self.waits = True
+        plugin.hold(x, waiting)
+        hold_back(x)
+        return False
+
+    cdef bint settled(self, Exchange x, Wait waited) noexcept:
+        if waited.error is not None:
+            return self.failed(x, waited.error)
+        return self.judge(x, waited.result)
+
+    cdef bint judge(self, Exchange x, object result) noexcept:
+        if result is None:
+            self.emit_bytes(x, self.piece)
+        elif isinstance(result, bytes):
+            self.emit_bytes(x, <bytes>result)
+        else:
+            return self.failed(x, TypeError(
+                f"{self.plugin.name}.on_body returned {type(result).__name__}; expected bytes, or None"))
+        return True
+
+    cdef bint failed(self, Exchange x, object error) noexcept:
+        """The piece goes on as it came, where the plugin may fail; else the response is cut."""
+        self.plugin.work.raised(error)
+        if self.plugin.open:
+            self.emit_bytes(x, self.piece)
+            return True
+        x.reason = b"plugin_timeout" if isinstance(error, TimeoutError) else b"plugin_failed"
+        x.stages.fail(x, RESPONSE_CUT)
+        return False
+
+    cdef bint go_on(self, Exchange x, Wait waited) noexcept:
+        """With what the hook said, and what has come meanwhile. True: the exchange goes on too."""
+        cdef uint32_t generation = x.generation
+        cdef bytes piece
+        self.waits = False
+        if not self.settled(x, waited):
+            return False
+        while self.queued:
+            piece = self.queued.pop(0)
+            if x.over or x.generation != generation or not self.hear(x, piece):
+                return False
+        return True

@@ -5,11 +5,12 @@ from libc.stdio cimport snprintf
 from libc.string cimport memset, strlen
 
 from tetrapylon._core.buffer cimport (
-    DROPPED, HOST, OURS, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_add, head_append,
+    HOST, OURS, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_add, head_append,
     head_find, head_known,
 )
 from tetrapylon._core.body cimport collect, held_bytes
 from tetrapylon._core.counters cimport Reject, RouteCounters, Slab, count_exchange, method_of
+from tetrapylon._core.edit cimport drop_variables
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.forwarded cimport find_client
 from tetrapylon._core.lifetime cimport Lifetime
@@ -184,20 +185,8 @@ cdef class Pipeline(Stages):
 
     cdef void hide(self, Head* head) noexcept:
         """Drop what a client says in the name of the gateway, with underscores too: CGI reads them alike."""
-        cdef uint32_t i, j
-        cdef const char* name
-        cdef char c
         for item in self.snapshot.reserved:
-            name = <bytes>item
-            for i in range(head.count):
-                if head.headers[i].name_length != <uint32_t>len(<bytes>item):
-                    continue
-                for j in range(head.headers[i].name_length):
-                    c = head.data[head.headers[i].name + j]
-                    if (c | 0x20) != name[j] and not (c == c"_" and name[j] == c"-"):
-                        break
-                else:
-                    head.headers[i].mark |= DROPPED
+            drop_variables(head, <bytes>item)
 
     cdef Fault introduce(self, Exchange x) noexcept:
         """Tell the upstream, and the routes, the subject of the client's certificate."""
@@ -294,6 +283,8 @@ cdef class Pipeline(Stages):
         if x.held is not None:
             if x.answer is not x.held.answer:
                 self.replace(x)
+            elif x.told:
+                self.let_go(x)
             else:
                 self.leave(x)
         elif x.answer is not None:
@@ -382,16 +373,19 @@ cdef class Pipeline(Stages):
             drop_filters(x)
 
     cdef void let_go(self, Exchange x) noexcept:
-        """The head has gone down: what was held of the body follows."""
+        """The head has gone down: what was held of the body follows, until a filter waits."""
         cdef Held held = x.held
+        cdef uint32_t generation = x.generation
         x.held = None
         self.reactor.keep(held)
         if held.body is not None and held.body.end > held.body.start:
             self.body(x, held.body.data + held.body.start, held.body.end - held.body.start)
+            if x.over or x.generation != generation:
+                return
         if held.ended:
             x.trailers = &held.trailers if held.has_trailers else NULL
-            self.complete(x)
-        elif x.destination is not None and not x.congested:
+            self.end(x)
+        elif x.destination is not None and not x.congested and x.held is None:
             x.destination.resume(x)
 
     cdef void body(self, Exchange x, const char* data, size_t n) noexcept:
@@ -428,14 +422,16 @@ cdef class Pipeline(Stages):
         cdef Filter filter
         cdef uint32_t generation
         if x.filter is not None:
-            filter = x.filter
             generation = x.generation
-            while filter is not None:
+            while x.filter is not None:
+                filter = x.filter
                 filter.end(x)
                 if x.over or x.generation != generation:
                     return              # it found that the body is not what it should be
-                filter = filter.next
-            x.filter = None
+                x.filter = filter.next
+                if x.held is not None:  # what it emitted is waited for by one behind it
+                    self.end(x)
+                    return
         x.sink.end(x)
         self.finish(x)
 

@@ -35,6 +35,16 @@ class DnsRegistry:
 
     async def targets(self) -> AsyncIterator[list[model.Target]]:
         settings = self._settings
+        while True:
+            found, ttl = await self._look_up()
+            yield found
+            await asyncio.sleep(min(max(ttl, settings.least), settings.most))
+
+    async def _look_up(self) -> tuple[list[model.Target], float]:
+        """All there are, and how long they hold. Raises DNSError."""
+        settings = self._settings
+        # One for each look-up: what c-ares remembers of an empty answer it believes for an hour, however
+        # short the SOA says that it holds (RFC 2308, 5; c-ares issue 1293).
         resolver = aiodns.DNSResolver(
             settings.servers or None,
             loop=asyncio.get_running_loop(),
@@ -42,15 +52,11 @@ class DnsRegistry:
             tries=TRIES,
         )
         try:
-            while True:
-                if settings.srv:
-                    found, ttl = await self._services(resolver)
-                else:
-                    assert settings.port is not None
-                    addresses, ttl = await _addresses(resolver, settings.name)
-                    found = [self._target(address, settings.port) for address in addresses]
-                yield found
-                await asyncio.sleep(min(max(ttl, settings.least), settings.most))
+            if settings.srv:
+                return await self._services(resolver)
+            assert settings.port is not None
+            addresses, ttl = await _addresses(resolver, settings.name)
+            return [self._target(address, settings.port) for address in addresses], ttl
         finally:
             await resolver.close()
 

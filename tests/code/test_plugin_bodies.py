@@ -1,0 +1,165 @@
+"""`on_body` that waits: pieces keep their order, the source is held, and who leaves is let go."""
+
+import asyncio
+import gzip
+import random
+import sys
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.code.test_plugins import config
+from tests.harness import Gateway, Upstream, answers, eventually, leaks
+from tests.harness.gateway import ROOT, routed
+from tetrapylon import Request, Response
+from tetrapylon.testing import running
+
+HERE = "tests.code.test_plugin_bodies"
+THREADS: set[str] = set()
+
+
+def use(kind: type, **settings: Any) -> dict[str, Any]:
+    return {"use": f"{HERE}:{kind.__name__}", **settings}
+
+
+class Slow:
+    """Waits for as many turns of the loop as each piece asks for."""
+
+    async def on_body(self, request: Request, piece: bytes) -> bytes | None:
+        for _ in range(piece[0] % 4):
+            await asyncio.sleep(0)
+        return None if piece[0] % 2 else b"<" + piece + b">"
+
+
+class Last:
+    async def on_body(self, request: Request, piece: bytes) -> bytes | None:
+        await asyncio.sleep(0.001)
+        return piece + b"."
+
+
+class Passes:
+    async def on_body(self, request: Request, piece: bytes) -> None:
+        await asyncio.sleep(0.001)
+
+
+class Threaded:
+    def on_body(self, request: Request, piece: bytes) -> bytes:
+        THREADS.add(threading.current_thread().name)
+        return piece.upper()
+
+
+class Breaks:
+    class Settings(msgspec.Struct, frozen=True):
+        how: str
+
+    def __init__(self, settings: Settings) -> None:
+        self.how = settings.how
+
+    async def on_body(self, request: Request, piece: bytes) -> Any:
+        try:
+            await asyncio.sleep(60 if self.how == "hangs" else 0)
+        except asyncio.CancelledError:
+            print("let go", file=sys.stderr)
+            raise
+        if self.how == "raises":
+            raise KeyError("secret")
+        return 17
+
+
+def pieces(*said: bytes) -> Any:
+    def up(request: Request) -> Response:
+        async def stream() -> AsyncIterator[bytes]:
+            for piece in said:
+                yield piece
+
+        return Response(stream())
+
+    return up
+
+
+def marked(said: list[bytes]) -> bytes:
+    return b"".join(piece if piece[0] % 2 else b"<" + piece + b">" for piece in said)
+
+
+class TestOrder:
+    def test_pieces_leave_in_the_order_in_which_they_came(self) -> None:
+        said = [b"3one", b"0two", b"2three", b"1four", b"4five"]
+        with running(config(use(Slow)), up=pieces(*said)) as served:
+            for _ in range(3):
+                assert served.get("/").body == marked(said)
+
+    def test_two_plugins_may_wait_one_behind_the_other(self) -> None:
+        said = [b"3one", b"2two", b"1three"]
+        with running(config(use(Last), use(Slow)), up=pieces(*said)) as served:
+            assert served.get("/").body == b"3one.<2two>.1three."
+
+    def test_one_that_waits_stands_behind_a_filter_that_keeps_the_rest_to_the_end(self) -> None:
+        """`compress` emits what it still has when the body ends: then the end itself has to wait."""
+        text = random.Random(4).randbytes(3000).hex()
+        policies = [use(Passes), {"use": "compress", "min_size": 1}]
+        with running(config(*policies), up=lambda request: Response(text)) as served:
+            answer = served.get("/", headers={"Accept-Encoding": "gzip"})
+        assert gzip.decompress(answer.body).decode() == text
+
+    def test_an_answer_of_the_gateways_own_passes_too(self) -> None:
+        route = {"path": "/", "respond": {"body": "pong"}, "policies": [use(Last)]}
+        with running({"routes": [route]}) as served:
+            assert served.get("/").body == b"pong."
+
+    def test_in_a_thread_too(self) -> None:
+        THREADS.clear()
+        with running(config(use(Threaded, run_in="thread")), up=pieces(b"a", b"b")) as served:
+            assert served.get("/").body == b"AB"
+        assert THREADS
+        assert threading.main_thread().name not in THREADS
+
+
+class TestFailures:
+    @pytest.mark.parametrize("how", ["raises", "rubbish", "hangs"])
+    def test_the_answer_is_cut_or_goes_on(self, how: str, capfd: pytest.CaptureFixture[str]) -> None:
+        policy = use(Breaks, how=how, timeout="30ms")
+        with running(config(policy), up=pieces(b"one", b"two")) as served:
+            for _ in range(2):
+                with pytest.raises(ConnectionAbortedError):
+                    served.get("/")
+        assert f"plugin {HERE}:Breaks" in capfd.readouterr().err
+        with running(config({**policy, "on_error": "continue"}), up=pieces(b"one", b"two")) as served:
+            assert served.get("/").body == b"onetwo"
+
+
+def gateway(target: str, **policy: Any) -> Gateway:
+    routes: list[dict[str, Any]] = [
+        {"path": "/", "upstream": "backend", "policies": [policy]},
+        {"path": "/ping", "respond": {}},
+    ]
+    return Gateway(routed(routes, target), env={"PYTHONPATH": str(ROOT)})
+
+
+class TestFlow:
+    def test_an_upstream_is_read_no_faster_than_the_plugin_takes_it(self) -> None:
+        size = 16 << 20
+        with (
+            Upstream(answers.sized(size)) as upstream,
+            gateway(upstream.url, **use(Passes)) as served,
+            served.client() as client,
+        ):
+            before = leaks.pss(served.workers[0])
+            assert len(client.ask().body) == size
+            assert leaks.pss(served.workers[0]) - before < size / 4
+
+    def test_who_leaves_while_the_plugin_waits_is_let_go(self) -> None:
+        with (
+            Upstream(answers.ok) as upstream,
+            gateway(upstream.url, **use(Breaks, how="hangs", timeout="60s")) as served,
+        ):
+            with served.client() as client:
+                client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                client.head()
+                client.reset()
+            served.wait_line("let go")
+            eventually(lambda: served.established() <= 1, "only the upstream's connection is kept")
+            with served.client() as client:
+                assert client.ask("GET", "/ping").status == 200
