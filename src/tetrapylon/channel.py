@@ -84,6 +84,16 @@ class News(Message, frozen=True):
     """What is running. With the file of the config in force, and one of the history, as JSON."""
 
 
+class Hosting(Message, frozen=True):
+    """From the host of apps, and on to the control process: with a file, what becomes of them, as JSON."""
+
+
+class Roll(Message, frozen=True):
+    """To the host: replace the processes of these apps, whose code has changed."""
+
+    apps: tuple[str, ...]
+
+
 class Ask(Message, frozen=True):
     """Of each worker: what its upstreams do."""
 
@@ -127,6 +137,8 @@ Any: TypeAlias = (
     | Reload
     | Done
     | News
+    | Hosting
+    | Roll
     | Ask
     | Purge
     | Told

@@ -32,10 +32,10 @@ class Handover(msgspec.Struct, frozen=True):
     workers: list[int]
     """Pids of those that serve or drain."""
     control: list[int]
-    hosts: list[int]
-    """Those of `workers` that host apps, and end after the others."""
     lifeline: int
     """The end of the pipe that tells them, once it is closed, that nobody is left."""
+    hosts: list[int] = []
+    """Pids of those that host apps, and end after the workers."""
 
     def sockets(self) -> list[Listener]:
         return [take(held) for held in self.listeners]
@@ -54,12 +54,12 @@ def become(
     admin: Iterable[Listener],
     workers: list[int],
     control: list[int],
-    hosts: list[int],
     lifeline: int,
+    hosts: list[int],
 ) -> NoReturn:
     """Runs the program anew in this process. Raises OSError, and then nothing has changed."""
     state = Handover(
-        [hold(each) for each in listeners], [hold(each) for each in admin], workers, control, hosts, lifeline
+        [hold(each) for each in listeners], [hold(each) for each in admin], workers, control, lifeline, hosts
     )
     descriptors = [lifeline, *(fd for held in (*state.listeners, *state.admin) for fd in held.descriptors)]
     # Until the new program handles them, signals wait.

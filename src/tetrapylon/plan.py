@@ -7,7 +7,7 @@ with it. At the start this process imports, while the child is at work, what its
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -116,6 +116,8 @@ class Source(NamedTuple):
     """A path or `module:attribute`."""
     listen: Sequence[str] = ()
     workers: int | None = None
+    values: Mapping[str, Any] | None = None
+    """The config itself, where the command line is one; `name` is what it is called."""
 
 
 class ConfigRefused(TetrapylonError):
@@ -242,9 +244,12 @@ def _load(source: Source, before: Any = None) -> Any:
     """Raises ConfigError. `before` is the config in force."""
     from tetrapylon import logs
     from tetrapylon.config import override
-    from tetrapylon.config.loading import load_document
+    from tetrapylon.config.loading import from_values, load_document
 
-    config, document = load_document(source.name)
+    if source.values is not None:
+        config, document = from_values(source.values, source.name)
+    else:
+        config, document = load_document(source.name)
     logs.check(config, document, before)
     return override(config, listen=source.listen, workers=source.workers)
 

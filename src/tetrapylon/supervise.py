@@ -26,11 +26,13 @@ from tetrapylon.channel import (
     Committed,
     Done,
     Found,
+    Hosting,
     News,
     Pairs,
     Prepared,
     Purge,
     Reload,
+    Roll,
     Told,
     file_of,
 )
@@ -38,8 +40,10 @@ from tetrapylon.child import Child
 from tetrapylon.events import line, say
 from tetrapylon.findings import Findings
 from tetrapylon.handover import TRIAL, become, command, received
+from tetrapylon.hosting import Hostings
 from tetrapylon.listening import Change, Listening
 from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
+from tetrapylon.predecessors import Predecessors
 from tetrapylon.process import (
     EXIT_FAILED,
     EXIT_USAGE,
@@ -62,14 +66,13 @@ MOST_WORKERS = 64
 """There is room for so many, or for twice as many as at the start if that is more."""
 
 
-def run(source: str, *, listen: Sequence[str] = (), workers: int | None = None, watch: bool = False) -> int:
-    """Serves the config in `source`, a path or `module:attribute`, until stopped; returns the exit status.
+def run(source: Source, *, watch: bool = False) -> int:
+    """Serves the config in `source` until stopped; returns the exit status.
 
-    `listen` and `workers` take the place of what the config says, unless empty or None. `watch`: a change of
-    its files is a reload.
+    `watch`: a change of its files is a reload; of an app's code, its processes are replaced.
     """
     try:
-        plan = load_plan(Source(source, listen, workers))
+        plan = load_plan(source)
     except ConfigRefused as refused:
         return refused.status
     if TRIAL in os.environ:
@@ -123,8 +126,7 @@ class Supervisor:
         self._wakeup = Pipe()
         self._notify = Pipe()
         self._lifeline = Pipe()
-        self._old: dict[int, float | None] = dict.fromkeys(handover.workers if handover else [])
-        """Workers of the supervisor before, by pid; once they drain, with the time they are killed at."""
+        self._old = Predecessors(handover.workers, handover.hosts) if handover else Predecessors()
         self._trial = 0
         """The process that tries out new code."""
         self._reloads = Reloads(self, plan.read, plan.config, plan.slots, facts, plan.source)
@@ -134,6 +136,7 @@ class Supervisor:
         for _ in range(facts.workers):
             self._add_worker()
         self._findings = Findings()
+        self._hostings = Hostings(self._slab)
         self._control: list[Child] = []
         self._add_control()
         self._add_host()
@@ -302,7 +305,13 @@ class Supervisor:
             case Purge():
                 self._ask_all(message, files)
             case Pairs():
-                self._pass_on(message, files)
+                if not self._to(CONTROL, message, files):  # some may be lost: that is counted and not said
+                    self._slab.count("tetrapylon_shadow_batches_lost_total", {})
+            case Hosting():
+                self._hostings.take(files[0])
+                self._to(CONTROL, message, files)
+            case Roll():
+                self._to(HOST, message)
             case Told():
                 self._to_control(Told(message.number, child.place), files)
             case Found():
@@ -324,11 +333,10 @@ class Supervisor:
             if child.channel is not None and not child.channel.send(message, files):
                 say("warning", f"{child} does not listen")
 
-    def _pass_on(self, message: Pairs, files: Sequence[int]) -> None:
-        """Of what is compared, some may be lost: where nobody listens, that is counted and not said."""
-        control = next((child for child in self._control if child.name == CONTROL), None)
-        if control is None or control.channel is None or not control.channel.send(message, files):
-            self._slab.count("tetrapylon_shadow_batches_lost_total", {})
+    def _to(self, name: str, message: Pairs | Hosting | Roll, files: Sequence[int] = ()) -> bool:
+        """Whether the child of that name is there and has been told."""
+        child = next((child for child in self._control if child.name == name), None)
+        return child is not None and child.channel is not None and child.channel.send(message, files)
 
     def _reply(self, number: int, outcome: bytes) -> None:
         file = file_of(outcome, "outcome")
@@ -347,6 +355,7 @@ class Supervisor:
         news = file_of(self._reloads.news(), "news")
         self._to_control(News(), [self._reloads.config, news])
         os.close(news)
+        self._hostings.tell(partial(self._to, CONTROL))
 
     def change(self, facts: Facts) -> Change:
         if facts.workers + len(self._leaving) > self._slabs.workers:
@@ -414,9 +423,7 @@ class Supervisor:
                 return
             if self._reloads.reaped(pid, status, now):
                 continue
-            if pid in self._old:
-                del self._old[pid]
-                self._end_old_hosts()
+            if self._old.reaped(pid):
                 continue
             if pid == self._trial:
                 self._tried(status)
@@ -432,6 +439,8 @@ class Supervisor:
             leaving = self._leaving.pop(child, None) is not None
             child.reaped(status, now, expected=self._stops > 0 or leaving)
             self._reloads.died(child, now)
+            if child.name == HOST:
+                self._hostings.lost()
             if not self._stops and not leaving:
                 self._slab.count_restart()
                 self._give_up_if_hopeless(status, now)
@@ -484,9 +493,7 @@ class Supervisor:
         for child in [*self._workers, *self._leaving]:
             child.signal(order)
             child.signal(signal.SIGCONT)
-        for pid in self._old:
-            self._old[pid] = self._kill_at
-            send_signal(pid, order)
+        self._old.end(order, self._kill_at)
 
     # -- new code
 
@@ -514,22 +521,13 @@ class Supervisor:
         workers = [child.pid for child in [*self._workers, *self._leaving] if child.alive]
         control = [child.pid for child in self._control if child.alive and child.name != HOST]
         try:
-            become(self._listening, self._admin, [*workers, *hosts], control, hosts, self._lifeline.write)
+            become(self._listening, self._admin, workers, control, self._lifeline.write, hosts)
         except OSError as error:
             say("error", f"SIGUSR2: the new code could not be started: {error}; the old serves on")
 
     def _retire_old(self, now: float) -> None:
         """The new workers serve: those of the old code can go."""
-        for pid in self._old:
-            self._old[pid] = now + self._facts.drain + self._plan.timing.grace
-            send_signal(pid, signal.SIGTERM)
-        self._end_old_hosts()
-
-    def _end_old_hosts(self) -> None:
-        """Once no worker of the old code has a request for their apps."""
-        if self._handover is not None and not self._old.keys() - self._handover.hosts:
-            for pid in self._old:
-                send_signal(pid, signal.SIGQUIT)
+        self._old.end(signal.SIGTERM, now + self._facts.drain + self._plan.timing.grace)
 
     def begun(self) -> None:
         self._manager.reloading()
@@ -539,10 +537,7 @@ class Supervisor:
 
     def _look(self, now: float, elapsed: float) -> None:
         events.tick()
-        for pid, due in self._old.items():
-            if due is not None and now >= due:
-                say("warning", f"old worker (pid {pid}) has not ended in time; killing it")
-                send_signal(pid, signal.SIGKILL)
+        self._old.look(now)
         if not self._stops:
             self._findings.catch_up()
             for child in self._workers:

@@ -37,9 +37,9 @@ def test_a_client_that_comes_to_the_gateway(shop: Path) -> None:
         told = {name for name in seen if name.startswith(("HTTP_X_", "HTTP_VIA", "HTTP_FORWARDED"))}
         assert not told, "what the gateway adds, and what a client makes up, is gone"
 
-        seen = scope(gateway, X_Forwarded_For="203.0.113.9", X_Forwarded_Proto="https")
-        assert (seen["client"], seen["scheme"]) == (["127.0.0.1", 0], "http")
-        assert seen["headers"].keys() == {"host", "accept-encoding"}
+        found = scope(gateway, X_Forwarded_For="203.0.113.9", X_Forwarded_Proto="https")
+        assert (found["client"], found["scheme"]) == (["127.0.0.1", 0], "http")
+        assert found["headers"].keys() == {"host", "accept-encoding"}
 
 
 def test_a_client_of_a_proxy_that_is_trusted(shop: Path) -> None:
@@ -59,10 +59,10 @@ def test_a_client_of_a_proxy_that_is_trusted(shop: Path) -> None:
         assert (seen["HTTP_X_FORWARDED_PROTO"], seen["HTTP_X_FORWARDED_HOST"]) == ("https", "shop.example")
         assert seen["HTTP_VIA"] == "1.1 edge"
 
-        seen = scope(gateway, **fields)
-        assert (seen["client"], seen["scheme"]) == (["203.0.113.9", 0], "https")
-        assert seen["headers"]["x-forwarded-for"] == fields["X_Forwarded_For"]
-        assert seen["headers"]["via"] == "1.1 edge"
+        found = scope(gateway, **fields)
+        assert (found["client"], found["scheme"]) == (["203.0.113.9", 0], "https")
+        assert found["headers"]["x-forwarded-for"] == fields["X_Forwarded_For"]
+        assert found["headers"]["via"] == "1.1 edge"
 
 
 def test_what_the_gateway_adds_where_it_is_asked_for(shop: Path) -> None:

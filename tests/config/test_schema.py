@@ -9,7 +9,8 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from tests.config.test_every_key import FULL, NAMED, RANGES, TYPED, at, wrong_type
+from tests.config.full import FULL
+from tests.config.test_every_key import NAMED, RANGES, TYPED, at, wrong_type
 from tests.config.test_loading import YAML
 from tetrapylon.cli.init import STARTER
 from tetrapylon.config import shape

@@ -13,9 +13,10 @@ import msgspec
 from tetrapylon import events, logs
 from tetrapylon.apps.folder import Folder
 from tetrapylon.apps.hosted import Hosted
-from tetrapylon.channel import Found, News, content_of, file_of
+from tetrapylon.channel import Found, Hosting, News, Roll, content_of, file_of
 from tetrapylon.config.model import Config, Target
 from tetrapylon.config.wire import Encoded
+from tetrapylon.events import say
 from tetrapylon.process import Context
 from tetrapylon.wakeup import Pipe, handle_signals
 from tetrapylon.works import APP
@@ -51,6 +52,7 @@ class Host:
         self._heard_last = False
         self._behind: dict[str, list[str]] = {}
         """What the supervisor has not taken yet."""
+        self._said = b""
         self._wakeup = Pipe()
 
     def run(self) -> int:
@@ -151,6 +153,11 @@ class Host:
             config = Encoded(content_of(files[0])).head
             logs.follow(self._config.log.errors, config.log.errors)
             self._take(config)
+        elif isinstance(message, Roll):
+            now = time.monotonic()
+            for name in self._apps.keys() & set(message.apps):
+                say("info", f"app {name}: its code has changed; replacing its processes", app=name)
+                self._apps[name].roll(now)
         for file in files:
             os.close(file)
 
@@ -159,6 +166,12 @@ class Host:
         for each in self._all:
             each.tick(now)
         self._leaving = [each for each in self._leaving if each.servers]
+        told = msgspec.json.encode({name: each.told() for name, each in self._apps.items()})
+        if told != self._said and not self._heard_last:
+            file = file_of(told, "apps")
+            if self._channel.send(Hosting(), [file]):
+                self._said = told
+            os.close(file)
         if self._behind and not self._heard_last:
             self._catch_up()
 

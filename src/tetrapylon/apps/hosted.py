@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from tetrapylon.apps.server import Server, State
 from tetrapylon.apps.servers import reference
@@ -62,6 +63,17 @@ class Hosted:
         return [each for place in self._places for each in place.servers] + [
             server for _, server in self._leaving
         ]
+
+    def told(self) -> dict[str, Any]:
+        """For operators."""
+        return {
+            "app": reference(self.app),
+            "processes": self.app.processes,
+            "up": self.up,
+            "pids": [server.pid for place in self._places for server in place.servers],
+            "restarts": self.restarts,
+            "last_end": self.last_end or None,
+        }
 
     @property
     def up(self) -> int:

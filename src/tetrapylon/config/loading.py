@@ -74,6 +74,13 @@ def _read_text(text: str, source: str) -> tuple[Config, Document]:
         return _read(report), report.document
 
 
+def from_values(values: Mapping[str, Any], source: str) -> tuple[Config, Document]:
+    """A config of plain values, as a file would have them; None is a key that is left out."""
+    with _uncollected():
+        report = Report(Document(source, _native(_without_none(values)), native=True))
+        return _read(report), report.document
+
+
 def validate(config: Config, source: str = "config") -> Config:
     """A config built in Python, checked as a file is: its numbers may do without units."""
     return _validate(config, source)[0]
@@ -170,6 +177,12 @@ def _read(report: Report) -> Config:
 def _at(document: Document, index: int) -> str:
     place = document.place(("routes", index))
     return str(place) if place.mark else f"{place.file}:routes[{index}]"
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_none(each) for key, each in value.items() if each is not None}
+    return [_without_none(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _native(value: Any) -> Node:

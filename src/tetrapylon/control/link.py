@@ -16,6 +16,7 @@ from tetrapylon.channel import (
     Channel,
     Done,
     Found,
+    Hosting,
     News,
     Pairs,
     Purge,
@@ -44,6 +45,8 @@ class Link:
         self._orders: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._questions: dict[int, _Question] = {}
         self.news: dict[str, Any] = {"generation": 1, "source": "", "workers": 0, "history": [], "last": None}
+        self.apps: dict[str, dict[str, Any]] = {}
+        """What becomes of hosted apps, by name."""
         self.renewed: Callable[[], None] | None = None
         """Called when another config is in force."""
         self.compared: Callable[[bytes], None] | None = None
@@ -129,6 +132,8 @@ class Link:
                 self.news = msgspec.json.decode(content_of(files[0]))
                 if self.renewed is not None:
                     self.renewed()
+            case Hosting():
+                self.apps = msgspec.json.decode(content_of(files[0]))
             case Pairs():
                 if self.compared is not None:
                     self.compared(content_of(files[0]))
