@@ -83,6 +83,7 @@ COUNTED = (
     Counting("mirror"),
     Counting("quota"),
     Counting("rate_limit"),
+    Counting("record"),
     Counting("redirect"),
     Counting("request_id"),
     Counting("rewrite", behind="small"),

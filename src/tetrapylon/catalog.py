@@ -29,6 +29,7 @@ POLICIES: dict[str, str] = {
     "mtls": "tetrapylon._core.policies.mtls:Mtls",
     "quota": "tetrapylon._core.policies.quota:Quota",
     "rate_limit": "tetrapylon._core.policies.rate_limit:RateLimit",
+    "record": "tetrapylon._core.policies.record:Record",
     "redirect": "tetrapylon._core.policies.redirect:Redirect",
     "request_id": "tetrapylon._core.policies.request_id:RequestId",
     "rewrite": "tetrapylon._core.policies.rewrite:Rewrite",

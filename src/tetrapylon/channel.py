@@ -59,7 +59,10 @@ class Committed(Message, frozen=True):
 
 
 class Pairs(Message, frozen=True):
-    """Answers to compare, on to the control process. With their file, as MessagePack: see `Outbox`."""
+    """What was sampled, on to the control process. With its file, as MessagePack: see `Outbox`."""
+
+    of: str = "answers"
+    """`answers` to compare, or `requests` to record."""
 
 
 # Between the control process and the supervisor
@@ -116,6 +119,10 @@ class Told(Message, frozen=True):
 
 
 # From the control process to the supervisor, and on to every worker
+
+
+APP = b"app"
+"""The fingerprint of where the targets of a hosted app are found: its host says them."""
 
 
 class Found(Message, frozen=True):

@@ -112,6 +112,8 @@ class Scope:
         """Of the route's path, in order."""
         self.upstream: str | None = None
         """Where the route leads to; None: no upstream."""
+        self.title = ""
+        """What the route is called."""
         self.place = EVERYWHERE
         """Whose policies are being built: a route's own, or those of all. State is kept by it."""
         self.where = ""
@@ -132,6 +134,7 @@ class Scope:
         scope = copy(self)
         scope.parameters = PARAMETER.findall(route.path)
         scope.upstream = route.upstream
+        scope.title = route.title
         scope.where = f"{route.path} {route.host} {route.headers}"
         scope.closing = []
         return scope

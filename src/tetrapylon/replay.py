@@ -5,18 +5,17 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import msgspec
-
 from tetrapylon.diff import Answer, Findings, Rules
 from tetrapylon.diff.findings import Pair
 from tetrapylon.errors import UsageError
+from tetrapylon.recorded import Recorded
 
-__all__ = ["Recorded", "Service", "read", "replay"]
+__all__ = ["Service", "replay"]
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 AT_ONCE = 16
@@ -34,17 +33,6 @@ FRAMING = (
     "keep-alive",
     "te",
 )
-
-
-class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the file."""
-
-    method: str = "GET"
-    target: str
-    headers: list[tuple[str, str]] = []
-    body: str | None = None
-    route: str = ""
-    """What it is counted under; left out, its method and path."""
 
 
 class Service(NamedTuple):
@@ -66,15 +54,18 @@ class Service(NamedTuple):
             raise UsageError(f"{url!r} is no service; expected one such as http://127.0.0.1:8000")
         return cls(parts.scheme == "https", parts.hostname, port, parts.path.rstrip("/"), timeout)
 
-    def ask(self, request: Recorded) -> Answer:
+    def ask(self, request: Recorded, more: Sequence[tuple[str, str]] = ()) -> Answer:
+        """`more` are fields that take the place of the request's own."""
         kind = http.client.HTTPSConnection if self.secure else http.client.HTTPConnection
         connection = kind(self.host, self.port, timeout=self.timeout)
         try:
             body = None if request.body is None else request.body.encode()
             connection.putrequest(request.method, self.prefix + request.target, skip_accept_encoding=True)
-            for name, value in request.headers:
-                if name.lower() not in FRAMING:
-                    connection.putheader(name, value)
+            replaced = {*FRAMING, *(name.lower() for name, _ in more)}
+            for name, value in [each for each in request.headers if each[0].lower() not in replaced]:
+                connection.putheader(name, value)
+            for name, value in more:
+                connection.putheader(name, value)
             if body is not None:
                 connection.putheader("Content-Length", str(len(body)))
             connection.endheaders(body)
@@ -94,22 +85,13 @@ class Service(NamedTuple):
         return Answer(response.status, fields, content)
 
 
-def read(path: str) -> Iterator[tuple[int, Recorded | None]]:
-    """Each line's number with what it says; None for one that is broken. Raises UsageError."""
-    decoder = msgspec.json.Decoder(Recorded)
-    try:
-        with open(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                try:
-                    found = decoder.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    yield number, None
-                else:
-                    yield number, found if found.target.startswith("/") else None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+class LeftOut(NamedTuple):
+    """Requests that were not sent."""
+
+    unsafe: int
+    """Because they change something."""
+    bodiless: int
+    """Because their bodies were not recorded."""
 
 
 def replay(
@@ -117,23 +99,25 @@ def replay(
     first: Service,
     second: Service,
     *,
+    headers: Sequence[tuple[str, str]] = (),
     rate: float,
     again: float,
     unsafe: bool,
     rules: Rules,
-) -> tuple[Findings, int]:
-    """What was found, and how many requests were left out because they change something.
+) -> tuple[Findings, LeftOut]:
+    """What was found, and what was left out.
 
-    `rate` is in requests a second, 0 for as fast as it goes; `again` the share that the first is asked twice.
+    `headers` are fields of every request; `rate` is in requests a second, 0 for as fast as it goes; `again`
+    the share that the first is asked twice.
     """
     findings, lock = Findings(), threading.Lock()
     room = threading.Semaphore(2 * AT_ONCE)
-    left_out = 0
+    changing = bodiless = 0
 
     def work(request: Recorded, twice: bool) -> None:
         try:
-            one, other = first.ask(request), second.ask(request)
-            repeated = first.ask(request) if twice else None
+            one, other = first.ask(request, headers), second.ask(request, headers)
+            repeated = first.ask(request, headers) if twice else None
             route = request.route or f"{request.method} {request.target.partition('?')[0]}"
             pair = Pair(route, request.method, request.target, one, other, repeated)
             with lock:
@@ -148,7 +132,10 @@ def replay(
         for request in requests:
             safe = request.method in SAFE
             if not safe and not unsafe:
-                left_out += 1
+                changing += 1
+                continue
+            if request.left_out:
+                bodiless += 1
                 continue
             if rate:
                 time.sleep(max(0.0, began + sent / rate - time.monotonic()))
@@ -162,4 +149,4 @@ def replay(
             under_way.append(pool.submit(work, request, twice))
         for each in under_way:
             each.result()
-    return findings, left_out
+    return findings, LeftOut(changing, bodiless)

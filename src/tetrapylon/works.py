@@ -22,6 +22,7 @@ from tetrapylon._core.target import Target
 from tetrapylon._core.tls import Tls
 from tetrapylon._core.upstream import Upstream
 from tetrapylon._core.wire import Via
+from tetrapylon.channel import APP
 from tetrapylon.config import model
 from tetrapylon.config.net import HostPort, listener_keys, target_address
 from tetrapylon.fleet import Closes, Fleet, host_of
@@ -48,10 +49,6 @@ keeps its hands off the loop: then it can be taken in a thread."""
 
 # The name in Via that this gateway knows itself by: drawn before the fork, so that all workers share it.
 PSEUDONYM = f"tetrapylon-{os.urandom(4).hex()}"
-
-
-APP = b"app"
-"""Where the targets of a hosted app are found: its host says them."""
 
 
 class Lease:

@@ -1,4 +1,4 @@
-"""A config with each key of the model, none of them at its default."""
+"""A config in which every key of the model has a value that is not its default."""
 
 from typing import Any
 

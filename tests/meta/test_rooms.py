@@ -45,6 +45,7 @@ GROUND = {
     "cache_key",
     "cache_status",
     "json_edit",
+    "share",
 }
 UPSTREAM = {
     "upstream",
@@ -123,6 +124,7 @@ POLICIES_SEE = {
     "cache_status",
     "coalesce",
     "copies",
+    "share",
 }
 # What the Structs of their settings are made of, and what does the work that is not every request's.
 POLICIES_TAKE = (
@@ -149,6 +151,8 @@ FORBIDDEN: dict[str, set[str]] = {
     "config": {"cli", "supervise", "worker", "compile", "control", "admin"},
     "audit": {"cli", "supervise", "worker", "compile", "control", "admin", "_core"},
     "migrate": {"cli", "supervise", "worker", "compile", "control", "admin", "config", "_core"},
+    "apps": {"cli", "supervise", "worker", "compile", "control", "admin", "works", "_core"},
+    "assess": {"cli", "supervise", "worker", "compile", "control", "admin", "_core"},
     "compile": {"cli", "supervise", "worker", "control", "admin"},
     "control": {"cli", "supervise", "worker", "compile", "_core"},
     "admin": {"cli", "supervise", "worker", "compile", "_core"},
@@ -232,7 +236,18 @@ def test_python_rooms_keep_their_direction(path: Path) -> None:
 def test_every_rule_is_about_a_room_of_the_architecture() -> None:
     known = {"cli", "supervise", "worker", "compile", "config", "catalog", "control", "admin", "_core"}
     known |= {"works", "renew", "reload", "channel", "slots"}
-    known |= {"errors", "_version", "plugin", "handler", "identity", "audit", "discovery", "migrate"}
+    known |= {
+        "errors",
+        "_version",
+        "plugin",
+        "handler",
+        "identity",
+        "audit",
+        "discovery",
+        "apps",
+        "migrate",
+        "assess",
+    }
     assert set(FORBIDDEN) | set().union(*FORBIDDEN.values()) - {"*"} <= known
 
 

@@ -100,6 +100,14 @@ FAMILIES: dict[str, tuple[Kind, str]] = {
         "counter",
         "Batches of samples that found nobody who compares.",
     ),
+    "tetrapylon_record_dropped_total": (
+        "counter",
+        "Requests that were sampled for a record and dropped in a worker, by route.",
+    ),
+    "tetrapylon_record_lost_total": (
+        "counter",
+        "Requests that were sampled for a record and could not be written.",
+    ),
     "tetrapylon_cache_requests_total": ("counter", "Requests to a cache, by what it had for them."),
     "tetrapylon_cache_evictions_total": ("counter", "Stored answers that had to make room."),
     "tetrapylon_cache_bytes": ("gauge", "Bytes of stored answers, in all workers."),

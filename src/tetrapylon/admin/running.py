@@ -23,7 +23,9 @@ def endpoints(link: Link) -> dict[str, Endpoint]:
         ),
         "/routes": Endpoint("its routes, each with the place it stands at", running.routes),
         "/explain": Endpoint(
-            "which route a request takes, and why: ?method=GET&url=/path&header=Name:value", running.explain
+            "which route a request takes, and why: ?method=GET&url=/path&header=Name:value, of several"
+            " header fields one a line",
+            running.explain,
         ),
         "/apps": Endpoint("the hosted apps: their processes, and how the last one ended", running.apps),
         "/history": Endpoint("the last configs that were in force, and the last reload", running.history),
@@ -137,7 +139,10 @@ def _request(query: Mapping[str, str]) -> Request:
     url = query.get("url", "")
     if not url:
         raise ValueError("?url= is missing; ask for ?method=GET&url=/path")
-    name, colon, value = query.get("header", "").partition(":")
-    if name and not colon:
-        raise ValueError(f"?header={name}: expected NAME:VALUE")
-    return request(query.get("method", "GET"), url, {name.strip(): value.strip()} if name else {})
+    headers = {}
+    for line in filter(None, query.get("header", "").split("\n")):
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ValueError(f"?header={name}: expected NAME:VALUE")
+        headers[name.strip()] = value.strip()
+    return request(query.get("method", "GET"), url, headers)

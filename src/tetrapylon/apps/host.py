@@ -13,13 +13,12 @@ import msgspec
 from tetrapylon import events, logs
 from tetrapylon.apps.folder import Folder
 from tetrapylon.apps.hosted import Hosted
-from tetrapylon.channel import Found, Hosting, News, Roll, content_of, file_of
+from tetrapylon.channel import APP, Found, Hosting, News, Roll, content_of, file_of
 from tetrapylon.config.model import Config, Target
 from tetrapylon.config.wire import Encoded
 from tetrapylon.events import say
 from tetrapylon.process import Context
 from tetrapylon.wakeup import Pipe, handle_signals
-from tetrapylon.works import APP
 
 __all__ = ["main"]
 

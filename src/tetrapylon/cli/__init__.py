@@ -33,9 +33,11 @@ VERBS = {
     "history": "list the last configs that were in force",
     "rollback": "have the running gateway go back to an earlier config",
     "diff": "show how the answers of shadows differ",
+    "record": "write out the requests that the running gateway has recorded",
     "replay": "send recorded requests to two services and compare the answers",
     "init": "write a first config",
     "migrate": "write a config that serves an existing app, route by route",
+    "assess": "say whether an existing gateway is worth replacing",
     "schema": "print the config's JSON Schema or its reference",
     "completion": "print a shell's completion script",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["CONFIG", "add_config", "add_format"]
+__all__ = ["CONFIG", "add_config", "add_format", "header"]
 
 CONFIG = "gateway.yaml"
 
@@ -31,3 +31,11 @@ def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
     parser.add_argument(
         "--format", choices=formats, default=formats[0], help=f"how to write it (default: {formats[0]})"
     )
+
+
+def header(text: str) -> tuple[str, str]:
+    """NAME:VALUE, for argparse."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a header; expected NAME:VALUE")
+    return name.strip(), value.strip()

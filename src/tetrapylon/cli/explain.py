@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tetrapylon.cli.arguments import add_config, add_format
+from tetrapylon.cli.arguments import add_config, add_format, header
 
 __all__ = ["configure", "run"]
 
@@ -20,18 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME:VALUE",
         action="append",
         default=[],
-        type=_header,
+        type=header,
         dest="headers",
         help="a header field of the request; may be given more than once",
     )
     add_format(parser, "text", "json")
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a header; expected NAME:VALUE")
-    return name.strip(), value.strip()
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import socket
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tetrapylon.errors import ConfigError, TetrapylonError, UsageError
@@ -14,7 +15,9 @@ from tetrapylon.errors import ConfigError, TetrapylonError, UsageError
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Refused", "add_admin", "ask", "reach"]
+__all__ = ["Refused", "add_admin", "ask", "ask_raw", "reach"]
+
+PIECE = 65536
 
 TOKEN = "TETRAPYLON_ADMIN_TOKEN"
 CA = "TETRAPYLON_ADMIN_CA"
@@ -85,26 +88,34 @@ def reach(arguments: argparse.Namespace) -> Admin:
 
 
 def ask(admin: Admin, method: str, path: str) -> Any:
-    """What it answers, read as JSON. Raises Refused, and UsageError where nobody answers."""
+    """What it answers, read as JSON. Raises Refused, and TetrapylonError where nobody answers."""
+    return _read(admin, path, b"".join(ask_raw(admin, method, path)))
+
+
+def ask_raw(admin: Admin, method: str, path: str) -> Iterator[bytes]:
+    """What it answers, in pieces. Raises as `ask` does."""
     connection = _connection(admin)
     headers = {"Authorization": f"Bearer {admin.token}"} if admin.token else {}
     try:
         connection.request(method, path, headers=headers)
         response = connection.getresponse()
-        body = response.read()
+        if response.status >= 400:
+            raise Refused(response.status, _read(admin, path, response.read()))
+        while piece := response.read(PIECE):
+            yield piece
     except (OSError, http.client.HTTPException) as error:
         raise TetrapylonError(
             f"nobody answers at the admin address {admin.address}: {error}; does the gateway run there?"
         ) from None
     finally:
         connection.close()
+
+
+def _read(admin: Admin, path: str, body: bytes) -> Any:
     try:
-        told = json.loads(body)
+        return json.loads(body)
     except ValueError:
         raise TetrapylonError(f"{admin.address}{path} does not answer as a gateway's admin address") from None
-    if response.status >= 400:
-        raise Refused(response.status, told)
-    return told
 
 
 def _connection(admin: Admin) -> http.client.HTTPConnection:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from tetrapylon.cli.arguments import add_format
+from tetrapylon.cli.arguments import add_format, header
 
-__all__ = ["configure", "run"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tetrapylon.recorded import Recorded
+
+__all__ = ["configure", "requests", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,18 +36,48 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ignore", metavar="PATH", action="append", default=[], help="a path into JSON that does not matter"
     )
+    parser.add_argument(
+        "-H",
+        "--header",
+        metavar="NAME:VALUE",
+        action="append",
+        default=[],
+        type=header,
+        dest="headers",
+        help="a field of every request, in place of what was recorded: credentials are not; may be given"
+        " more than once",
+    )
     add_format(parser, "text", "json")
+
+
+@contextmanager
+def requests(file: str) -> Iterator[Iterator[Recorded]]:
+    """Those of a file. At the end it is told which lines were skipped."""
+    from tetrapylon.recorded import read
+
+    broken: list[int] = []
+
+    def sound() -> Iterator[Recorded]:
+        for number, found in read(file):
+            if found is None:
+                broken.append(number)
+            else:
+                yield found
+
+    yield sound()
+    if broken:
+        lines = ", ".join(map(str, broken[:5])) + ("..." if len(broken) > 5 else "")
+        print(f"tetrapylon: {len(broken)} broken lines were skipped ({lines})", file=sys.stderr)
 
 
 def run(arguments: argparse.Namespace) -> int:
     import json
-    from collections.abc import Iterator
 
     from tetrapylon.cli.diff import show
     from tetrapylon.config.units import duration, rate, share
     from tetrapylon.diff import Rules
     from tetrapylon.errors import UsageError
-    from tetrapylon.replay import Recorded, Service, read, replay
+    from tetrapylon.replay import Service, replay
 
     try:
         pace, again = rate(arguments.rate), share(arguments.again.replace("%%", "%"))
@@ -50,25 +87,27 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(str(error)) from None
     if pace <= 0 or patience <= 0:
         raise UsageError("--rate and --timeout have to be above 0")
-    broken: list[int] = []
-
-    def requests() -> Iterator[Recorded]:
-        for number, found in read(arguments.file):
-            if found is None:
-                broken.append(number)
-            else:
-                yield found
-
     first, second = (Service.at(url, patience) for url in (arguments.against, arguments.compare))
-    findings, left_out = replay(
-        requests(), first, second, rate=pace, again=again, unsafe=arguments.unsafe, rules=rules
-    )
-    if broken:
-        lines = ", ".join(map(str, broken[:5])) + ("..." if len(broken) > 5 else "")
-        print(f"tetrapylon: {len(broken)} broken lines were skipped ({lines})", file=sys.stderr)
-    if left_out:
+    with requests(arguments.file) as recorded:
+        findings, left_out = replay(
+            recorded,
+            first,
+            second,
+            headers=arguments.headers,
+            rate=pace,
+            again=again,
+            unsafe=arguments.unsafe,
+            rules=rules,
+        )
+    if left_out.unsafe:
         print(
-            f"tetrapylon: {left_out} requests that change something were left out; --unsafe sends them",
+            f"tetrapylon: {left_out.unsafe} requests that change something were left out;"
+            " --unsafe sends them",
+            file=sys.stderr,
+        )
+    if left_out.bodiless:
+        print(
+            f"tetrapylon: {left_out.bodiless} requests were left out, for their bodies were not recorded",
             file=sys.stderr,
         )
     told = findings.told()

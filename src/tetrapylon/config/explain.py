@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from tetrapylon._core.route import NotAllowed, RouteMatch, Router
 from tetrapylon.config import describe, shape, table
-from tetrapylon.config.mask import masked_settings
+from tetrapylon.config.mask import masked_route, masked_settings
 from tetrapylon.config.model import Config, PolicyUse, Route, Upstream
 from tetrapylon.config.schema import written
 from tetrapylon.config.template import expand
@@ -94,7 +94,17 @@ def explain(
         "destination": _destination(config, route, index),
         "limits": _limits(config, route, index),
         "timeouts": list(_timeouts(config, route, index)),
+        "settings": _settings(config, index),
     }
+
+
+TOLD = ("path", "methods", "host", "headers", "name", "upstream", "policies", "limits", "timeouts")
+"""What `explain` tells of a route by other names."""
+
+
+def _settings(config: Config, index: int) -> dict[str, Any]:
+    """All else that the route itself says, as a file would have it."""
+    return {name: value for name, value in masked_route(config, index).items() if name not in TOLD}
 
 
 def _candidate(config: Config, route: Route, wins: bool, reason: str) -> dict[str, Any]:

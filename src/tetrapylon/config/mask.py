@@ -9,14 +9,14 @@ import msgspec
 
 from tetrapylon import catalog
 from tetrapylon.config import shape
-from tetrapylon.config.model import Config, PolicyUse
+from tetrapylon.config.model import Config, PolicyUse, Route
 from tetrapylon.config.policies import PolicySection, settings_section
 from tetrapylon.config.schema import written
 from tetrapylon.config.secrets import names_secret, veil
 from tetrapylon.config.shape import Shape
 from tetrapylon.config.tree import Path, render_path
 
-__all__ = ["masked", "masked_settings", "secrets"]
+__all__ = ["masked", "masked_route", "masked_settings", "secrets"]
 
 
 def masked(config: Config) -> dict[str, Any]:
@@ -26,6 +26,15 @@ def masked(config: Config) -> dict[str, Any]:
         from tetrapylon.config.apps import without_apps
 
         without_apps(shown, config)
+    return shown
+
+
+def masked_route(config: Config, index: int) -> dict[str, Any]:
+    """The config's `index`th route likewise."""
+    path: Path = ("routes", index)
+    shown: dict[str, Any] = _Masker(config.filled).section(
+        shape.section(Route), config.routes[index], path, None
+    )
     return shown
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-import time
-from collections import deque
+from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Raw
 
 from tetrapylon.config.wire import Encoded
+from tetrapylon.control.aside import Aside
 from tetrapylon.events import say
 from tetrapylon.shadows import rules
 
@@ -21,29 +22,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparing"]
 
-WAITING = 8 << 20
-"""Bytes of batches that wait to be compared; those beyond are dropped, which is said once."""
-WRITE_EVERY = 1.0
-"""Seconds between two writes of the file."""
-DUTY = 0.5
-"""The most of its time that the thread is at work: the same process answers the admin."""
+Counted = tuple[dict[str, int], list[tuple[str, Raw, Raw, Raw, Raw, Raw]]]
+"""A batch whose answers are not looked at."""
 
 
 class Comparing:
-    """What the shadows of the config in force find. Made when the first config has one."""
+    """What the shadows of the config in force find. Its thread begins when the first config has one."""
 
-    def __init__(self, config: bytes) -> None:
+    def __init__(self, config: bytes, dropped: Callable[[str, int], None]) -> None:
+        """`dropped` is told of which route how many samples had no room."""
         self.lock = threading.Lock()
         """Of the findings."""
-        self._full = False
-        """Batches found no room, which was said."""
-        self._batches: deque[bytes] = deque()
-        self._waiting = 0
-        self._wake = threading.Event()
-        self._ended = False
+        self._dropped = dropped
         self._rules: dict[str, Rules] = {}
         self._file: FindingsFile | None = None
-        self._thread: threading.Thread | None = None
+        self._aside: Aside | None = None
         self.follow(config)
 
     def follow(self, config: bytes) -> None:
@@ -60,19 +53,15 @@ class Comparing:
         from tetrapylon.diff.file import FindingsFile
 
         self._file = FindingsFile(head.diff.file, head.diff.size)
-        self._thread = threading.Thread(target=self._run, name="comparing", daemon=True)
-        self._thread.start()
+        self._aside = Aside("comparing", self._compare, self._write)
 
     def take(self, batch: bytes) -> None:
         """As `Outbox` made it. From the loop's thread; it never waits."""
-        if self._waiting + len(batch) > WAITING:
-            if not self._full:
-                self._full = True
-                say("warning", "shadow: more answers come than can be compared; the rest is dropped")
-            return
-        self._waiting += len(batch)
-        self._batches.append(batch)
-        self._wake.set()
+        if self._aside is not None and not self._aside.take(batch):
+            say("warning", "shadow: more answers come than can be compared; some are dropped, and counted")
+            same, pairs = msgspec.msgpack.decode(batch, type=Counted)
+            for route, count in (Counter(same) + Counter(pair[0] for pair in pairs)).items():
+                self._dropped(route, count)
 
     def told(self, route: str | None = None) -> list[dict[str, Any]]:
         if self._file is None:
@@ -93,39 +82,18 @@ class Comparing:
 
     async def close(self) -> None:
         """Compares what has come, and writes it."""
-        self._ended = True
-        self._wake.set()
-        if self._thread is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 2.0)
+        if self._aside is None or self._file is None:
+            return
+        await self._aside.close()
+        with self.lock:
+            self._file.close()
 
     # -- the thread
 
-    def _run(self) -> None:
+    def _write(self) -> None:
         assert self._file is not None
-        written = time.monotonic()
-        while True:
-            ended = self._ended
-            began = time.monotonic()
-            if self._batches:
-                batch = self._batches.popleft()
-                self._waiting -= len(batch)
-                self._compare(batch)
-            now = time.monotonic()
-            if now - written >= WRITE_EVERY or (ended and not self._batches):
-                with self.lock:
-                    self._file.write()
-                written = now
-            if ended and not self._batches:
-                with self.lock:
-                    self._file.close()
-                return
-            if self._batches:
-                if not ended:
-                    time.sleep((now - began) * (1 - DUTY) / DUTY)
-                continue
-            self._wake.clear()
-            if not self._batches and not self._ended:
-                self._wake.wait(WRITE_EVERY)
+        with self.lock:
+            self._file.write()
 
     def _compare(self, batch: bytes) -> None:
         from tetrapylon.diff.findings import Batch, Pair

@@ -51,6 +51,8 @@ class Link:
         """Called when another config is in force."""
         self.compared: Callable[[bytes], None] | None = None
         """Called with answers to compare, as a worker's `Outbox` made them."""
+        self.recorded: Callable[[bytes], None] | None = None
+        """Likewise with requests to record."""
         self._loop.add_reader(channel.fileno(), self._listen)
 
     @property
@@ -135,8 +137,9 @@ class Link:
             case Hosting():
                 self.apps = msgspec.json.decode(content_of(files[0]))
             case Pairs():
-                if self.compared is not None:
-                    self.compared(content_of(files[0]))
+                take = self.compared if message.of == "answers" else self.recorded
+                if take is not None:
+                    take(content_of(files[0]))
             case Told():
                 question = self._questions.get(message.number)
                 if question is not None:

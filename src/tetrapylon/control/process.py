@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from tetrapylon import events
-from tetrapylon.admin import diff
+from tetrapylon.admin import diff, record
 from tetrapylon.admin.api import Api
 from tetrapylon.admin.live import EVERY
 from tetrapylon.admin.server import serve_admin
@@ -18,6 +18,7 @@ from tetrapylon.config.model import Admin
 from tetrapylon.config.wire import Encoded
 from tetrapylon.control.comparing import Comparing
 from tetrapylon.control.link import Link
+from tetrapylon.control.recording import Recording
 from tetrapylon.process import Context
 from tetrapylon.slots import Table
 
@@ -63,15 +64,27 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
         if follower is not None:
             follower.follow(upstreams)
 
-    comparing = Comparing(link.config)
+    slab = context.slab
+
+    def dropped(route: str, count: int) -> None:
+        slab.count("tetrapylon_shadow_dropped_total", {"route": route}, count)
+
+    def lost(count: int) -> None:
+        slab.count("tetrapylon_record_lost_total", {}, count)
+
+    comparing = Comparing(link.config, dropped)
+    recording = Recording(link.config, lost)
 
     def renewed() -> None:
         follow()
         comparing.follow(link.config)
+        recording.follow(link.config)
 
     link.renewed = renewed
     link.compared = comparing.take
+    link.recorded = recording.take
     api.add(diff.endpoints(comparing))
+    api.add(record.endpoints(recording))
     follow()
     admin = Encoded(link.config).head.admin or Admin()
     front = Front(loop, admin.tls.listener()) if admin.tls is not None else None
@@ -93,6 +106,7 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
     for server in servers:
         server.close()
     await comparing.close()
+    await recording.close()
     if follower is not None:
         follower.close()
     if front is not None:

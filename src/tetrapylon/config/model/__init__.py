@@ -20,6 +20,7 @@ from tetrapylon.config.model.consumer import Consumer
 from tetrapylon.config.model.discover import Discover, Dns, Etcd, File
 from tetrapylon.config.model.log import AccessLog, ErrorLog, Log, Redact, Traces
 from tetrapylon.config.model.policy_use import PolicyUse
+from tetrapylon.config.model.record import Record
 from tetrapylon.config.model.respond import Respond
 from tetrapylon.config.model.route import (
     Branch,
@@ -101,6 +102,7 @@ __all__ = [
     "PluginOptions",
     "PolicyUse",
     "Pool",
+    "Record",
     "Redact",
     "Redirect",
     "Respond",
@@ -164,6 +166,7 @@ class Config(Section, frozen=True, kw_only=True):
         Docs | None, doc("The OpenAPI document of the handlers; there is none when left out.")
     ] = None
     diff: Annotated[Diff, doc("Where it is kept what shadows find.")] = Diff()
+    record: Annotated[Record, doc("Where the requests are kept that the policy `record` takes.")] = Record()
     audit: Annotated[Audit, doc("What `tetrapylon audit` is told.")] = Audit()
     files: Annotated[tuple[str, ...], Meta(extra={"internal": True})] = ()
     """Every file that was read for it, the included ones too; set when it is loaded."""

@@ -1,0 +1,3 @@
+"""A share of what comes, drawn at random: for compiled code alone."""
+
+import os as os
