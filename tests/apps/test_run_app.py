@@ -125,7 +125,7 @@ def test_changed_code_replaces_its_processes(shop: Path) -> None:
 
         def changed() -> bool:
             write()
-            return json.loads(ask(gateway, "/a")[1])["version"] == "2"
+            return bool(json.loads(ask(gateway, "/a")[1])["version"] == "2")
 
         eventually(changed, "the new code serves", within=20)
         assert json.loads(ask(gateway, "/a")[1])["pid"] != before["pid"]

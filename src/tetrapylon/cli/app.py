@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--timeout",
         metavar="TIME",
-        help="for an answer, then 504 (default: 30s); a process that does nothing else for so long hangs (60s)",
+        help="for an answer, then 504 (default: 30s); a process that hangs for so long is replaced (60s)",
     )
     which.add_argument("--drain", metavar="TIME", help="for requests in flight, at the end (default: 30s)")
     which.add_argument("--max-requests", metavar="N", type=int, help="a process is replaced after so many")
