@@ -24,18 +24,20 @@ class Hostings:
 
     def take(self, file: int) -> None:
         """All apps of a host, by name."""
-        self._set(msgspec.json.decode(content_of(file)))
+        self.put(msgspec.json.decode(content_of(file)))
 
-    def lost(self) -> None:
-        """The host has died, and its apps with it."""
-        self._set({})
+    def lost(self) -> dict[str, dict[str, Any]]:
+        """The host has died, and its apps with it: what it said of them."""
+        before = self._apps
+        self.put({})
+        return before
 
     def tell(self, send: Callable[[Hosting, Sequence[int]], bool]) -> None:
         file = file_of(msgspec.json.encode(self._apps), "apps")
         send(Hosting(), [file])
         os.close(file)
 
-    def _set(self, apps: dict[str, dict[str, Any]]) -> None:
+    def put(self, apps: dict[str, dict[str, Any]]) -> None:
         for name in self._apps.keys() | apps.keys():
             was, now = self._apps.get(name, {}), apps.get(name, {})
             up = now.get("up", 0) - was.get("up", 0)

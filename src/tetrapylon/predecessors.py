@@ -23,6 +23,11 @@ class Predecessors:
     def __bool__(self) -> bool:
         return bool(self._due)
 
+    @property
+    def workers(self) -> int:
+        """How many workers there are."""
+        return len(self._due.keys() - self._hosts)
+
     def end(self, order: int, due: float | None) -> None:
         """They are killed when it is `due`."""
         for pid in self._due:

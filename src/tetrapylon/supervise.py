@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from tetrapylon import __version__, events, logs
-from tetrapylon._core.counters import Slab, Slabs, State
+from tetrapylon._core.counters import Slab, State
 from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon.channel import (
     Ask,
@@ -39,7 +39,7 @@ from tetrapylon.channel import (
 from tetrapylon.child import Child
 from tetrapylon.events import line, say
 from tetrapylon.findings import Findings
-from tetrapylon.handover import TRIAL, become, command, received
+from tetrapylon.handover import TRIAL, Shared, become, command, memory_of, received
 from tetrapylon.hosting import Hostings
 from tetrapylon.listening import Change, Listening
 from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
@@ -118,7 +118,10 @@ class Supervisor:
                     f"{listener.address} was handed over and is in no use; closing it",
                 )
                 listener.close()
-            self._slabs = Slabs(max(MOST_WORKERS, 2 * facts.workers), facts.room)
+            most = max(MOST_WORKERS, 2 * facts.workers)
+            memory = handover.memory if handover else None
+            self._shared = Shared(memory, plan.goes_on, facts.workers, most, facts.room)
+            self._slabs = self._shared.slabs
         except BaseException:
             self._close_listeners()
             raise
@@ -239,8 +242,7 @@ class Supervisor:
 
     def _add_worker(self) -> None:
         place = len(self._workers)
-        used = {child.slab.index for child in [*self._workers, *self._leaving] if child.slab is not None}
-        slab = self._slabs.slab(next(index for index in range(self._slabs.workers) if index not in used))
+        slab = self._slabs.slab(self._shared.free([*self._workers, *self._leaving]))
         main = partial(self._main, self._plan.worker, place, slab)
         self._workers.append(Child(f"worker {place}", main, slab, self._plan.timing, place))
 
@@ -358,7 +360,7 @@ class Supervisor:
         self._hostings.tell(partial(self._to, CONTROL))
 
     def change(self, facts: Facts) -> Change:
-        if facts.workers + len(self._leaving) > self._slabs.workers:
+        if facts.workers + len(self._leaving) + self._old.workers > self._slabs.workers:
             raise ListenError(
                 f"server.workers: there is room for {self._slabs.workers} workers; restart it to have more"
             )
@@ -424,6 +426,7 @@ class Supervisor:
             if self._reloads.reaped(pid, status, now):
                 continue
             if self._old.reaped(pid):
+                self._shared.release(pid)
                 continue
             if pid == self._trial:
                 self._tried(status)
@@ -520,9 +523,12 @@ class Supervisor:
         hosts = [child.pid for child in self._control if child.alive and child.name == HOST]
         workers = [child.pid for child in [*self._workers, *self._leaving] if child.alive]
         control = [child.pid for child in self._control if child.alive and child.name != HOST]
+        memory = memory_of(self._slabs, self._plan.slots, [*self._workers, *self._leaving])
+        apps = self._hostings.lost()  # those of the next host are counted from the start
         try:
-            become(self._listening, self._admin, workers, control, self._lifeline.write, hosts)
+            become(self._listening, self._admin, workers, control, self._lifeline.write, hosts, memory)
         except OSError as error:
+            self._hostings.put(apps)
             say("error", f"SIGUSR2: the new code could not be started: {error}; the old serves on")
 
     def _retire_old(self, now: float) -> None:

@@ -350,5 +350,6 @@ FULL: dict[str, Any] = {
     "lifespan": "examples.shop.app:lifespan",
     "docs": {"path": "/api.json", "page": "/api", "title": "Shop", "version": "2"},
     "diff": {"file": "findings.sqlite", "size": "8MiB"},
+    "record": {"file": "traffic.jsonl", "size": "8MiB"},
     "audit": {"ignore": [{"rule": "no-timeout", "at": "routes[0]", "because": "it is a test"}]},
 }
