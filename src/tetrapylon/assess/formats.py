@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from tetrapylon.assess.times import MICROSECONDS, duration, moment_of, upstream_duration
@@ -122,6 +123,7 @@ def role_of(name: str) -> Field | None:
     return Field("upstream", LIST, unit, Clock(1 if unit == MICROSECONDS["s"] else unit))
 
 
+@lru_cache(64)
 def compile_format(text: str, name: str = "") -> Format:
     """A format as nginx, gunicorn or Apache take it, or the name of one in `PRESETS`. Raises UsageError."""
     if text in PRESETS:

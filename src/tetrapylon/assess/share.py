@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import NamedTuple
@@ -15,7 +16,7 @@ __all__ = ["FEWEST", "LEVEL", "Interval", "Share", "mean_share", "shares", "whol
 LEVEL = 0.99
 BEYOND = 50
 """Requests that have to lie beyond a quantile."""
-FEWEST = 100
+FEWEST = 200
 """Requests below which nothing is said."""
 QUANTILES = (0.5, 0.95, 0.99)
 
@@ -111,7 +112,7 @@ def mean_share(whole: Sequence[Group], waited: Sequence[Group], total: Clock, up
     )
 
 
-def _left_out(parts: list[Sequence[int]], clock: Clock) -> list[Distribution]:
+def _left_out(parts: list[array[int]], clock: Clock) -> list[Distribution]:
     """All of them together, then all without each."""
     whole = reduce(merged, parts)
     occupied = [index for index, count in enumerate(whole) if count]

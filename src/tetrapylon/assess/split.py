@@ -137,7 +137,7 @@ def _told(
             list(whole),
             total,
             cannot_tell=f"{count} requests with both times are too few",
-            do=f"give a log of more; {FEWEST} for the median, 5,000 for p99",
+            do=f"give a log of more: {FEWEST} for the median, 5,000 for p99",
         )
     found = list(shares(whole, behind, total, upstream))
     resolution = max(total.tick, upstream.tick)
