@@ -80,7 +80,7 @@ FLOORS: list[list[set[str]]] = [
         {"surface"},
         {"guard"},
         {"json_rules"},
-        {"coalesce"},
+        {"coalesce", "sharing"},
     ],
     [{"stages"}, {"coroutine"}, {"arguments"}, {"copies"}],
     [{"handler"}, {"aggregate"}],
@@ -123,6 +123,7 @@ POLICIES_SEE = {
     "cache_key",
     "cache_status",
     "coalesce",
+    "sharing",
     "copies",
     "share",
 }
