@@ -186,7 +186,7 @@ def two_logs(folder: Path, system: System, count: int, keep: float = 1.0) -> tup
         for end, total, upstream in system.requests(count, 9):
             gateway.write(f"{gunicorn(end, total, upstream)}\n")
             if r.random() < keep:
-                services.write(f"{own(end - 0.001, upstream, upstream)}\n")
+                services.write(f"{own(end - 0.001, upstream, upstream / 3)}\n")
     return str(here), str(behind)
 
 
@@ -265,3 +265,17 @@ def test_jackknife_of_a_mean_is_its_standard_error() -> None:
 @pytest.mark.parametrize(("freedom", "value"), [(9, 3.250), (19, 2.861), (39, 2.708)])
 def test_students_quantiles_are_those_of_the_tables(freedom: int, value: float) -> None:
     assert student(freedom) == pytest.approx(value, abs=0.002)
+
+
+def test_services_that_answer_by_themselves_count_with_their_whole_time(tmp_path: Path) -> None:
+    """Of nginx's log of static files, say: `-` is no upstream of its own, and yet the gateway's."""
+    system = System(constant(7), constant(30))
+    here, behind = tmp_path / "here", tmp_path / "behind"
+    with here.open("w") as gateway, behind.open("w") as services:
+        for end, total, upstream in system.requests(4000, 9):
+            gateway.write(f"{nginx(end, total, upstream).rsplit(' ', 1)[0]}\n")
+            services.write(f"{nginx(end - 0.001, upstream, 0.0).rsplit(' ', 1)[0]} -\n")
+    told = split_of(assess([str(here)], upstream_logs=[str(behind)]))
+    assert told.cannot_tell == ""
+    assert told.quantiles[0].share is not None
+    assert told.quantiles[0].share.low <= 7 / 37 <= told.quantiles[0].share.high

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tetrapylon.assess.costs import Prices, costs_of
-from tetrapylon.assess.formats import Format, compile_format
+from tetrapylon.assess.formats import ABSENT, Format, Line, compile_format
 from tetrapylon.assess.found import find
 from tetrapylon.assess.limits import limits_of
+from tetrapylon.assess.live import Hop, hop_of, measure
 from tetrapylon.assess.load import load_of, parse_growth, trend_of
 from tetrapylon.assess.measured import measured
 from tetrapylon.assess.people import team_of
@@ -15,10 +19,23 @@ from tetrapylon.assess.reading import Reading
 from tetrapylon.assess.result import Assessment, Costs, Limits, Load
 from tetrapylon.assess.split import log_of, split, split_of_two, take
 from tetrapylon.assess.tally import Tally
+from tetrapylon.assess.times import NONE
 from tetrapylon.assess.verdict import verdict_of
 from tetrapylon.errors import TetrapylonError, UsageError
 
-__all__ = ["Assessment", "Present", "assess"]
+__all__ = ["Assessment", "Live", "Present", "assess", "hop_of"]
+
+
+MEASURE_BEHIND = "let the present gateway reach its services through --behind, one for each of them"
+
+
+@dataclass(frozen=True)
+class Live:
+    """Where to measure: in front of the present gateway, and before each of its services."""
+
+    front: Hop
+    behind: list[Hop]
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +65,13 @@ def assess(
     *,
     upstream_logs: list[str] | None = None,
     log_format: str | None = None,
+    live: Live | None = None,
     now: float | None = None,
 ) -> Assessment:
-    """Raises UsageError for what cannot be read, TetrapylonError for logs without a request."""
+    """By logs, or `live` in their place.
+
+    Raises UsageError for what cannot be read, TetrapylonError for logs without a request.
+    """
     present = present or Present()
     given = None if log_format is None else compile_format(log_format)
     if present.growth is not None:
@@ -59,23 +80,60 @@ def assess(
         known = ", ".join(measured().systems)
         raise UsageError(f"--present: {present.like!r} was not measured; expected one of {known}")
     told = Assessment(team=team_of(present.repositories, now) if present.repositories else None)
-    if logs:
+    if live is not None:
+        told = _by_live(told, live, present)
+    elif logs:
         told = _by_logs(told, logs, upstream_logs or [], given, present)
     told.verdict = verdict_of(told)
     return told
 
 
+def _by_live(told: Assessment, live: Live, present: Present) -> Assessment:
+    """What the gateway in front waited for is the present one's whole time; what those behind took, all of
+    it, is what the present one waited for: so their own time counts for neither."""
+    with TemporaryDirectory(prefix="tetrapylon-assess-") as folder:
+        front, behind = measure(live.front, live.behind, live.seconds, Path(folder))
+        here = _read([front], None, by_time=True, change=_waited)
+        there = _read(behind, None, by_time=True, change=_took) if behind else None
+    return _told(told, here, there, present, do=MEASURE_BEHIND)
+
+
+def _waited(line: Line) -> Line:
+    return line._replace(total=line.upstream if line.upstream >= 0 else ABSENT, upstream=ABSENT)
+
+
+def _whole(line: Line) -> Line:
+    """What no upstream saw stays that."""
+    return line if line.upstream == NONE else line._replace(upstream=ABSENT)
+
+
+def _took(line: Line) -> Line:
+    return line._replace(upstream=ABSENT)
+
+
 def _by_logs(
     told: Assessment, logs: list[str], behind: list[str], given: Format | None, present: Present
 ) -> Assessment:
-    reading, tally = _read(logs, given, by_time=bool(behind))
+    if not behind:
+        return _told(told, _read(logs, given, by_time=False), None, present)
+    here = _read(logs, given, by_time=True, change=_whole)
+    return _told(told, here, _read(behind, None, by_time=True, change=_took), present)
+
+
+def _told(
+    told: Assessment,
+    here: tuple[Reading, Tally],
+    there: tuple[Reading, Tally] | None,
+    present: Present,
+    do: str = "",
+) -> Assessment:
+    reading, tally = here
     told.log = log_of(reading, tally)
-    if behind:
-        other = _read(behind, None, by_time=True)
-        told.upstream_log = log_of(*other)
-        told.split = split_of_two((reading, tally), other)
+    if there is not None:
+        told.upstream_log = log_of(*there)
+        told.split = split_of_two(here, there)
     else:
-        told.split = split(reading, tally)
+        told.split = split(reading, tally, do)
     told.load = load_of(tally)
     if told.load is not None:
         told.limits = _limits(told.load, tally, present)
@@ -129,9 +187,15 @@ def _like(reading: Reading) -> str | None:
     return None
 
 
-def _read(paths: list[str], given: Format | None, *, by_time: bool) -> tuple[Reading, Tally]:
+def _read(
+    paths: list[str],
+    given: Format | None,
+    *,
+    by_time: bool,
+    change: Callable[[Line], Line] | None = None,
+) -> tuple[Reading, Tally]:
     reading = Reading(paths, given)
-    tally = take(reading, by_time=by_time)
+    tally = take(reading, by_time=by_time, change=change)
     if not tally.requests:
         names = ", ".join(paths)
         if reading.broken:

@@ -13,7 +13,7 @@ __all__ = ["FIRST", "FIRST_SECONDS", "Group", "Groups", "deviation", "student"]
 MOST = 40
 FIRST = 32
 """Requests of a group to begin with."""
-FIRST_SECONDS = 4
+FIRST_SECONDS = 1
 
 
 class Group:
@@ -32,6 +32,13 @@ class Group:
         self.upstreams[bin_of(upstream)] += 1
         self.sum_total += total
         self.sum_upstream += upstream
+
+    def behind(self) -> Group:
+        """The same requests as those of a service: their whole time is what the gateway waited."""
+        turned = Group()
+        turned.count = self.count
+        turned.upstreams, turned.sum_upstream = self.totals, self.sum_total
+        return turned
 
     def absorb(self, other: Group) -> None:
         self.count += other.count

@@ -67,7 +67,8 @@ class Split(Struct, frozen=True, kw_only=True):
     """How users' time divides between gateway and upstreams, of the requests that reached one.
 
     `cannot_tell` says why there is no share, and `do` what would give one. `resolution` is that of the log's
-    clock in milliseconds. `answered_alone`: requests that no upstream saw, whose time is all the gateway's.
+    clock in milliseconds. `curve`: quantiles with both times, for a plot. `answered_alone`: requests that no
+    upstream saw, whose time is all the gateway's.
     """
 
     requests: int
@@ -75,6 +76,7 @@ class Split(Struct, frozen=True, kw_only=True):
     all_time: Range | None = None
     cannot_tell: str = ""
     do: str = ""
+    curve: list[tuple[float, float, float | None]] = []
     resolution: float = 0.0
     answered_alone: int = 0
     answered_alone_ms: float = 0.0

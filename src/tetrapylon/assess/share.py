@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from tetrapylon.assess.formats import Clock
 from tetrapylon.assess.groups import Group, deviation, student
-from tetrapylon.assess.histogram import Distribution, merged, without
+from tetrapylon.assess.histogram import Distribution, empty, merged, without
 
-__all__ = ["FEWEST", "LEVEL", "Interval", "Share", "mean_share", "shares", "whole_times"]
+__all__ = ["FEWEST", "LEVEL", "Interval", "Share", "curve", "mean_share", "shares", "whole_times"]
 
 LEVEL = 0.99
 BEYOND = 50
@@ -19,6 +19,7 @@ BEYOND = 50
 FEWEST = 200
 """Requests below which nothing is said."""
 QUANTILES = (0.5, 0.95, 0.99)
+CURVE = [n / 100 for n in range(1, 100)]
 
 
 class Interval(NamedTuple):
@@ -76,14 +77,31 @@ def shares(whole: Sequence[Group], waited: Sequence[Group], total: Clock, upstre
         )
 
 
+def curve(
+    whole: Sequence[Group], waited: Sequence[Group] | None, total: Clock, upstream: Clock
+) -> list[tuple[float, float, float | None]]:
+    """Quantiles with both times in microseconds; without the upstreams' where `waited` is None."""
+    sides = [_all([group.totals for group in whole], total)]
+    if waited is not None:
+        sides.append(_all([group.upstreams for group in waited], upstream))
+    if not sides[0].count:
+        return []
+    found = [[side.quantile(q).value for q in CURVE] for side in sides]
+    others: list[float | None] = [*found[1]] if len(found) > 1 else [None] * len(CURVE)
+    return list(zip(CURVE, found[0], others, strict=True))
+
+
+def _all(parts: list[array[int]], clock: Clock) -> Distribution:
+    counts = reduce(merged, parts) if parts else empty()
+    return Distribution(counts, clock, [index for index, count in enumerate(counts) if count])
+
+
 def whole_times(groups: Sequence[Group], clock: Clock) -> Iterator[tuple[float, float]]:
     """Quantiles of the whole time, in microseconds, that there are enough requests for."""
-    if groups:
-        whole = reduce(merged, [group.totals for group in groups])
-        told = Distribution(whole, clock, [index for index, count in enumerate(whole) if count])
-        for q in QUANTILES:
-            if told.count * (1 - q) >= BEYOND:
-                yield q, told.quantile(q).value
+    told = _all([group.totals for group in groups], clock)
+    for q in QUANTILES:
+        if told.count * (1 - q) >= BEYOND:
+            yield q, told.quantile(q).value
 
 
 def mean_share(whole: Sequence[Group], waited: Sequence[Group], total: Clock, upstream: Clock) -> Interval:

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tetrapylon.assess import Present
+    from tetrapylon.assess import Assessment, Live, Present
 
 __all__ = ["configure", "run"]
 
@@ -36,6 +36,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="an access log of a service behind the gateway, where the gateway's own has no upstream time",
     )
+    add(
+        "--front",
+        metavar="ADDRESS=URL",
+        help="measure live, in place of logs: listen there, in front of the present gateway at this URL",
+    )
+    add(
+        "--behind",
+        metavar="ADDRESS=URL",
+        action="append",
+        default=[],
+        help="with --front: listen there for the present gateway, in front of its service at this URL",
+    )
+    add(
+        "--for", metavar="TIME", dest="seconds", default="10m", help="how long to measure live (default: 10m)"
+    )
     add("--repo", metavar="PATH", action="append", default=[], help="a git repository of the gateway's code")
     add("--present", metavar="NAME", help="the measured gateway that it is like, such as flask or nginx")
     add("--workers", metavar="N", help="worker processes, on all machines (default: as gunicorn's in --repo)")
@@ -52,32 +67,73 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--core-price", metavar="AMOUNT", help="of a core by month")
     add("--memory-price", metavar="AMOUNT", help="of a GB of memory by month")
     add("--change-cost", metavar="AMOUNT", help="of the change, once: what it is held against")
-    add_format(parser, "text", "json")
+    add("-o", "--output", metavar="PATH", default="-", help="where to write it; - prints (default: -)")
+    add_format(parser, "text", "json", "html")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from tetrapylon.assess import assess
     from tetrapylon.errors import UsageError
 
-    if not arguments.logs and not arguments.repo:
+    if not arguments.logs and not arguments.repo and not arguments.front:
         raise UsageError(
-            "assess: there is nothing to look at; name an access log, or a repository with --repo"
+            "assess: there is nothing to look at; name an access log, or a repository with --repo, or measure"
+            " live with --front"
         )
     told = assess(
         arguments.logs,
         present_of(arguments),
         upstream_logs=arguments.upstream_log,
         log_format=arguments.log_format,
+        live=live_of(arguments),
     )
-    if arguments.format == "json":
+    text = written(told, arguments.format)
+    if arguments.output == "-":
+        print(text, end="")
+        return 0
+    try:
+        with open(arguments.output, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"{arguments.output} cannot be written: {error.strerror}") from None
+    print(f"wrote {arguments.output}")
+    return 0
+
+
+def written(told: Assessment, form: str) -> str:
+    if form == "json":
         import msgspec
 
-        print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
-    else:
-        from tetrapylon.assess.show import to_text
+        return msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n"
+    if form == "html":
+        from tetrapylon.assess.page import to_html
 
-        print(to_text(told), end="")
-    return 0
+        return to_html(told)
+    from tetrapylon.assess.show import to_text
+
+    return to_text(told)
+
+
+def live_of(arguments: argparse.Namespace) -> Live | None:
+    """Raises UsageError."""
+    from tetrapylon.assess import Live, hop_of
+    from tetrapylon.config.units import duration
+    from tetrapylon.errors import UsageError
+
+    if not arguments.front:
+        if arguments.behind:
+            raise UsageError("--behind measures with --front; name it, too")
+        return None
+    if arguments.logs or arguments.upstream_log:
+        raise UsageError("--front measures live, in place of logs; leave out one of them")
+    try:
+        seconds = duration(arguments.seconds)
+    except ValueError as error:
+        raise UsageError(f"--for: {error}") from None
+    if seconds < 1:
+        raise UsageError("--for: expected at least 1s")
+    behind = [hop_of(each, "--behind") for each in arguments.behind]
+    return Live(hop_of(arguments.front, "--front"), behind, seconds)
 
 
 def present_of(arguments: argparse.Namespace) -> Present:
