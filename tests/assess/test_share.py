@@ -107,7 +107,7 @@ def test_interval_is_about_the_truth_and_no_guess(tmp_path: Path, work: float) -
     for each in split_of(assess([log])).quantiles:
         assert each.share is not None
         assert each.share.value == pytest.approx(work / (work + 30), abs=0.005)
-        assert each.share.high - each.share.low < 0.01
+        assert each.share.high - each.share.low < 0.02
 
 
 # ---- where logs do not say
@@ -201,7 +201,7 @@ def test_services_logs_stand_in_for_the_upstream_time(tmp_path: Path) -> None:
         assert each.share is not None
         assert each.share.low <= truth[each.q] <= each.share.high
         assert each.share.high - each.share.low < 0.2
-    assert "in neither log" in told.notes[0]
+    assert "in neither log" in told.notes[1]
 
 
 def test_services_with_another_number_of_requests_are_no_basis(tmp_path: Path) -> None:

@@ -55,8 +55,8 @@ def shares(whole: Sequence[Group], waited: Sequence[Group], total: Clock, upstre
     or those of a second log in the same stretches of time. The clocks are those of the two times.
 
     The whole time at a quantile less the upstreams' at the same one is what would be won there if the gateway
-    took none. The interval is one of 99%: the clock's bounds, and beyond them the error of a sample, by a
-    jackknife that leaves out a group at a time.
+    took none. The interval is one of 99%: the clock's bounds with what it does not see, and beyond them the error
+    of a sample, by a jackknife that leaves out a group at a time.
     """
     totals = _left_out([group.totals for group in whole], total)
     upstreams = _left_out([group.upstreams for group in waited], upstream)
@@ -115,7 +115,7 @@ def mean_share(whole: Sequence[Group], waited: Sequence[Group], total: Clock, up
         n, m = (sum(each) - (each[without] if without is not None else 0) for each in (sizes, others))
         t, u = (sum(each) - (each[without] if without is not None else 0) for each in (totals, upstreams))
         mean_t, mean_u = t / n, u / m
-        least, most = mean_t + open_total, mean_u + open_upstream
+        least, most = mean_t + open_total + total.unseen, mean_u + open_upstream
         return (
             1 - most / mean_t if mean_t else 0.0,
             1 - (mean_u + open_upstream / 2) / (mean_t + open_total / 2) if mean_t else 0.0,
@@ -145,5 +145,5 @@ def _bounds(total: Distribution, upstream: Distribution, q: float) -> tuple[floa
     return (
         1 - other.high / one.low if one.low > 0 else 0.0,
         1 - other.value / one.value if one.value > 0 else 0.0,
-        1 - other.low / one.high if one.high > 0 else 0.0,
+        1 - other.low / (one.high + total.clock.unseen) if one.high > 0 else 0.0,
     )

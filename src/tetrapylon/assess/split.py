@@ -19,6 +19,7 @@ UNEQUAL = 0.02
 WIDEST = 0.2
 """An interval that is wider is no answer."""
 
+UNSEEN = "Up to {:g} ms before its clock starts and after it stops is not in the log; intervals allow for it."
 BETWEEN = "what passes between the gateway and its upstreams counts as the gateway's: it is in neither log"
 ADD_NGINX = "add $request_time and $upstream_response_time to nginx's log_format"
 ADD_DURATION = "for gunicorn, add %(D)s to access_log_format"
@@ -148,7 +149,7 @@ def _told(
             list(whole),
             total,
             cannot_tell=f"the log's clock of {resolution / 1000:g} ms is too coarse for requests of"
-            f" {found[0].total / 1000:.3g} ms",
+            f" {found[0].total / 1000:.3g} ms, with up to {total.unseen / 1000:g} ms that it does not see",
             do="measure live with --front and --behind, which is by the microsecond",
         )
     return Split(
@@ -159,7 +160,7 @@ def _told(
         resolution=resolution / 1000,
         answered_alone=tally.own,
         answered_alone_ms=tally.own_total / tally.own / 1000 if tally.own else 0.0,
-        notes=[],
+        notes=[UNSEEN.format(total.unseen / 1000)],
     )
 
 
@@ -198,4 +199,4 @@ def _range(told: Interval, divisor: float = 1.0) -> Range:
 
 
 def _coarsest(clocks: list[Clock]) -> Clock:
-    return max(clocks, default=EXACT, key=lambda clock: (clock.tick, clock.phased))
+    return max(clocks, default=EXACT, key=lambda clock: (clock.tick, clock.phased, clock.unseen))
