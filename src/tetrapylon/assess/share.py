@@ -55,8 +55,8 @@ def shares(whole: Sequence[Group], waited: Sequence[Group], total: Clock, upstre
     or those of a second log in the same stretches of time. The clocks are those of the two times.
 
     The whole time at a quantile less the upstreams' at the same one is what would be won there if the gateway
-    took none. The interval is one of 99%: the clock's bounds with what it does not see, and beyond them the error
-    of a sample, by a jackknife that leaves out a group at a time.
+    took none. The interval is one of 99%: the clock's bounds with what it does not see, and beyond them the
+    error of a sample, by a jackknife that leaves out a group at a time.
     """
     totals = _left_out([group.totals for group in whole], total)
     upstreams = _left_out([group.upstreams for group in waited], upstream)
