@@ -22,17 +22,17 @@ http {{
   client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
   uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
   upstream service {{ server 127.0.0.1:{service}; keepalive 32; }}
-  upstream work {{ server 127.0.0.1:{spare}; keepalive 32; }}
+  upstream check {{ server 127.0.0.1:{spare}; keepalive 32; }}
   server {{
     listen 127.0.0.1:{port};
     access_log {folder}/access.log times;
     location / {{
-      auth_request /work;
+      auth_request /check;
       proxy_pass http://service; proxy_http_version 1.1; proxy_set_header Connection "";
     }}
-    location = /work {{
+    location = /check {{
       internal; access_log off;
-      proxy_pass http://work/item/0; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_pass http://check/item/0; proxy_http_version 1.1; proxy_set_header Connection "";
     }}
   }}
 }}
