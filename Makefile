@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-aggregate bench-cache bench-check bench-faults bench-features bench-handlers bench-hostile bench-micro bench-overload bench-plugins bench-public-api bench-reload bench-scrape bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-aggregate bench-apps bench-cache bench-check bench-faults bench-features bench-handlers bench-hostile bench-micro bench-overload bench-plugins bench-public-api bench-reload bench-scrape bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -97,6 +97,9 @@ bench-public-api: build  ## a public API's policies beside nginx with none and G
 
 bench-cache: build  ## a cache's hit beside nginx's proxy_cache
 	$(PY) -m benchmarks.cache $(ARGS)
+
+bench-apps: build  ## what it costs an app to be hosted, beside gunicorn alone
+	$(PY) -m benchmarks.apps $(ARGS)
 
 bench-check: build  ## how long it takes to check 10,000 routes
 	$(PY) -m benchmarks.check $(ARGS)

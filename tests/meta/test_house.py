@@ -14,6 +14,7 @@ VERBS = {
     "bench",
     "bench-faults",
     "bench-aggregate",
+    "bench-apps",
     "bench-cache",
     "bench-check",
     "bench-features",
