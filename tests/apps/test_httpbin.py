@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import pytest
 
+from tests.apps.alone import gunicorn
 from tests.harness.client import Client
 from tests.harness.gateway import Gateway
-from tests.harness.wait import eventually
 from tests.harness.wire import Response
 from tetrapylon.diff import Answer, Noise, Rules, compare
 from tetrapylon.diff.compare import learn
@@ -96,25 +91,6 @@ def requests() -> Iterator[Asked]:
     yield Asked("GET", "/anything/%2Fescaped%3F?%26=%3D", (), b"")
 
 
-@contextmanager
-def gunicorn() -> Iterator[str]:
-    """By itself, as a team has it; its address."""
-    command = [sys.executable, "-m", "gunicorn", "--threads", "4", "--bind", "127.0.0.1:0", "httpbin:app"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **SEED})
-    said: list[str] = []
-    assert process.stderr is not None
-    reader = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
-    reader.start()
-    try:
-        eventually(lambda: any("Booting worker" in each for each in said), "gunicorn serves", within=20)
-        yield next(found[1] for each in said if (found := re.search(r"http://([\d.:]+)", each)))
-    finally:
-        process.terminate()
-        process.wait(20)
-        reader.join(20)
-        process.stderr.close()
-
-
 def ask(address: str, asked: Asked) -> Response:
     with Client(address) as client:
         fields = "".join(f"{name}: {value}\r\n" for name, value in asked.headers)
@@ -137,7 +113,7 @@ def answer(response: Response) -> Answer:
 def both() -> Iterator[tuple[str, str]]:
     """The addresses of gunicorn alone, and of the gateway that hosts the same app."""
     options = ("--app", "httpbin:app", "--threads", "4", "--listen", "127.0.0.1:0")
-    with gunicorn() as alone, Gateway(None, *options, env=SEED) as gateway:
+    with gunicorn("httpbin:app", SEED) as alone, Gateway(None, *options, env=SEED) as gateway:
         yield alone, gateway.address
 
 
