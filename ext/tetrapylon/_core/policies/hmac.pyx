@@ -31,8 +31,8 @@ class Settings(Identifies, frozen=True, kw_only=True):
 
     The algorithm is `hmac-sha256`. `Signature-Input` must have `created` and `keyid`, and cover what `covers`
     names. The path is signed as it is forwarded: normal, so without dot segments and needless escapes. With a
-    `nonce`, a signature is taken once, by whichever worker of the machine. There is room for 262,144 nonces at
-    once; beyond, the one that would be forgotten soonest is forgotten early, and counted in the metrics.
+    `nonce`, a signature is taken once, by whichever worker of the machine. There is room for 262,144 nonces
+    at once; beyond, the one that would be forgotten soonest is forgotten early, and counted in the metrics.
     """
 
     example = "{use: hmac, window: 1m, nonce: true}"
