@@ -22,6 +22,7 @@ from tetrapylon._core.target import Target
 from tetrapylon._core.tls import Tls
 from tetrapylon._core.upstream import Upstream
 from tetrapylon._core.wire import Via
+from tetrapylon.channel import APP
 from tetrapylon.config import model
 from tetrapylon.config.net import HostPort, listener_keys, target_address
 from tetrapylon.fleet import Closes, Fleet, host_of
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tetrapylon._core.store import Store
     from tetrapylon.channel import Channel
     from tetrapylon.discovery.follow import Follower
+    from tetrapylon.redis_cache import SharedAnswers
     from tetrapylon.redis_store import Redis
     from tetrapylon.tls import Watcher
     from tetrapylon.tracing import Spans
@@ -121,6 +123,13 @@ def fingerprint(settings: msgspec.Struct) -> bytes:
     return msgspec.msgpack.encode(settings)
 
 
+def found_by(upstream: model.Upstream) -> bytes | None:
+    """The fingerprint of where its targets are found; None where the config names them."""
+    if upstream.app:
+        return APP
+    return fingerprint(upstream.discover) if upstream.discover is not None else None
+
+
 def fronts(listeners: Iterable[model.Listener]) -> dict[bytes, ssl.SSLContext]:
     """What the TLS of each listener begins with, by fingerprint; see `tls.Identity`."""
     settings = [listener.tls for listener in listeners if listener.tls is not None]
@@ -154,7 +163,7 @@ class Works:
         self._resolver = Resolver(loop)
         self._watcher: Watcher | None = None
         self._redis: dict[str, Redis] = {}
-        self._caches: WeakValueDictionary[tuple[str, int], Store] = WeakValueDictionary()
+        self._caches: WeakValueDictionary[tuple[str, int, str | None, float], Store] = WeakValueDictionary()
         """As long as there is a route that uses them."""
         self._given_fronts = dict(fronts or {})
         self._kept = Kept({}, {}, None)
@@ -223,19 +232,25 @@ class Works:
             self._follower = Follower(self.loop, self._take)
             self._follower.follow(upstreams)
 
-    async def await_targets(self, patience: float) -> None:
-        """Returns when all upstreams have some that are to find them, or after so many seconds."""
-        end = self.loop.time() + patience
-        while self._lacking() and (left := end - self.loop.time()) > 0:
+    async def await_targets(self, patience: float, apps: float) -> None:
+        """Returns when all upstreams know theirs that are to find them, or after so many seconds; `apps`
+        seconds where it is a hosted app that they wait for."""
+        begun = self.loop.time()
+        while lacking := self._lacking():
+            left = begun + (apps if APP in lacking else patience) - self.loop.time()
+            if left <= 0:
+                return
             self._news.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), left)
 
-    def _lacking(self) -> bool:
-        return any(
-            self._found.get(made.made.name, (b"", ()))[0] != print_
-            for made, (print_, _) in self._fleets.items()
-        )
+    def _lacking(self) -> set[bytes]:
+        """Where the targets are to be found of upstreams that know none."""
+        return {
+            where
+            for made, (where, _) in self._fleets.items()
+            if self._found.get(made.made.name, (b"", ()))[0] != where
+        }
 
     def _apply(self, name: str) -> None:
         made = self._kept.upstreams.get(name)
@@ -254,14 +269,28 @@ class Works:
             self._redis[url] = Redis(self.loop, url)
         return self._redis[url]
 
-    def cache(self, name: str, size: int) -> Store:
-        """The store of that name and size (bytes), one for all who name it."""
+    def cache(self, settings: Any) -> tuple[Store, SharedAnswers | None]:
+        """The store of that name and size, one for all who name it, and what machines share of it, if any."""
         from tetrapylon._core.store import Store
 
-        store = self._caches.get((name, size))
+        key = settings.name, settings.size, settings.redis, settings.timeout
+        store = self._caches.get(key)
         if store is None:
-            store = self._caches[name, size] = Store(self.slab, name, size)
-        return store
+            store = self._caches[key] = Store(self.slab, settings.name, settings.size)
+            if settings.redis is not None:
+                self._share(store, settings.redis, settings.timeout)
+        return store, store.shared
+
+    def _share(self, store: Store, url: str, timeout: float) -> None:
+        from tetrapylon._core.sharing import record_of
+        from tetrapylon.redis_cache import SharedAnswers
+
+        def count(what: str, number: int) -> None:
+            self.slab.count("tetrapylon_cache_redis_total", {"cache": name, "result": what}, number)
+
+        name = store.name
+        store.shared = shared = SharedAnswers(self.redis(url), name, store.room // 2, timeout, count)
+        store.beyond = lambda stored: shared.keep(**record_of(stored))
 
     def purge(self, how: Literal["path", "prefix", "tag"], what: str) -> int:
         """As `Store.purge`, of all stores."""
@@ -325,7 +354,8 @@ class Works:
             fleet.add(each, target, ending)
         closing.append(fleet)
         targets = fleet.targets
-        if discover is not None and self._found.get(name, (b"",))[0] == fingerprint(discover):
+        where = found_by(settings)
+        if where is not None and self._found.get(name, (b"",))[0] == where:
             targets = fleet.update(self._found[name][1])
         upstream = make_upstream(settings, name, targets, self.reactor, self.via, self.slab, zone)
         closing.append(Presence(self.loop, upstream))
@@ -337,8 +367,8 @@ class Works:
             for target in targets:
                 self.slab.board.unmark(name, target.name)
         made = self._new(print_, upstream, *closing, upstream)
-        if discover is not None:
-            self._fleets[made] = (fingerprint(discover), fleet)
+        if where is not None:
+            self._fleets[made] = (where, fleet)
         return made
 
     def _target(self, settings: model.Target, tls: model.UpstreamTls, closing: list[Closes]) -> Steps[Target]:

@@ -73,7 +73,7 @@ def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_an_app_is_run_by_its_name_beside_what_its_config_says(directory: Path) -> None:
     with Upstream(answers.each(answers.echo_of)) as upstream:
         (directory / "gateway.yaml").write_text(config(upstream.url))
-        with Gateway("", source="mixed:app", cwd=directory) as gateway, gateway.client() as client:
+        with Gateway(None, "mixed:app", cwd=directory) as gateway, gateway.client() as client:
             assert client.ask("GET", "/quotes/7").body == b'{"id":7}'
             assert client.ask("GET", "/from-config/8").body == b'{"id":8}'
             assert client.ask("GET", "/proxied/a").status == 200

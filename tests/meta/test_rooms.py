@@ -81,7 +81,7 @@ FLOORS: list[list[set[str]]] = [
         {"surface"},
         {"guard"},
         {"json_rules"},
-        {"coalesce"},
+        {"coalesce", "sharing"},
     ],
     [{"stages"}, {"coroutine"}, {"arguments"}, {"copies"}],
     [{"handler"}, {"aggregate"}],
@@ -124,6 +124,7 @@ POLICIES_SEE = {
     "cache_key",
     "cache_status",
     "coalesce",
+    "sharing",
     "copies",
     "share",
 }
@@ -152,6 +153,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "config": {"cli", "supervise", "worker", "compile", "control", "admin"},
     "audit": {"cli", "supervise", "worker", "compile", "control", "admin", "_core"},
     "migrate": {"cli", "supervise", "worker", "compile", "control", "admin", "config", "_core"},
+    "apps": {"cli", "supervise", "worker", "compile", "control", "admin", "works", "_core"},
     "assess": {"cli", "supervise", "worker", "compile", "control", "admin", "_core"},
     "compile": {"cli", "supervise", "worker", "control", "admin"},
     "control": {"cli", "supervise", "worker", "compile", "_core"},
@@ -244,6 +246,7 @@ def test_every_rule_is_about_a_room_of_the_architecture() -> None:
         "identity",
         "audit",
         "discovery",
+        "apps",
         "migrate",
         "assess",
     }

@@ -78,6 +78,8 @@ FAMILIES: dict[str, tuple[Kind, str]] = {
         "counter",
         "Reloads and rollbacks that were ordered, by what became of them.",
     ),
+    "tetrapylon_app_processes": ("gauge", "Processes of a hosted app that serve."),
+    "tetrapylon_app_restarts_total": ("counter", "Processes of a hosted app that died and were replaced."),
     "tetrapylon_series_dropped_total": ("counter", "What was counted for series that had no room."),
     "tetrapylon_mirror_copies_total": ("counter", "Copies of requests sent to a second upstream."),
     "tetrapylon_mirror_dropped_total": (
@@ -108,6 +110,10 @@ FAMILIES: dict[str, tuple[Kind, str]] = {
     ),
     "tetrapylon_cache_requests_total": ("counter", "Requests to a cache, by what it had for them."),
     "tetrapylon_cache_evictions_total": ("counter", "Stored answers that had to make room."),
+    "tetrapylon_cache_redis_total": (
+        "counter",
+        "Answers shared in Redis, by what became of a question, an answer to be stored or a change.",
+    ),
     "tetrapylon_cache_bytes": ("gauge", "Bytes of stored answers, in all workers."),
     "tetrapylon_cache_objects": ("gauge", "Stored answers, in all workers."),
     "tetrapylon_part_failures_total": (

@@ -27,6 +27,7 @@ def endpoints(link: Link) -> dict[str, Endpoint]:
             " header fields one a line",
             running.explain,
         ),
+        "/apps": Endpoint("the hosted apps: their processes, and how the last one ended", running.apps),
         "/history": Endpoint("the last configs that were in force, and the last reload", running.history),
         "/reload": Endpoint(
             "POST: read the config again; ?dry_run=1 tells what would change",
@@ -75,6 +76,9 @@ class Running:
         except ValueError as error:
             return problem(400, f"of this no request can be made: {error}")
 
+    def apps(self, asked: Asked) -> Answer:
+        return json(self._link.apps)
+
     def history(self, asked: Asked) -> Answer:
         return json(self._link.news)
 
@@ -101,10 +105,16 @@ class Running:
         ((how, what),) = query.items()
         if not what or (how != "tag" and not what.startswith("/")):
             return problem(400, f"?{how}={what}: expected {'a tag' if how == 'tag' else 'a path from /'}")
+        from tetrapylon.redis_cache import purge
+
         try:
+            silent = await purge(self._config(), how, what)
             purged, all_told = await self._link.purge(how, what)
         except ConnectionError as error:
             return problem(503, str(error))
+        if silent:
+            told = f"Redis {', '.join(silent)} has not been told; other machines may hold what was to go"
+            return problem(503, told, purged=purged)
         if not all_told:
             return problem(504, "a worker has not answered; it may still hold what was to go", purged=purged)
         return json({"purged": purged})

@@ -12,7 +12,7 @@ from tetrapylon.config import shape
 from tetrapylon.config.model import Config, PolicyUse, Route
 from tetrapylon.config.policies import PolicySection, settings_section
 from tetrapylon.config.schema import written
-from tetrapylon.config.secrets import names_secret, veil
+from tetrapylon.config.secrets import names_secret, veil, without_password
 from tetrapylon.config.shape import Shape
 from tetrapylon.config.tree import Path, render_path
 
@@ -22,6 +22,10 @@ __all__ = ["masked", "masked_route", "masked_settings", "secrets"]
 def masked(config: Config) -> dict[str, Any]:
     """The whole config, what is left at its default aside. Everything that shows a config shows this."""
     shown: dict[str, Any] = _Masker(config.filled).show(shape.section(Config), config, ())
+    if config.apps:
+        from tetrapylon.config.apps import without_apps
+
+        without_apps(shown, config)
     return shown
 
 
@@ -87,7 +91,8 @@ class _Masker:
             case shape.Text():
                 if place.secret or names_secret(name):
                     return self.veil(path, value, template)
-                return template if template is not None else written(place, value)
+                shown = written(place, value) if template is None else template
+                return without_password(shown) if isinstance(shown, str) else shown
         return written(place, value)
 
     def section(self, place: shape.Section, value: Any, path: Path, template: str | None) -> Any:
@@ -137,4 +142,4 @@ class _Masker:
         template = self.filled.get(render_path(path)) if self.filled else None
         if names_secret(name):
             return self.veil(path, value, template)
-        return value if template is None else template
+        return without_password(value) if template is None else template
