@@ -6,6 +6,7 @@ import decimal
 import enum
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, Required, TypedDict, TypeVar
 
 import pytest
@@ -273,17 +274,20 @@ class TestOtherPlaces:
             ]
 
     @pytest.mark.parametrize("run_in", ["loop", "thread", "process"])
-    def test_positional_keyword_only_and_left_out(self, run_in: str) -> None:
-        call = {"call": f"{__name__}:mixed", "run_in": run_in}
+    def test_positional_keyword_only_and_left_out(
+        self, run_in: str, tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / f"mixed_{run_in}.py").write_text(
+            "def mixed(a: int, /, b: int = 2, *, c: int, d: list[int] = [4]) -> list[int | list[int]]:\n"
+            "    return [a, b, c, d]\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        call = {"call": f"mixed_{run_in}:mixed", "run_in": run_in}
         with running({"routes": [{"path": "/{a:int}", "handler": call}]}) as served:
-            assert served.get("/1?c=3").json() == [1, 2, 3, [4]]
+            assert served.get("/1?c=3", within=60).json() == [1, 2, 3, [4]]
             assert served.get("/1?c=3&d=5&b=6&d=7").json() == [1, 6, 3, [5, 7]]
             wrong = served.get("/1").json()["errors"]
             assert wrong == [{"in": "query", "field": "c", "detail": "is missing"}]
-
-
-def mixed(a: int, /, b: int = 2, *, c: int, d: list[int] = [4]) -> list[Any]:  # noqa: B006
-    return [a, b, c, d]
 
 
 @pytest.mark.parametrize(
