@@ -106,6 +106,7 @@ cdef class Slabs:
             raise ValueError(f"{workers} workers, {routes} routes: need at least one worker, none negative")
         self.workers = workers
         self.marks = Marks()
+        self.moves = Moves()
         self.amounts = Amounts(workers)
         self.routes = routes
         self.durations = pages_of(FIRST + (<size_t>routes + 1) * sizeof(RouteCounters))
@@ -466,6 +467,10 @@ cdef class Slab:
     @property
     def board(self):
         return self.owner.board
+
+    @property
+    def moves(self):
+        return self.owner.moves
 
     @property
     def pid(self):
