@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-aggregate bench-cache bench-faults bench-features bench-handlers bench-hostile bench-micro bench-overload bench-plugins bench-public-api bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-aggregate bench-cache bench-check bench-faults bench-features bench-handlers bench-hostile bench-micro bench-overload bench-plugins bench-public-api bench-reload bench-scrape bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -97,6 +97,15 @@ bench-public-api: build  ## a public API's policies beside nginx with none and G
 
 bench-cache: build  ## a cache's hit beside nginx's proxy_cache
 	$(PY) -m benchmarks.cache $(ARGS)
+
+bench-check: build  ## how long it takes to check 10,000 routes
+	$(PY) -m benchmarks.check $(ARGS)
+
+bench-reload: build  ## a thousand reloads of 10,000 routes under load, with WebSockets and downloads open; 20 minutes
+	$(PY) -m benchmarks.reload $(ARGS)
+
+bench-scrape: build  ## what a scrape of 10,000 series takes, and what requests notice of it
+	$(PY) -m benchmarks.scrape $(ARGS)
 
 bench-aggregate: build  ## three JSON answers made one, beside Go and Flask
 	$(PY) -m benchmarks.aggregate $(ARGS)

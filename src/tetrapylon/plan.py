@@ -18,6 +18,7 @@ from tetrapylon.config.diff import Changes
 from tetrapylon.config.model import ErrorLog
 from tetrapylon.errors import ConfigError, TetrapylonError
 from tetrapylon.events import line, say
+from tetrapylon.handover import received
 from tetrapylon.process import EXIT_FAILED, Context, Timing, describe_end, spawn
 
 Main = Callable[[Context], int]
@@ -25,6 +26,8 @@ Main = Callable[[Context], int]
 SPARE_DESCRIPTORS = 64
 
 
+BEHIND = 10
+"""By so much nicer is who reads a config again: those who serve come first where processors are scarce."""
 FIXED = ("admin", "metrics")
 """Settings that a reload does not change."""
 
@@ -64,6 +67,8 @@ class Finding(msgspec.Struct, frozen=True):
     """Changed settings that take effect with a restart, and no sooner."""
     overflow: int = 0
     """Routes that found no counters of their own."""
+    goes_on: bool = False
+    """The table of slots continues that of the supervisor before."""
 
 
 class Paper(NamedTuple):
@@ -100,6 +105,8 @@ class Plan(NamedTuple):
     read: Reader | None = None
     """Reads the config again, in a child of its own; None where there is nothing to read."""
     source: str = ""
+    goes_on: bool = False
+    """`slots` continues the table of the supervisor before."""
     watch: Main | None = None
     """Orders a reload when the config's files change."""
     timing: Timing = Timing()
@@ -167,6 +174,7 @@ def load_plan(source: Source) -> Plan:
         slots=table,
         read=partial(read_again, source),
         source=source.name,
+        goes_on=finding.goes_on,
     )
 
 
@@ -188,10 +196,15 @@ def read_finding(file: int) -> Finding:
 def _begin(source: Source, paper: Paper) -> int:
     """Reads the first config. Raises ConfigError."""
     from tetrapylon.resolve import check_names
+    from tetrapylon.slots import go_on
 
     config = _load(source)
     check_names(config, source.name)
-    _write(config, paper, Finding())
+    before = received()
+    memory = before.memory if before is not None else None
+    goes_on = memory is not None and go_on(paper.slots, memory.slots, config, memory.room)
+    room = memory.room if memory is not None and goes_on else 0
+    _write(config, paper._replace(room=room), Finding(goes_on=goes_on))
     return 0
 
 
@@ -201,6 +214,7 @@ def read_again(source: Source, paper: Paper) -> int:
     from tetrapylon.config.diff import differences
     from tetrapylon.resolve import check_names
 
+    os.nice(BEHIND)
     running = content_of(paper.running)
     before = decode(running)
     try:

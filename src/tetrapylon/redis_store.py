@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+from weakref import WeakSet
 
 from tetrapylon.events import say
 
@@ -99,6 +100,12 @@ class Waiting(Protocol):
     """What is handed back with an answer: a Ticket."""
 
 
+class Returns(Protocol):
+    """Who has something to do once Redis is back."""
+
+    def returned(self) -> None: ...
+
+
 class Redis:
     """One Redis and whether it is there; shared by all policies of a gateway that name it."""
 
@@ -107,12 +114,14 @@ class Redis:
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
-        self._loop = loop
+        self.loop = loop
         self._name = url.rpartition("@")[2]
         self._client: Any = Client.from_url(url, retry=Retry(NoBackoff(), 0), protocol=2)
         self._scripts: dict[str, Any] = {}
         self._probing: asyncio.Task[None] | None = None
         self.ready = True
+        self.told: WeakSet[Returns] = WeakSet()
+        """Who is told when it is back."""
         self.commands = 0
         """Scripts that were run."""
 
@@ -137,7 +146,7 @@ class Redis:
             return
         self.ready = False
         say("error", f"Redis {self._name} is away: {_reason(error)}")
-        self._probing = self._loop.create_task(self._probe())
+        self._probing = self.loop.create_task(self._probe())
 
     async def _probe(self) -> None:
         from redis.exceptions import RedisError
@@ -153,12 +162,14 @@ class Redis:
                 await asyncio.sleep(PROBE)
         self.ready = True
         say("warning", f"Redis {self._name} is back after {time.monotonic() - began:.1f} s")
+        for each in list(self.told):
+            each.returned()
 
     def close(self) -> None:
         if self._probing is not None:
             self._probing.cancel()
-        if not self._loop.is_closed():
-            self._closing = self._loop.create_task(self._client.aclose())
+        if not self.loop.is_closed():
+            self._closing = self.loop.create_task(self._client.aclose())
 
 
 class Batch:
@@ -166,7 +177,7 @@ class Batch:
 
     def __init__(self, redis: Redis, script: str, arguments: Sequence[Any], timeout: float) -> None:
         self._redis = redis
-        self._loop = redis._loop
+        self._loop = redis.loop
         self._script = script
         self._arguments = [len(arguments) // 2, *arguments]
         self._timeout = timeout

@@ -15,7 +15,7 @@ import msgspec
 from tetrapylon.channel import content_of, file_of
 from tetrapylon.config.model import Config, Route
 
-__all__ = ["OVERFLOW", "Labels", "Table", "assign", "labels_of", "new_table", "room_for"]
+__all__ = ["OVERFLOW", "Labels", "Table", "assign", "go_on", "labels_of", "new_table", "room_for"]
 
 Labels = dict[str, str]
 ROOM = 65536
@@ -33,8 +33,17 @@ def room_for(config: Config) -> int:
 
 
 def new_table() -> int:
-    """The descriptor of a table that has the overflow's slot alone."""
+    """The descriptor of a table that has the overflow's slot alone, its first line."""
     return file_of(_line(OVERFLOW), "slots")
+
+
+def go_on(table: int, before: int, config: Config, room: int) -> bool:
+    """Fills a new table with what another has, if its `room` is what the config asks for, and enough."""
+    most = config.metrics.max_routes
+    if room < max(ROOM, len(config.routes) + 1) if most is None else room != most + 1:
+        return False
+    _append(table, content_of(before), 0)
+    return True
 
 
 class Table:

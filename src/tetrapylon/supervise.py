@@ -19,7 +19,7 @@ from contextlib import suppress
 from functools import partial
 
 from tetrapylon import __version__, events, logs
-from tetrapylon._core.counters import Slab, Slabs, State
+from tetrapylon._core.counters import Slab, State
 from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon.channel import (
     Ask,
@@ -38,7 +38,7 @@ from tetrapylon.channel import (
 from tetrapylon.child import Child
 from tetrapylon.events import line, say
 from tetrapylon.findings import Findings
-from tetrapylon.handover import TRIAL, become, command, received
+from tetrapylon.handover import TRIAL, Shared, become, command, memory_of, received
 from tetrapylon.listening import Change, Listening
 from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
 from tetrapylon.process import (
@@ -113,7 +113,10 @@ class Supervisor:
                     f"{listener.address} was handed over and is in no use; closing it",
                 )
                 listener.close()
-            self._slabs = Slabs(max(MOST_WORKERS, 2 * facts.workers), facts.room)
+            most = max(MOST_WORKERS, 2 * facts.workers)
+            memory = handover.memory if handover else None
+            self._shared = Shared(memory, plan.goes_on, facts.workers, most, facts.room)
+            self._slabs = self._shared.slabs
         except BaseException:
             self._close_listeners()
             raise
@@ -233,8 +236,7 @@ class Supervisor:
 
     def _add_worker(self) -> None:
         place = len(self._workers)
-        used = {child.slab.index for child in [*self._workers, *self._leaving] if child.slab is not None}
-        slab = self._slabs.slab(next(index for index in range(self._slabs.workers) if index not in used))
+        slab = self._slabs.slab(self._shared.free([*self._workers, *self._leaving]))
         main = partial(self._main, self._plan.worker, place, slab)
         self._workers.append(Child(f"worker {place}", main, slab, self._plan.timing, place))
 
@@ -339,7 +341,7 @@ class Supervisor:
         os.close(news)
 
     def change(self, facts: Facts) -> Change:
-        if facts.workers + len(self._leaving) > self._slabs.workers:
+        if facts.workers + len(self._leaving) + len(self._old) > self._slabs.workers:
             raise ListenError(
                 f"server.workers: there is room for {self._slabs.workers} workers; restart it to have more"
             )
@@ -405,6 +407,7 @@ class Supervisor:
                 continue
             if pid in self._old:
                 del self._old[pid]
+                self._shared.release(pid)
                 continue
             if pid == self._trial:
                 self._tried(status)
@@ -500,8 +503,9 @@ class Supervisor:
         self._manager.reloading()
         workers = [child.pid for child in [*self._workers, *self._leaving] if child.alive]
         control = [child.pid for child in self._control if child.alive]
+        memory = memory_of(self._slabs, self._plan.slots, [*self._workers, *self._leaving])
         try:
-            become(self._listening, self._admin, workers, control, self._lifeline.write)
+            become(self._listening, self._admin, workers, control, self._lifeline.write, memory)
         except OSError as error:
             say("error", f"SIGUSR2: the new code could not be started: {error}; the old serves on")
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tetrapylon._core.store import Store
     from tetrapylon.channel import Channel
     from tetrapylon.discovery.follow import Follower
+    from tetrapylon.redis_cache import SharedAnswers
     from tetrapylon.redis_store import Redis
     from tetrapylon.tls import Watcher
     from tetrapylon.tracing import Spans
@@ -154,7 +155,7 @@ class Works:
         self._resolver = Resolver(loop)
         self._watcher: Watcher | None = None
         self._redis: dict[str, Redis] = {}
-        self._caches: WeakValueDictionary[tuple[str, int], Store] = WeakValueDictionary()
+        self._caches: WeakValueDictionary[tuple[str, int, str | None, float], Store] = WeakValueDictionary()
         """As long as there is a route that uses them."""
         self._given_fronts = dict(fronts or {})
         self._kept = Kept({}, {}, None)
@@ -254,14 +255,28 @@ class Works:
             self._redis[url] = Redis(self.loop, url)
         return self._redis[url]
 
-    def cache(self, name: str, size: int) -> Store:
-        """The store of that name and size (bytes), one for all who name it."""
+    def cache(self, settings: Any) -> tuple[Store, SharedAnswers | None]:
+        """The store of that name and size, one for all who name it, and what machines share of it, if any."""
         from tetrapylon._core.store import Store
 
-        store = self._caches.get((name, size))
+        key = settings.name, settings.size, settings.redis, settings.timeout
+        store = self._caches.get(key)
         if store is None:
-            store = self._caches[name, size] = Store(self.slab, name, size)
-        return store
+            store = self._caches[key] = Store(self.slab, settings.name, settings.size)
+            if settings.redis is not None:
+                self._share(store, settings.redis, settings.timeout)
+        return store, store.shared
+
+    def _share(self, store: Store, url: str, timeout: float) -> None:
+        from tetrapylon._core.sharing import record_of
+        from tetrapylon.redis_cache import SharedAnswers
+
+        def count(what: str, number: int) -> None:
+            self.slab.count("tetrapylon_cache_redis_total", {"cache": name, "result": what}, number)
+
+        name = store.name
+        store.shared = shared = SharedAnswers(self.redis(url), name, store.room // 2, timeout, count)
+        store.beyond = lambda stored: shared.keep(**record_of(stored))
 
     def purge(self, how: Literal["path", "prefix", "tag"], what: str) -> int:
         """As `Store.purge`, of all stores."""

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tetrapylon._core.board import Board
 from tetrapylon._core.counters import (
     DURATION_BOUNDS,
     METHOD_NAMES,
@@ -25,6 +26,7 @@ from tetrapylon._core.counters import (
     State,
     set_bounds,
 )
+from tetrapylon._core.limits import Windows
 
 SECOND = 1_000_000_000
 
@@ -274,6 +276,32 @@ def test_a_successor_of_the_supervisor_goes_on_with_all_of_it() -> None:
     assert sum(counts["durations"][2]["buckets"]) == 2
     assert ('tetrapylon_code_errors_total{code="a"}', 3) in other.series.totals()
     assert [name for name, _ in other.upstream_counts()] == ["shop"]
+
+
+def test_a_successor_goes_on_with_what_is_limited_and_known_of_targets() -> None:
+    slabs = Slabs(2, 5)
+    windows = Windows([(1, 3600.0, 1)])
+    assert slabs.amounts.rates.decide(b"ada", windows)["allowed"]
+    slabs.board.mark("shop", "a:80", False)
+    slabs.amounts.flights.claim()
+    slabs.amounts.flights.board(b"ada", 1)
+    other = Slabs(2, 5, *map(os.dup, slabs.descriptors))
+    assert not other.amounts.rates.decide(b"ada", windows)["allowed"]
+    assert [row["checked"] for row in other.board.rows()] == ["unhealthy"]
+    assert other.amounts.flights.aloft(b"ada") == 1
+
+
+def test_a_board_of_another_shape_is_refused() -> None:
+    board = Board(8)
+    with pytest.raises(ValueError, match="no board of 9 slots"):
+        Board(9, board.fd)
+    blank = os.memfd_create("other")
+    try:
+        os.ftruncate(blank, os.fstat(board.fd).st_size)
+        with pytest.raises(ValueError, match="another layout"):
+            Board(8, blank)
+    finally:
+        os.close(blank)
 
 
 def test_memory_of_another_shape_is_refused() -> None:

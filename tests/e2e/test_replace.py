@@ -2,9 +2,13 @@
 
 import os
 import signal
+import urllib.request
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.test_reload import answering
 from tests.harness import Gateway, eventually
@@ -29,6 +33,103 @@ def test_all_processes_but_the_first_are_new_and_no_request_fails() -> None:
         for _ in range(2):
             replace(gateway)
         assert sum("listening on" in line for line in gateway.lines) == 3
+
+
+def total(gateway: Gateway, name: str, **labels: str) -> float:
+    """The sum of all samples with these labels."""
+    with urllib.request.urlopen(f"http://{gateway.admin}/metrics", timeout=10) as response:
+        text = response.read().decode()
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def restarted(gateway: Gateway, times: float) -> bool:
+    """So many times, and all workers serve again."""
+    serving = total(gateway, "tetrapylon_workers", state="serving")
+    return total(gateway, "tetrapylon_worker_restarts_total") == times and serving > 0
+
+
+COUNT = "http_server_request_duration_seconds_count"
+
+
+def test_counters_keep_their_totals_under_load() -> None:
+    """Not a request is lost of what old and new workers count, side by side, and none is counted twice."""
+    with Gateway(answering("x", server={"workers": 2})) as gateway:
+        with load(gateway.address) as clients:
+            for _ in range(2):
+                before = total(gateway, COUNT)
+                replace(gateway)
+                assert total(gateway, COUNT) > before > 0
+        # Of a connection that was closed meanwhile the last answer may not have been counted yet.
+        answered = sum(each.answered for each in clients)
+        eventually(lambda: total(gateway, COUNT, http_route="/") == answered, f"{answered} are counted")
+        assert total(gateway, "http_server_active_requests") == 0
+        assert total(gateway, "tetrapylon_workers", state="serving") == 2
+        assert total(gateway, "tetrapylon_workers", state="draining") == 0
+
+
+def test_routes_keep_their_counters_wherever_they_stand_in_the_new_config() -> None:
+    def config(*paths: str) -> dict[str, Any]:
+        return {
+            "routes": [{"path": path, "respond": {"body": path}} for path in paths],
+            "admin": {"listen": "127.0.0.1:0"},
+        }
+
+    with Gateway(config("/a", "/b")) as gateway:
+        with gateway.client() as client:
+            for path in ("/a", "/b", "/b"):
+                assert client.ask("GET", path).body == path.encode()
+        gateway.write(config("/new", "/b", "/a"))
+        replace(gateway)
+        with gateway.client() as client:
+            client.ask("GET", "/new")
+        counts = {path: total(gateway, COUNT, http_route=path) for path in ("/a", "/b", "/new")}
+        assert counts == {"/a": 1, "/b": 2, "/new": 1}
+
+
+def test_limits_and_the_standing_of_targets_go_on() -> None:
+    limit = {"use": "rate_limit", "rate": "2/h", "key": "route"}
+    with Gateway(answering("x", policies=[limit])) as gateway:
+        with gateway.client() as client:
+            assert [client.ask().status for _ in range(3)] == [200, 200, 429]
+        replace(gateway)
+        with gateway.client() as client:
+            assert client.ask().status == 429
+
+
+def test_a_worker_of_the_new_code_that_dies_is_counted_with_those_before() -> None:
+    with Gateway(answering("x")) as gateway:
+        for restarts in (1.0, 2.0):
+            os.kill(gateway.workers[0], signal.SIGKILL)
+            eventually(partial(restarted, gateway, restarts), "it is replaced, and serves", within=30)
+            replace(gateway)
+        assert total(gateway, "tetrapylon_worker_restarts_total") == 2
+
+
+def test_counts_begin_anew_where_there_is_room_for_another_number_of_routes() -> None:
+    with Gateway(answering("x")) as gateway:
+        with gateway.client() as client:
+            client.ask()
+        gateway.write(answering("x", metrics={"max_routes": 10}))
+        replace(gateway)
+        gateway.wait_line("SIGUSR2: all counts begin anew: there were counters for 65535 routes")
+        with gateway.client() as client:
+            client.ask()
+        assert total(gateway, COUNT) == 1
+
+
+def test_counts_begin_anew_by_other_bounds() -> None:
+    with Gateway(answering("x")) as gateway:
+        with gateway.client() as client:
+            client.ask()
+        gateway.write(answering("x", metrics={"duration_bounds": ["1ms", "1s"]}))
+        replace(gateway)
+        gateway.wait_line("SIGUSR2: all counts begin anew: descriptor")
+        assert total(gateway, COUNT) == 0
 
 
 def test_the_new_code_serves_by_the_config_as_it_is_now() -> None:

@@ -81,7 +81,7 @@ FLOORS: list[list[set[str]]] = [
         {"surface"},
         {"guard"},
         {"json_rules"},
-        {"coalesce"},
+        {"coalesce", "sharing"},
     ],
     [{"stages"}, {"coroutine"}, {"arguments"}, {"copies"}],
     [{"handler"}, {"aggregate"}],
@@ -124,6 +124,7 @@ POLICIES_SEE = {
     "cache_key",
     "cache_status",
     "coalesce",
+    "sharing",
     "copies",
     "share",
     "moves",
@@ -153,6 +154,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "config": {"cli", "supervise", "worker", "compile", "control", "admin"},
     "audit": {"cli", "supervise", "worker", "compile", "control", "admin", "_core"},
     "migrate": {"cli", "supervise", "worker", "compile", "control", "admin", "config", "_core"},
+    "assess": {"cli", "supervise", "worker", "compile", "control", "admin", "_core"},
     "compile": {"cli", "supervise", "worker", "control", "admin"},
     "control": {"cli", "supervise", "worker", "compile", "_core"},
     "admin": {"cli", "supervise", "worker", "compile", "_core"},
@@ -236,7 +238,17 @@ def test_python_rooms_keep_their_direction(path: Path) -> None:
 def test_every_rule_is_about_a_room_of_the_architecture() -> None:
     known = {"cli", "supervise", "worker", "compile", "config", "catalog", "control", "admin", "_core"}
     known |= {"works", "renew", "reload", "channel", "slots"}
-    known |= {"errors", "_version", "plugin", "handler", "identity", "audit", "discovery", "migrate"}
+    known |= {
+        "errors",
+        "_version",
+        "plugin",
+        "handler",
+        "identity",
+        "audit",
+        "discovery",
+        "migrate",
+        "assess",
+    }
     assert set(FORBIDDEN) | set().union(*FORBIDDEN.values()) - {"*"} <= known
 
 

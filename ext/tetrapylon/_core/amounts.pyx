@@ -6,7 +6,7 @@ cdef enum:
 
 
 cdef class Amounts:
-    def __cinit__(self, Py_ssize_t workers):
-        self.rates = Table(RATES)
-        self.quotas = Table(QUOTAS)
-        self.flights = Flights(2 * workers + SPARE, IN_FLIGHT)
+    def __cinit__(self, Py_ssize_t workers, int rates=-1, int quotas=-1, int flights=-1):
+        self.rates = Table(RATES, rates)
+        self.quotas = Table(QUOTAS, quotas)
+        self.flights = Flights(2 * workers + SPARE, IN_FLIGHT, flights)

@@ -68,6 +68,8 @@ cdef struct Slot:
 
 
 cdef struct Front:
+    uint64_t magic
+    uint64_t layout
     uint64_t epoch              # counts the changes that a picker must know of
     uint64_t leader             # pid of the worker that checks for all
     uint64_t leader_seen        # ns, monotonic
@@ -77,6 +79,7 @@ cdef class Board:
     cdef Front* front
     cdef Slot* slots
     cdef size_t size
+    cdef int descriptor
     cdef readonly Py_ssize_t capacity
     cdef list spare             # slots of this process alone, once all are taken
 

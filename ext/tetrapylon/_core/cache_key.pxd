@@ -20,8 +20,12 @@ cdef class CacheKey:
     cdef readonly bint by_consumer
     cdef char* text             # where it is written
     cdef size_t text_size
+    cdef size_t written         # bytes of the last one
+    cdef size_t uri_written     # of these, those that are the URI's
 
     cdef bint write(self, Exchange x, Hash* key, uint64_t* uri) noexcept
+    cdef bytes name(self)       # of the key written last: its own, and the same on all machines
+    cdef bytes uri_name(self)   # and of its URI
     cdef bint is_named(self, const Head* head, const Header* line) noexcept
 
 

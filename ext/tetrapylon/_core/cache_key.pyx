@@ -58,6 +58,7 @@ cdef class CacheKey:
         key[0] = self.marks.hash(self.text, at - self.text)
         uri[0] = key.bucket
         start = at
+        self.uri_written = at - self.text
         if x.asked != head.target:              # a rewrite may lead several paths to one
             at[0] = 0
             at = put(at + 1, head.data + x.asked, x.asked_length)
@@ -73,7 +74,14 @@ cdef class CacheKey:
         if at != start:
             hash = self.marks.hash(self.text, at - self.text)
             key[0] = hash
+        self.written = at - self.text
         return True
+
+    cdef bytes name(self):
+        return blake2b(self.text[:self.written], digest_size=20).hexdigest().encode()
+
+    cdef bytes uri_name(self):
+        return blake2b(self.text[:self.uri_written], digest_size=20).hexdigest().encode()
 
     cdef bint is_named(self, const Head* head, const Header* line) noexcept:
         for name in self.names:

@@ -93,7 +93,8 @@ cdef class Slabs:
     outcome_names = OUTCOME_NAMES
     method_names = METHOD_NAMES
 
-    def __cinit__(self, Py_ssize_t workers, Py_ssize_t routes, int fd=-1, int series=-1, int upstreams=-1):
+    def __cinit__(self, Py_ssize_t workers, Py_ssize_t routes, int fd=-1, int series=-1, int upstreams=-1,
+                  int board=-1, int rates=-1, int quotas=-1, int flights=-1):
         cdef Header expected
         cdef void *base
         memset(&expected, 0, sizeof(expected))
@@ -101,13 +102,13 @@ cdef class Slabs:
         memcpy(&expected.duration, &DURATION, sizeof(Scale))
         memcpy(&expected.share, &SHARE, sizeof(Scale))
         self.descriptor = -1
-        self.board = Board()
         if workers < 1 or routes < 0:
             raise ValueError(f"{workers} workers, {routes} routes: need at least one worker, none negative")
         self.workers = workers
         self.marks = Marks()
         self.moves = Moves()
-        self.amounts = Amounts(workers)
+        self.board = Board(fd=board)
+        self.amounts = Amounts(workers, rates, quotas, flights)
         self.routes = routes
         self.durations = pages_of(FIRST + (<size_t>routes + 1) * sizeof(RouteCounters))
         self.most_durations = 2 * routes + 6 * METHODS
@@ -165,9 +166,11 @@ cdef class Slabs:
 
     @property
     def descriptors(self):
-        return self.descriptor, self.series.fd, self.upstreams.fd
+        return (self.descriptor, self.series.fd, self.upstreams.fd, self.board.fd, self.amounts.rates.fd,
+                self.amounts.quotas.fd, self.amounts.flights.fd)
 
     def close_fd(self):
+        self.board.close_fd()
         self.series.close_fd()
         self.upstreams.close_fd()
         if self.descriptor >= 0:

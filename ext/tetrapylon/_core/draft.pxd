@@ -6,7 +6,7 @@ from tetrapylon._core.buffer cimport Head
 from tetrapylon._core.exchange cimport Exchange, Filter
 from tetrapylon._core.freshness cimport Control, Guess, Terms
 from tetrapylon._core.limits cimport Hash
-from tetrapylon._core.store cimport Store, Stored
+from tetrapylon._core.store cimport Location, Store, Stored
 
 
 cdef class Asked:
@@ -17,6 +17,7 @@ cdef class Asked:
     cdef Head head                  # the request as it came to the cache
     cdef bytes path
     cdef bint personal              # it says who asks, or the gateway knows
+    cdef Location place             # its own, where machines share; None: they do not
     cdef Stored stale               # what is stored already, and may be used no more without asking
     cdef bint validates             # the request asks whether that is still good
 
@@ -45,3 +46,5 @@ cdef void add_validators(Head* request, const Head* stored) noexcept
 cdef list fields_for(Exchange x, Stored stored)         # of the cache's own request, (name, value) as bytes
 cdef bint asks_for_less(const Head* request, Stored stale) noexcept
 cdef bint has_validator(const Head* head) noexcept
+cdef int set_content_length(Head* head, size_t n) except -1
+cdef bytes variant_name(const Head* request, bytes vary)    # the same on all machines

@@ -13,9 +13,11 @@ from tetrapylon._core.exchange cimport Exchange, Filter
 from tetrapylon._core.fields cimport Items, Piece, items_of, next_item, read_date
 from tetrapylon._core.freshness cimport Control, Guess, make_terms, read_control, storable
 from tetrapylon._core.limits cimport Hash
+from tetrapylon._core.reactor cimport clock
 from tetrapylon._core.store cimport Store, Stored, names_in_vary
 
 from email.utils import formatdate
+from hashlib import blake2b
 
 cdef enum:
     FIRST = 4096            # bytes of a body whose length is not known
@@ -96,6 +98,9 @@ cdef int complete(Stored stored, Asked asked, const Control* said, uint64_t now)
     stored.uri = asked.uri
     stored.asked = asked.at
     stored.path = asked.path
+    if asked.place is not None and asked.place.mark is not None:
+        stored.place = asked.place.anew()
+        stored.place.checked = clock()
     stored.dated = date_of(head, wall)
     stored.open = said.open or said.must_revalidate or said.s_maxage >= 0
     return 0
@@ -126,6 +131,24 @@ cdef tuple tags_in(const Head* response, bytes field):
     return tuple(tags)
 
 
+cdef bytes variant_name(const Head* request, bytes vary):
+    """As `Store.variant_of` tells them apart."""
+    cdef Items items
+    cdef Piece item
+    cdef bytes name
+    cdef list said
+    hash = blake2b(digest_size=20)
+    for name in vary.split(b","):
+        items = items_of(request, name, len(name))
+        said = []
+        while next_item(&items, &item):
+            said.append(item.data[:item.n])
+        if name == b"accept-encoding":
+            said = sorted([b"".join((<bytes>each).split()).lower() for each in said])
+        hash.update(b",".join(said) + b"\n")
+    return hash.hexdigest().encode()
+
+
 cdef bint has_validator(const Head* head) noexcept:
     return head_find(head, b"etag", 4) is not NULL or head_find(head, b"last-modified", 13) is not NULL
 
@@ -136,7 +159,7 @@ cdef Draft draft_of(const Head* response, const Head* request, const Control* sa
     cdef Stored stored
     cdef Draft draft
     cdef Hash sent
-    cdef bytes vary
+    cdef bytes vary, variant = None
     if (not storable(response, said, asked.personal) or not framed(response)
             or response.content_length > <int64_t>limit):
         return None
@@ -157,10 +180,13 @@ cdef Draft draft_of(const Head* response, const Head* request, const Control* sa
         if sent.bucket != stored.variant.bucket or sent.tag != stored.variant.tag:
             return None
         stored.vary = vary
+        variant = variant_name(&asked.head, vary)
     stored.tags = tags_in(response, tag_field)
     if stored.tags is None or copy_head(&stored.head, response) < 0:
         return None
     complete(stored, asked, said, now)
+    if stored.place is not None:
+        stored.place.variant = variant
     draft = Draft.__new__(Draft)
     draft.store = store
     draft.stored = stored
@@ -269,6 +295,8 @@ cdef Stored freshened(Asked asked, const Head* response, const Guess* guess, uin
     stored.body = old.body
     set_content_length(head, len(old.body))
     stored.vary = old.vary
+    if stored.place is not None:
+        stored.place.variant = variant_name(&asked.head, old.vary) if old.vary is not None else None
     stored.variant = old.variant
     stored.tags = old.tags
     return stored

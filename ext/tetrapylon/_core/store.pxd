@@ -10,6 +10,18 @@ from tetrapylon._core.freshness cimport Terms
 from tetrapylon._core.limits cimport Hash
 
 
+cdef class Location:
+    # Of a response in the store that machines share.
+    cdef bytes key                  # of its request
+    cdef bytes variant              # of what the request says in the fields of Vary; None: no Vary
+    cdef bytes uri
+    cdef bytes mark                 # how far changes had come when it was asked for; None: it is not known
+    cdef bytes id                   # of what lies there; None: nothing of ours
+    cdef uint64_t checked           # monotonic, ns: when it was last seen to lie there
+
+    cdef Location anew(self)
+
+
 cdef class Stored(Destination):
     # A whole response, as it goes out again: immutable, but for its place in the store. To answer with it is
     # to copy its head and to hand out its body where it lies.
@@ -27,6 +39,7 @@ cdef class Stored(Destination):
     cdef size_t cost                # bytes
     cdef bint open                  # may answer those of whom it is known who they are (RFC 9111 section 3.5)
     cdef bint kept                  # is in the store
+    cdef Location place             # None: machines do not share it
     cdef bint visited               # since the hand passed
     cdef void* chained              # the next one of its bucket; owned by the store, as the next two are
     cdef void* newer
@@ -64,6 +77,8 @@ cdef class Store:
     cdef size_t told                    # of `used`, and of `count`, what the words say
     cdef Py_ssize_t told_count
     cdef object __weakref__
+    cdef public object shared           # SharedAnswers; None: machines share nothing of this
+    cdef public object beyond           # is called with each response of the origin's that is put here
     cdef void** buckets
     cdef size_t mask
     cdef void* newest
@@ -77,6 +92,7 @@ cdef class Store:
     cdef char* put_items(self, char* at, const Head* request, const char* name, size_t n) noexcept
     cdef Stored find(self, const Hash* key, const Head* request, uint64_t changed)
     cdef void put(self, Stored stored) except *
+    cdef void take(self, Stored stored) except *    # the same, of what comes from beyond
     cdef bint reserve(self, size_t n) noexcept      # for an object that is on its way; False: no room
     cdef void give_back(self, size_t n) noexcept
     cdef void remove(self, Stored stored) noexcept

@@ -39,6 +39,17 @@ cdef bytes names_in_vary(const Head* response):
     return b"*" if len(names) > NAMES else b",".join(sorted(names))
 
 
+cdef class Location:
+    cdef Location anew(self):
+        """For what may come to lie there."""
+        cdef Location place = Location.__new__(Location)
+        place.key = self.key
+        place.variant = self.variant
+        place.uri = self.uri
+        place.mark = self.mark
+        return place
+
+
 cdef class Stored(Destination):
     def __dealloc__(self):
         head_free(&self.head)
@@ -290,6 +301,11 @@ cdef class Store:
 
     cdef void put(self, Stored stored) except *:
         """Take it in, for the one that it replaces. Raises MemoryError if it is larger than the store."""
+        self.take(stored)
+        if self.beyond is not None and stored.kept and stored.place is not None:
+            self.beyond(stored)
+
+    cdef void take(self, Stored stored) except *:
         cdef void* at = self.buckets[stored.key.bucket & self.mask]
         cdef Stored each, last = None
         cdef Py_ssize_t variants = 0

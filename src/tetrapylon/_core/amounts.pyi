@@ -7,11 +7,12 @@ from tetrapylon._core.limits import Table
 class Amounts:
     """The shared memory of rates, quotas and requests in flight, for so many workers.
 
-    It is made before they are forked.
+    It is made before they are forked. The descriptors are those of another process's, to go on with.
+    Raises ValueError where they hold something else, OSError where there is no memory.
     """
 
     rates: Table
     quotas: Table
     flights: Flights
 
-    def __new__(cls, workers: int) -> Amounts: ...
+    def __new__(cls, workers: int, rates: int = -1, quotas: int = -1, flights: int = -1) -> Amounts: ...

@@ -12,12 +12,20 @@ class Spare:
 class Board:
     """Health, breakers and weights; made before the fork, so that all processes share it.
 
-    Raises OSError when memory can't be mapped.
+    With `fd` it goes on with the one that another process made, and then owns that descriptor. Raises
+    ValueError where `fd` holds no such board, OSError when memory can't be mapped.
     """
 
     capacity: Final[int]
 
-    def __new__(cls, capacity: int = 1024) -> Board: ...
+    def __new__(cls, capacity: int = 1024, fd: int = -1) -> Board: ...
+    @property
+    def fd(self) -> int:
+        """The memfd, -1 once closed."""
+
+    def close_fd(self) -> None:
+        """Closes it in a process that hands it to nobody; the memory stays mapped."""
+
     def rows(self) -> list[dict[str, Any]]:
         """What is known of each target that a worker has; under "" of its upstream as a whole."""
 

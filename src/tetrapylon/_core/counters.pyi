@@ -122,10 +122,9 @@ class WorkerCounts(TypedDict):
 class Slabs:
     """Shared memory for `workers` workers and the supervisor, each with room for `routes` routes.
 
-    Anonymous files back it: `descriptors`. With `fd`, `series` and `upstreams` it goes on with those that
-    another process made, and then owns them; what policies count by key and what is known of targets begin
-    anew. Raises ValueError for impossible counts, and for files of another layout or other bounds, OSError
-    when memory can't be mapped.
+    Anonymous files back it: `descriptors`. Given those of another process's, it goes on with them, and then
+    owns them. Raises ValueError for impossible counts, and for files of another layout or other bounds,
+    OSError when memory can't be mapped.
     """
 
     states: ClassVar[tuple[State, ...]]
@@ -146,7 +145,16 @@ class Slabs:
     """Routes on their way from one upstream to another."""
 
     def __new__(
-        cls, workers: int, routes: int, fd: int = -1, series: int = -1, upstreams: int = -1
+        cls,
+        workers: int,
+        routes: int,
+        fd: int = -1,
+        series: int = -1,
+        upstreams: int = -1,
+        board: int = -1,
+        rates: int = -1,
+        quotas: int = -1,
+        flights: int = -1,
     ) -> Self: ...
     @property
     def duration_bounds(self) -> tuple[float, ...]:
@@ -165,8 +173,8 @@ class Slabs:
         """The file behind the memory, -1 once closed."""
 
     @property
-    def descriptors(self) -> tuple[int, int, int]:
-        """Those of all the files: `fd`, and what `series` and `upstreams` stand on."""
+    def descriptors(self) -> tuple[int, int, int, int, int, int, int]:
+        """Those of all the files, in the order in which they are taken."""
 
     def close_fd(self) -> None:
         """Closes them in a process that never asks for totals; the memory stays mapped."""

@@ -1,11 +1,17 @@
 """Responses kept in a worker's memory."""
 
+from collections.abc import Callable
 from typing import Literal, final
 
 from typing_extensions import disjoint_base
 
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Destination, Sink
+from tetrapylon.redis_cache import SharedAnswers
+
+@disjoint_base
+class Location:
+    """Of a response in the store that machines share."""
 
 @disjoint_base
 class Stored(Destination):
@@ -19,6 +25,9 @@ class Sending(Sink):
 class Store:
     """Responses, bounded by `room` bytes. Its size and what had to go are told in the metrics, by `name`."""
 
+    shared: SharedAnswers | None
+    beyond: Callable[[Stored], object] | None
+    """Called with each response of the origin's that is put here and that machines share."""
     name: str
     room: int
     used: int

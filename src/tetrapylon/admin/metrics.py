@@ -108,6 +108,10 @@ FAMILIES: dict[str, tuple[Kind, str]] = {
     ),
     "tetrapylon_cache_requests_total": ("counter", "Requests to a cache, by what it had for them."),
     "tetrapylon_cache_evictions_total": ("counter", "Stored answers that had to make room."),
+    "tetrapylon_cache_redis_total": (
+        "counter",
+        "Answers shared in Redis, by what became of a question, an answer to be stored or a change.",
+    ),
     "tetrapylon_cache_bytes": ("gauge", "Bytes of stored answers, in all workers."),
     "tetrapylon_cache_objects": ("gauge", "Stored answers, in all workers."),
     "tetrapylon_part_failures_total": (

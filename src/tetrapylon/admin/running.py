@@ -101,10 +101,16 @@ class Running:
         ((how, what),) = query.items()
         if not what or (how != "tag" and not what.startswith("/")):
             return problem(400, f"?{how}={what}: expected {'a tag' if how == 'tag' else 'a path from /'}")
+        from tetrapylon.redis_cache import purge
+
         try:
+            silent = await purge(self._config(), how, what)
             purged, all_told = await self._link.purge(how, what)
         except ConnectionError as error:
             return problem(503, str(error))
+        if silent:
+            told = f"Redis {', '.join(silent)} has not been told; other machines may hold what was to go"
+            return problem(503, told, purged=purged)
         if not all_told:
             return problem(504, "a worker has not answered; it may still hold what was to go", purged=purged)
         return json({"purged": purged})

@@ -38,6 +38,7 @@ VERBS = {
     "replay": "send recorded requests to two services and compare the answers",
     "init": "write a first config",
     "migrate": "write a config that serves an existing app, route by route",
+    "assess": "say whether an existing gateway is worth replacing",
     "schema": "print the config's JSON Schema or its reference",
     "completion": "print a shell's completion script",
 }

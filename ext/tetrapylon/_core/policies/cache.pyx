@@ -8,7 +8,7 @@ from tetrapylon._core.body cimport set_response_body
 from tetrapylon._core.cache_key cimport CacheKey, survey
 from tetrapylon._core.cache_status cimport say_forwarded, say_used
 from tetrapylon._core.call cimport Call, CallStages
-from tetrapylon._core.coalesce cimport Coalescing, Errand
+from tetrapylon._core.coalesce cimport Errand
 from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.draft cimport (
     Draft, add_validators, asks_for_less, draft_of, fields_for, freshened, has_validator,
@@ -23,18 +23,18 @@ from tetrapylon._core.freshness cimport (
 )
 from tetrapylon._core.kept cimport Kept
 from tetrapylon._core.limits cimport Hash
-from tetrapylon._core.marks cimport Marks
 from tetrapylon._core.memo cimport Memo
 from tetrapylon._core.policy cimport ANSWER, CONTINUE, WAIT, Verdict
 from tetrapylon._core.reactor cimport Reactor, clock
 from tetrapylon._core.respond cimport Refusal, refuse
-from tetrapylon._core.store cimport Store, Stored
+from tetrapylon._core.sharing cimport Sharing
+from tetrapylon._core.store cimport Location, Store, Stored
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Struct
 
-from tetrapylon.config.amounts import KeyPart
+from tetrapylon.config.amounts import KeyPart, RedisUrl, StoreTimeout, check_store
 from tetrapylon.config.model.base import Text, doc
 from tetrapylon.config.net import HeaderName
 from tetrapylon.config.units import Duration, Share, Size
@@ -56,7 +56,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     kept are answers with `Set-Cookie`, parts (206), what is cut short or comes from a `split`. Requests
     of which it is known who asks (`Authorization`, or a consumer) get, and leave, only what is `public`,
     `s-maxage` or `must-revalidate`. `Cache-Status` (RFC 9211) tells what was done. Each worker has a store of
-    its own, in memory, and many misses of one URI at once are one request to the upstream. A request that may
+    its own, in memory, and machines may share one in Redis besides. Many misses of one URI at once are one
+    request of each worker to the upstream. A request that may
     change something (POST, PUT, DELETE ...) and succeeds ends what is kept of its URI, in all workers.
 
     List it behind what says who may ask: a policy that comes after it is not asked again.
@@ -81,6 +82,19 @@ class Settings(Struct, frozen=True, kw_only=True):
         tuple[KeyPart, ...],
         doc("What tells answers apart besides the URI and `Vary`: `consumer`, `header:NAME`, `client`."),
     ] = ()
+    store: Annotated[
+        Literal["memory", "redis"],
+        doc("`memory`: each worker has its own alone; `redis`: all machines share what is kept there, too."),
+    ] = "memory"
+    redis: Annotated[RedisUrl | None, doc("Where it is, with `store: redis`.")] = None
+    timeout: Annotated[
+        StoreTimeout,
+        doc("Redis is away when it takes longer; until it is back, workers go by what they have themselves."),
+    ] = 0.05
+    recheck: Annotated[
+        Duration,
+        doc("How long a worker uses what it has before it asks Redis again; purges reach all in that time."),
+    ] = 1.0
     obey_clients: Annotated[
         bool,
         doc("Whether a client's `Cache-Control` counts: `false` keeps it from asking the upstream at will."),
@@ -151,10 +165,7 @@ cdef class StandIn(Destination):
         stored.send(x)
 
 
-cdef class Cache(Coalescing):
-    cdef Store store
-    cdef Marks marks
-    cdef CacheKey key
+cdef class Cache(Sharing):
     cdef Guess guess
     cdef size_t max_object
     cdef bint obeys
@@ -177,8 +188,11 @@ cdef class Cache(Coalescing):
     Settings = Settings
 
     def __init__(self, settings not None, Store store not None, CallStages calls not None, Slab slab not None,
-                 loop, str place not None, str status not None, Reactor reactor not None):
+                 loop, str place not None, str status not None, Reactor reactor not None, shared=None):
         self.store = store
+        self.shared = shared
+        self.recheck = <uint64_t>(settings.recheck * 1e9)
+        self.changing = {}
         self.marks = slab.owner.marks
         self.key = CacheKey(self.marks, place, settings.key)
         self.guess = Guess(
@@ -209,8 +223,9 @@ cdef class Cache(Coalescing):
 
     @staticmethod
     def build(settings, scope):
-        return Cache(settings, scope.cache(settings.name, settings.size), scope.calls, scope.slab, scope.loop,
-                     scope.where, "tetrapylon", scope.reactor)
+        store, shared = scope.cache(settings)
+        return Cache(settings, store, scope.calls, scope.slab, scope.loop, scope.where, "tetrapylon",
+                     scope.reactor, shared)
 
     @staticmethod
     def check(settings, config):
@@ -219,6 +234,7 @@ cdef class Cache(Coalescing):
                    "lower it, or raise `size`")
         if len(settings.key) > 8:
             yield ("key",), "a key has at most eight parts", "leave some out"
+        yield from check_store(settings)
 
     # On the way in
 
@@ -229,7 +245,6 @@ cdef class Cache(Coalescing):
         cdef uint64_t uri = 0, now
         cdef uint64_t* note
         cdef Stored stored
-        cdef Use use
         cdef bint get = is_method(x, b"GET", 3)
         cdef bint personal = False, single
         if not get and not is_method(x, b"HEAD", 4):
@@ -242,6 +257,8 @@ cdef class Cache(Coalescing):
                     return out_of_memory(x)
                 note[0] = UNSAFE
                 note[1] = uri
+                if self.shared is not None:
+                    self.changing[<size_t><void*>x] = self.key.uri_name()
             return CONTINUE
         single = survey(head, &personal)
         if head.has_body or head.upgrade or single:
@@ -253,27 +270,35 @@ cdef class Cache(Coalescing):
             return out_of_memory(x)
         read_control(head, &wanted)
         if not self.obeys:
-            forget(&wanted)
+            overrule(&wanted)
         now = x.stages.reactor.now
         stored = self.store.find(&key, head, self.marks.get(uri))
+        if self.shared is not None and not self.is_sure(stored, now) and self.shared.ready:
+            return self.look(x, &key, uri, &wanted, personal, stored)
+        return self.decide(x, &key, uri, &wanted, personal, stored, None, None)
+
+    cdef Verdict decide(self, Exchange x, const Hash* key, uint64_t uri, const Control* wanted, bint personal,
+                        Stored stored, Location place, Ticket ticket) noexcept:
+        cdef uint64_t now = x.stages.reactor.now
+        cdef Use use
         if stored is not None and (stored.open or not personal):
-            use = judge(&stored.terms, &wanted, now)
+            use = judge(&stored.terms, wanted, now)
             stored.visited = True
             if use == USE:
                 self.hits[0] += 1
                 x.answer = stored
                 return ANSWER
-            if use == USE_STALE or (use == USE_AND_ASK and self.refreshes(x, stored, &key, personal)):
+            if use == USE_STALE or (use == USE_AND_ASK and self.refreshes(x, stored, key, personal)):
                 self.stale[0] += 1
                 x.answer = stored
                 return ANSWER
         if wanted.only_if_cached:
             self.misses[0] += 1
             return refuse(x, self.not_stored)
-        return self.miss(x, &key, uri, &wanted, personal, stored, now)
+        return self.miss(x, key, uri, wanted, personal, stored, place, ticket, now)
 
     cdef Verdict miss(self, Exchange x, const Hash* key, uint64_t uri, const Control* wanted, bint personal,
-                      Stored stored, uint64_t now) noexcept:
+                      Stored stored, Location place, Ticket ticket, uint64_t now) noexcept:
         cdef Errand errand = Errand.__new__(Errand)
         cdef Errand leader
         cdef uint64_t* note
@@ -299,13 +324,14 @@ cdef class Cache(Coalescing):
         else:
             errand.stale = stored
         errand.path = path_of(x)
+        errand.place = stored.place if place is None and stored is not None else place
         if (personal or self.wait_time is NULL or wanted.no_cache or wanted.max_age == 0
                 or (stored is not None and stored.terms.always_ask)):
             self.go(x, errand)
             return CONTINUE
         leader = self.leaders.get(errand.name)
         if leader is not None and self.follow(leader, errand):
-            errand.ticket = wait(x)
+            errand.ticket = wait(x) if ticket is None else ticket
             return WAIT
         if (leader is None and errand.keeps and not asks_for_less(&x.request, errand.stale)
                 and self.apart.find(errand.name, sizeof(Hash), now) is None):
@@ -398,6 +424,7 @@ cdef class Cache(Coalescing):
         errand.keeps = True
         errand.personal = personal
         errand.stale = stored
+        errand.place = stored.place
         if head_clone(&errand.head, &x.request) < 0:
             return False
         errand.validates = has_validator(&stored.head)
@@ -427,14 +454,14 @@ cdef class Cache(Coalescing):
         draft = draft_of(head, &x.request, &said, errand, &self.guess, self.store, self.max_object,
                          self.tag_field, now)
         if draft is None and head.status < 500 and errand.stale is not None:
-            self.store.remove(errand.stale)     # it is no longer what the origin says
+            self.forget(errand.stale)
         return draft
 
     cdef void replace(self, Errand errand, Stored fresh) noexcept:
         cdef Stored old = errand.stale
         errand.stale = fresh
         if fresh is None:
-            self.store.remove(old)
+            self.forget(old)
             return
         try:
             self.store.put(fresh)
@@ -457,6 +484,8 @@ cdef class Cache(Coalescing):
         if note[0] == UNSAFE:
             if x.fault == NO_FAULT and x.answer is None and 200 <= x.response.status < 400:
                 self.marks.set(note[1], clock())        # RFC 9111 section 4.4
+                if self.shared is not None:
+                    return self.changed(x, self.tell_miss(x, b"method", False))
             return self.tell_miss(x, b"method", False)
         errand = <Errand><void*><size_t>note[0]
         if x.answer is None and x.response.status >= 500 and self.serves_error(x, errand):
@@ -547,6 +576,7 @@ cdef class Cache(Coalescing):
             return
         if note[0] == UNSAFE:
             self.errands.drop(<void*>x)
+            self.changing.pop(<size_t><void*>x, None)
             return
         errand = <Errand><void*><size_t>note[0]
         self.errands.drop(<void*>x)
@@ -556,7 +586,7 @@ cdef class Cache(Coalescing):
         Py_DECREF(errand)
 
 
-cdef void forget(Control* wanted) noexcept:
+cdef void overrule(Control* wanted) noexcept:
     """What a client says is not what counts."""
     wanted.no_store = wanted.no_cache = wanted.only_if_cached = False
     wanted.max_age = wanted.max_stale = wanted.min_fresh = -1

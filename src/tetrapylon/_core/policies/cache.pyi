@@ -2,22 +2,24 @@
 
 from asyncio import AbstractEventLoop
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Struct
 from typing_extensions import disjoint_base
 
 from tetrapylon._core.call import Call, CallStages
-from tetrapylon._core.coalesce import Coalescing, Errand
+from tetrapylon._core.coalesce import Errand
 from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Destination
 from tetrapylon._core.reactor import Reactor
+from tetrapylon._core.sharing import Sharing
 from tetrapylon._core.store import Store
-from tetrapylon.config.amounts import KeyPart
+from tetrapylon.config.amounts import KeyPart, RedisUrl, StoreTimeout
 from tetrapylon.config.model import Config
 from tetrapylon.config.model.base import Text, doc
 from tetrapylon.config.net import HeaderName
 from tetrapylon.config.units import Duration, Share, Size
+from tetrapylon.redis_cache import SharedAnswers
 
 class Settings(Struct, frozen=True, kw_only=True):
     """Keeps answers and gives them again, as RFC 9111 says of a shared cache.
@@ -26,7 +28,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     kept are answers with `Set-Cookie`, parts (206), what is cut short or comes from a `split`. Requests
     of which it is known who asks (`Authorization`, or a consumer) get, and leave, only what is `public`,
     `s-maxage` or `must-revalidate`. `Cache-Status` (RFC 9211) tells what was done. Each worker has a store of
-    its own, in memory, and many misses of one URI at once are one request to the upstream. A request that may
+    its own, in memory, and machines may share one in Redis besides. Many misses of one URI at once are one
+    request of each worker to the upstream. A request that may
     change something (POST, PUT, DELETE ...) and succeeds ends what is kept of its URI, in all workers.
 
     List it behind what says who may ask: a policy that comes after it is not asked again.
@@ -51,6 +54,19 @@ class Settings(Struct, frozen=True, kw_only=True):
         tuple[KeyPart, ...],
         doc("What tells answers apart besides the URI and `Vary`: `consumer`, `header:NAME`, `client`."),
     ] = ()
+    store: Annotated[
+        Literal["memory", "redis"],
+        doc("`memory`: each worker has its own alone; `redis`: all machines share what is kept there, too."),
+    ] = "memory"
+    redis: Annotated[RedisUrl | None, doc("Where it is, with `store: redis`.")] = None
+    timeout: Annotated[
+        StoreTimeout,
+        doc("Redis is away when it takes longer; until it is back, workers go by what they have themselves."),
+    ] = 0.05
+    recheck: Annotated[
+        Duration,
+        doc("How long a worker uses what it has before it asks Redis again; purges reach all in that time."),
+    ] = 1.0
     obey_clients: Annotated[
         bool,
         doc("Whether a client's `Cache-Control` counts: `false` keeps it from asking the upstream at will."),
@@ -86,7 +102,7 @@ class StandIn(Destination):
     """What is stored, in place of an error of the origin."""
 
 @disjoint_base
-class Cache(Coalescing):
+class Cache(Sharing):
     """The policy of one route. `place` tells apart routes that share a store."""
 
     Settings: ClassVar[type[_Settings]]
@@ -101,6 +117,7 @@ class Cache(Coalescing):
         place: str,
         status: str,
         reactor: Reactor,
+        shared: SharedAnswers | None = None,
     ) -> None:
         """`status` is the name in `Cache-Status`."""
 

@@ -1,0 +1,190 @@
+"""From what was kept of the logs to how users' time divides, or to why that cannot be told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tetrapylon.assess.formats import EXACT, Clock
+from tetrapylon.assess.groups import Group
+from tetrapylon.assess.reading import Reading
+from tetrapylon.assess.result import Log, Quantile, Range, Split
+from tetrapylon.assess.share import FEWEST, Interval, Share, mean_share, shares, whole_times
+from tetrapylon.assess.tally import Tally
+
+__all__ = ["log_of", "split", "split_of_two", "take"]
+
+FEWEST_GROUPS = 5
+CONTRADICTING = 0.01
+UNEQUAL = 0.02
+WIDEST = 0.2
+"""An interval that is wider is no answer."""
+
+BETWEEN = "what passes between the gateway and its upstreams counts as the gateway's: it is in neither log"
+ADD_NGINX = "add $request_time and $upstream_response_time to nginx's log_format"
+ADD_DURATION = "for gunicorn, add %(D)s to access_log_format"
+UNKNOWN_UNIT = (
+    "if one of the fields that were not recognised is a time, give the server's own format with --log-format"
+    " (gunicorn stands for the default one with %(D)s behind it)"
+)
+ADD_GUNICORN = (
+    "gunicorn does not know the upstreams' time: let the app sum what it waits for into"
+    " environ['upstream_us'] and add %(D)s and upstream_us=%({upstream_us}e)s to access_log_format; or give"
+    " the services' own logs with --upstream-log; or measure live with --front and --behind"
+)
+
+
+def take(reading: Reading, *, by_time: bool = False) -> Tally:
+    """Reads all lines."""
+    tally = Tally(by_time=by_time)
+    reading.on_file = tally.new_file
+    for line in reading:
+        if not tally.slack:
+            tally.slack = reading.slack
+        tally.add(line)
+    return tally
+
+
+def log_of(reading: Reading, tally: Tally) -> Log:
+    return Log(
+        files=list(reading.paths),
+        requests=tally.requests,
+        formats={reading.shown(text): count for text, count in reading.counts.items()},
+        begins=tally.first or None,
+        ends=tally.last or None,
+        without_times=tally.untimed,
+        broken=reading.broken,
+        broken_at=reading.broken_at,
+        impossible=tally.impossible,
+        clock_jumps=tally.jumps,
+        closed_by_client=tally.aborted,
+        upgraded=tally.switched,
+        dropped=reading.dropped,
+        notes=reading.damaged,
+    )
+
+
+def split(reading: Reading, tally: Tally) -> Split:
+    """By one log, which has both times or not."""
+    total = _coarsest(reading.clocks(lambda each: each.total))
+    upstream = _coarsest(reading.clocks(lambda each: each.upstream))
+    timed = tally.groups.count + tally.alone.count
+    if not timed and not tally.own and not tally.impossible:
+        return Split(
+            requests=0,
+            quantiles=[],
+            cannot_tell="the log has no times" if tally.untimed else "there is no request to go by",
+            do=UNKNOWN_UNIT
+            if any("$_" in text for text in reading.counts)
+            else f"{ADD_NGINX}; {ADD_DURATION}",
+        )
+    if tally.impossible > CONTRADICTING * (tally.impossible + tally.groups.count):
+        return _whole_only(
+            tally.groups.final(),
+            total,
+            cannot_tell=f"in {tally.impossible} lines the upstreams took longer than the whole, so the"
+            " fields are not what they were taken for",
+            do="give the server's own log format with --log-format",
+        )
+    if tally.groups.count < timed / 2:
+        return _whole_only(
+            tally.alone.final(),
+            total,
+            cannot_tell="the log has the whole time of a request, and not what of it upstreams took",
+            do=ADD_NGINX if total.phased else ADD_GUNICORN,
+        )
+    told = _told(tally.groups.final(), None, total, upstream, tally)
+    if tally.alone.count:
+        told.notes.append(f"{tally.alone.count} requests have no upstream time and are left out")
+    return told
+
+
+def split_of_two(one: tuple[Reading, Tally], other: tuple[Reading, Tally]) -> Split:
+    """By the gateway's log and that of the services behind it, of the time that both cover."""
+    (reading, tally), (reading_behind, behind) = one, other
+    total = _coarsest(reading.clocks(lambda each: each.total))
+    upstream = _coarsest(reading_behind.clocks(lambda each: each.total))
+    mine = tally.groups if tally.groups.count >= tally.alone.count else tally.alone
+    theirs = behind.groups if behind.groups.count >= behind.alone.count else behind.alone
+    whole, waited = mine.aligned(theirs)
+    own = f"{tally.requests} and {behind.requests} requests"
+    if whole.count < FEWEST or waited.count < FEWEST:
+        return _whole_only(
+            mine.final(),
+            total,
+            cannot_tell=f"the two logs share too little time with requests in it ({own})",
+            do="give logs of the same hours",
+        )
+    if abs(waited.count / whole.count - 1) > UNEQUAL:
+        return _whole_only(
+            mine.final(),
+            total,
+            cannot_tell=f"in the time that both logs cover, the gateway had {whole.count} requests and its"
+            f" upstreams {waited.count}: not one for each",
+            do="log the upstreams' time with each of the gateway's requests",
+        )
+    told = _told(whole.list(), waited.list(), total, upstream, tally)
+    told.notes.append(BETWEEN)
+    return told
+
+
+def _told(
+    whole: Sequence[Group], waited: Sequence[Group] | None, total: Clock, upstream: Clock, tally: Tally
+) -> Split:
+    count = sum(group.count for group in whole)
+    behind = whole if waited is None else waited
+    if count < FEWEST or len(whole) < FEWEST_GROUPS:
+        return _whole_only(
+            list(whole),
+            total,
+            cannot_tell=f"{count} requests with both times are too few",
+            do=f"give a log of more; {FEWEST} for the median, 5,000 for p99",
+        )
+    found = list(shares(whole, behind, total, upstream))
+    resolution = max(total.tick, upstream.tick)
+    if found and found[0].open > WIDEST:
+        return _whole_only(
+            list(whole),
+            total,
+            cannot_tell=f"the log's clock of {resolution / 1000:g} ms is too coarse for requests of"
+            f" {found[0].total / 1000:.3g} ms",
+            do="measure live with --front and --behind, which is by the microsecond",
+        )
+    return Split(
+        requests=count,
+        quantiles=[_quantile(each) for each in found],
+        all_time=_range(mean_share(whole, behind, total, upstream)),
+        resolution=resolution / 1000,
+        answered_alone=tally.own,
+        answered_alone_ms=tally.own_total / tally.own / 1000 if tally.own else 0.0,
+        notes=[],
+    )
+
+
+def _whole_only(groups: list[Group], total: Clock, *, cannot_tell: str, do: str) -> Split:
+    return Split(
+        requests=sum(group.count for group in groups),
+        quantiles=[Quantile(q=q, total=time / 1000) for q, time in whole_times(groups, total)],
+        cannot_tell=cannot_tell,
+        do=do,
+        resolution=total.tick / 1000,
+    )
+
+
+def _quantile(told: Share) -> Quantile:
+    if told.share.width > WIDEST:
+        return Quantile(q=told.q, total=told.total / 1000)
+    return Quantile(
+        q=told.q,
+        total=told.total / 1000,
+        upstream=told.upstream / 1000,
+        win=_range(told.win, 1000),
+        share=_range(told.share),
+    )
+
+
+def _range(told: Interval, divisor: float = 1.0) -> Range:
+    return Range(told.value / divisor, told.low / divisor, told.high / divisor)
+
+
+def _coarsest(clocks: list[Clock]) -> Clock:
+    return max(clocks, default=EXACT, key=lambda clock: (clock.tick, clock.phased))
