@@ -30,7 +30,8 @@ cdef class Moves:
         self.capacity = capacity
         self.size = front + <size_t>capacity * sizeof(MoveSlot)
         # Pages that nobody touches are none: those of routes that do not move.
-        base = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        base = mmap(
+            NULL, self.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         if base == MAP_FAILED:
             raise OSError(errno, f"cannot map {self.size} bytes for moves: {os.strerror(errno)}")
         self.keys = <uint64_t*>base
