@@ -87,6 +87,16 @@ class News(Message, frozen=True):
     """What is running. With the file of the config in force, and one of the history, as JSON."""
 
 
+class Hosting(Message, frozen=True):
+    """From the host of apps, and on to the control process: with a file, what becomes of them, as JSON."""
+
+
+class Roll(Message, frozen=True):
+    """To the host: replace the processes of these apps, whose code has changed."""
+
+    apps: tuple[str, ...]
+
+
 class Ask(Message, frozen=True):
     """Of each worker: what its upstreams do."""
 
@@ -111,6 +121,10 @@ class Told(Message, frozen=True):
 # From the control process to the supervisor, and on to every worker
 
 
+APP = b"app"
+"""The fingerprint of where the targets of a hosted app are found: its host says them."""
+
+
 class Found(Message, frozen=True):
     """The targets of an upstream, all of them. With their file, as MessagePack."""
 
@@ -130,6 +144,8 @@ Any: TypeAlias = (
     | Reload
     | Done
     | News
+    | Hosting
+    | Roll
     | Ask
     | Purge
     | Told

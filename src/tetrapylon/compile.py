@@ -290,8 +290,8 @@ class Serving:
         if self._works.code is not None:
             await self._works.code.start()
 
-    async def await_targets(self, patience: float) -> None:
-        await self._works.await_targets(patience)
+    async def await_targets(self, patience: float, apps: float) -> None:
+        await self._works.await_targets(patience, apps)
 
     def found(self, upstream: str, fingerprint: bytes, targets: bytes) -> None:
         """The targets of an upstream, found by the settings of that fingerprint, as MessagePack."""

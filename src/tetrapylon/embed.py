@@ -32,8 +32,10 @@ def embed(config: Config, loop: asyncio.AbstractEventLoop) -> Gateway:
     from tetrapylon._core.counters import Slabs
     from tetrapylon.compile import build
     from tetrapylon.config import validate
+    from tetrapylon.config.apps import refuse_apps
 
     checked = validate(config)
+    refuse_apps(checked)
     misfit.tell()
     gateway, code = build(checked, loop, Slabs(1, len(checked.routes)).slab(0))
     if code is not None and code.begins:
@@ -52,8 +54,10 @@ async def embedded(config: Config) -> AsyncIterator[Gateway]:
     from tetrapylon._core.counters import Slabs
     from tetrapylon.compile import build
     from tetrapylon.config import validate
+    from tetrapylon.config.apps import refuse_apps
 
     checked = validate(config)
+    refuse_apps(checked)
     misfit.tell()
     loop = asyncio.get_running_loop()
     gateway, code = build(checked, loop, Slabs(1, len(checked.routes)).slab(0))

@@ -38,6 +38,11 @@ def say(level: Level, text: str, *, error: BaseException | None = None, **fields
     _events.say(level, text, error, fields)
 
 
+def pass_on(level: Level, text: str, **fields: object) -> None:
+    """As `say`, of what another program says: none is counted instead, that is for who passes it on."""
+    _events.pass_on(level, text, fields)
+
+
 def configure(
     format: Format = "text", path: str = "-", per_minute: int = 20, syslog: Syslog | None = None
 ) -> None:
@@ -107,6 +112,9 @@ class _Events:
             kind.suppressed += 1
             return
         self._tell(level, text, error, fields)
+
+    def pass_on(self, level: Level, text: str, fields: dict[str, object]) -> None:
+        self._tell(level, text, None, fields)
 
     def tick(self) -> None:
         now = self._clock()

@@ -58,6 +58,8 @@ class Handover(msgspec.Struct, frozen=True):
     control: list[int]
     lifeline: int
     """The end of the pipe that tells them, once it is closed, that nobody is left."""
+    hosts: list[int] = []
+    """Pids of those that host apps, and end after the workers."""
     memory: Memory | None = None
 
     @property
@@ -84,11 +86,18 @@ def become(
     workers: list[int],
     control: list[int],
     lifeline: int,
+    hosts: list[int],
     memory: Memory,
 ) -> NoReturn:
     """Runs the program anew in this process. Raises OSError, and then nothing has changed."""
     state = Handover(
-        [hold(each) for each in listeners], [hold(each) for each in admin], workers, control, lifeline, memory
+        [hold(each) for each in listeners],
+        [hold(each) for each in admin],
+        workers,
+        control,
+        lifeline,
+        hosts,
+        memory,
     )
     descriptors = state.descriptors
     # Until the new program handles them, signals wait.

@@ -7,7 +7,7 @@ with it. At the start this process imports, while the child is at work, what its
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -52,6 +52,8 @@ class Facts(msgspec.Struct, frozen=True):
     """For how many routes' counters there is room."""
     follows: bool = False
     """While it serves, targets are found or answers compared: there is work without an admin address, too."""
+    hosts: bool = False
+    """It has apps in processes of their own."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -107,6 +109,8 @@ class Plan(NamedTuple):
     source: str = ""
     goes_on: bool = False
     """`slots` continues the table of the supervisor before."""
+    host: Main | None = None
+    """Hosts the apps, where there are some."""
     watch: Main | None = None
     """Orders a reload when the config's files change."""
     timing: Timing = Timing()
@@ -119,6 +123,8 @@ class Source(NamedTuple):
     """A path or `module:attribute`."""
     listen: Sequence[str] = ()
     workers: int | None = None
+    values: Mapping[str, Any] | None = None
+    """The config itself, where the command line is one; `name` is what it is called."""
 
 
 class ConfigRefused(TetrapylonError):
@@ -172,6 +178,7 @@ def load_plan(source: Source) -> Plan:
         control=_control,
         config=paper.config,
         slots=table,
+        host=_host,
         read=partial(read_again, source),
         source=source.name,
         goes_on=finding.goes_on,
@@ -183,6 +190,13 @@ def _control(context: Context) -> int:
     from tetrapylon import control
 
     return control.main(context)
+
+
+def _host(context: Context) -> int:
+    """As `_control`."""
+    from tetrapylon.apps import host
+
+    return host.main(context)
 
 
 def overflow_told(routes: int) -> str:
@@ -244,9 +258,12 @@ def _load(source: Source, before: Any = None) -> Any:
     """Raises ConfigError. `before` is the config in force."""
     from tetrapylon import logs
     from tetrapylon.config import override
-    from tetrapylon.config.loading import load_document
+    from tetrapylon.config.loading import from_values, load_document
 
-    config, document = load_document(source.name)
+    if source.values is not None:
+        config, document = from_values(source.values, source.name)
+    else:
+        config, document = load_document(source.name)
     logs.check(config, document, before)
     return override(config, listen=source.listen, workers=source.workers)
 
@@ -280,6 +297,7 @@ def _facts(config: Any, room: int) -> Facts:
         room=room,
         follows=any(upstream.discover is not None for upstream in config.upstreams.values())
         or any(route.shadow is not None for route in config.routes),
+        hosts=bool(config.apps),
         errors=config.log.errors,
         drain=server.timeouts.drain,
         descriptors=server.limits.connections

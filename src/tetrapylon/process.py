@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -97,6 +97,12 @@ def spawn(main: Callable[[], int]) -> int:
         if pid == 0:
             _live(main)
     return pid
+
+
+def send_signal(pid: int, number: int) -> None:
+    """To a child that may have ended, and is not reaped yet."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _live(main: Callable[[], int]) -> NoReturn:

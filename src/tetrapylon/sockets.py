@@ -334,3 +334,9 @@ def _reason(address: str, error: OSError, setting: str) -> str:
             return f"{head}its directory does not exist; create it, or change {setting}"
         case _:
             return f"{head}{error.strerror or error}; change {setting}"
+
+
+def socket_folder() -> str:
+    """A name for a folder of this process's own, short enough for sockets in it (108 bytes, unix(7))."""
+    base = os.environ.get("RUNTIME_DIRECTORY") or os.environ.get("XDG_RUNTIME_DIR") or "/tmp"
+    return f"{base.partition(':')[0]}/tetrapylon-{os.getpid()}-{os.urandom(4).hex()}"

@@ -15,7 +15,6 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from functools import partial
 
 from tetrapylon import __version__, events, logs
@@ -27,11 +26,13 @@ from tetrapylon.channel import (
     Committed,
     Done,
     Found,
+    Hosting,
     News,
     Pairs,
     Prepared,
     Purge,
     Reload,
+    Roll,
     Told,
     file_of,
 )
@@ -39,8 +40,10 @@ from tetrapylon.child import Child
 from tetrapylon.events import line, say
 from tetrapylon.findings import Findings
 from tetrapylon.handover import TRIAL, Shared, become, command, memory_of, received
+from tetrapylon.hosting import Hostings
 from tetrapylon.listening import Change, Listening
 from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
+from tetrapylon.predecessors import Predecessors
 from tetrapylon.process import (
     EXIT_FAILED,
     EXIT_USAGE,
@@ -48,6 +51,7 @@ from tetrapylon.process import (
     Context,
     describe_end,
     raise_descriptor_limit,
+    send_signal,
     spawn,
 )
 from tetrapylon.reload import Order, Reloads
@@ -56,18 +60,19 @@ from tetrapylon.sockets import Listener, ListenError, given_by_manager, open_lis
 from tetrapylon.wakeup import Pipe, handle_signals
 
 CONTROL = "control process"
+HOST = "host of apps"
+END_OF_APPS = 5.0  # seconds that apps have to end, beside the grace of other processes
 MOST_WORKERS = 64
 """There is room for so many, or for twice as many as at the start if that is more."""
 
 
-def run(source: str, *, listen: Sequence[str] = (), workers: int | None = None, watch: bool = False) -> int:
-    """Serves the config in `source`, a path or `module:attribute`, until stopped; returns the exit status.
+def run(source: Source, *, watch: bool = False) -> int:
+    """Serves the config in `source` until stopped; returns the exit status.
 
-    `listen` and `workers` take the place of what the config says, unless empty or None. `watch`: a change of
-    its files is a reload.
+    `watch`: a change of its files is a reload; of an app's code, its processes are replaced.
     """
     try:
-        plan = load_plan(Source(source, listen, workers))
+        plan = load_plan(source)
     except ConfigRefused as refused:
         return refused.status
     if TRIAL in os.environ:
@@ -124,8 +129,7 @@ class Supervisor:
         self._wakeup = Pipe()
         self._notify = Pipe()
         self._lifeline = Pipe()
-        self._old: dict[int, float | None] = dict.fromkeys(handover.workers if handover else [])
-        """Workers of the supervisor before, by pid; once they drain, with the time they are killed at."""
+        self._old = Predecessors(handover.workers, handover.hosts) if handover else Predecessors()
         self._trial = 0
         """The process that tries out new code."""
         self._reloads = Reloads(self, plan.read, plan.config, plan.slots, facts, plan.source)
@@ -135,8 +139,10 @@ class Supervisor:
         for _ in range(facts.workers):
             self._add_worker()
         self._findings = Findings()
+        self._hostings = Hostings(self._slab)
         self._control: list[Child] = []
         self._add_control()
+        self._add_host()
         if plan.watch is not None:
             self._control.append(
                 Child("watcher", partial(self._main, plan.watch, -1, None), None, plan.timing)
@@ -155,7 +161,7 @@ class Supervisor:
         handle_signals(self._wakeup.write)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         for pid in self._handover.control if self._handover else []:
-            _signal(pid, signal.SIGQUIT)
+            send_signal(pid, signal.SIGQUIT)
         self._slab.claim(os.getpid())
         self._slab.state = State.SERVING
         gc.collect()
@@ -242,12 +248,19 @@ class Supervisor:
 
     def _add_control(self) -> None:
         """Where there is something for it to do, and none yet."""
-        main = self._plan.control
-        needed = self._facts.admin is not None or self._facts.follows
-        if main is None or not needed or any(child.name == CONTROL for child in self._control):
-            return
-        self._control.insert(0, Child(CONTROL, partial(self._main, main, -1, None), None, self._plan.timing))
-        self._control[0].start_at = time.monotonic()
+        if self._facts.admin is not None or self._facts.follows:
+            self._add(CONTROL, self._plan.control, 0)
+
+    def _add_host(self) -> None:
+        """As `_add_control`, for apps; it ends when the last worker has."""
+        if self._facts.hosts:
+            self._add(HOST, self._plan.host, len(self._control))
+
+    def _add(self, name: str, main: Main | None, at: int) -> None:
+        if main is not None and all(child.name != name for child in self._control):
+            child = Child(name, partial(self._main, main, -1, None), None, self._plan.timing)
+            self._control.insert(at, child)
+            child.start_at = time.monotonic()
 
     def _start_due(self, now: float) -> None:
         for child in self._children:
@@ -294,7 +307,13 @@ class Supervisor:
             case Purge():
                 self._ask_all(message, files)
             case Pairs():
-                self._pass_on(message, files)
+                if not self._to(CONTROL, message, files):  # some may be lost: that is counted and not said
+                    self._slab.count("tetrapylon_shadow_batches_lost_total", {})
+            case Hosting():
+                self._hostings.take(files[0])
+                self._to(CONTROL, message, files)
+            case Roll():
+                self._to(HOST, message)
             case Told():
                 self._to_control(Told(message.number, child.place), files)
             case Found():
@@ -316,11 +335,10 @@ class Supervisor:
             if child.channel is not None and not child.channel.send(message, files):
                 say("warning", f"{child} does not listen")
 
-    def _pass_on(self, message: Pairs, files: Sequence[int]) -> None:
-        """Of what is compared, some may be lost: where nobody listens, that is counted and not said."""
-        control = next((child for child in self._control if child.name == CONTROL), None)
-        if control is None or control.channel is None or not control.channel.send(message, files):
-            self._slab.count("tetrapylon_shadow_batches_lost_total", {})
+    def _to(self, name: str, message: Pairs | Hosting | Roll, files: Sequence[int] = ()) -> bool:
+        """Whether the child of that name is there and has been told."""
+        child = next((child for child in self._control if child.name == name), None)
+        return child is not None and child.channel is not None and child.channel.send(message, files)
 
     def _reply(self, number: int, outcome: bytes) -> None:
         file = file_of(outcome, "outcome")
@@ -339,9 +357,10 @@ class Supervisor:
         news = file_of(self._reloads.news(), "news")
         self._to_control(News(), [self._reloads.config, news])
         os.close(news)
+        self._hostings.tell(partial(self._to, CONTROL))
 
     def change(self, facts: Facts) -> Change:
-        if facts.workers + len(self._leaving) + len(self._old) > self._slabs.workers:
+        if facts.workers + len(self._leaving) + self._old.workers > self._slabs.workers:
             raise ListenError(
                 f"server.workers: there is room for {self._slabs.workers} workers; restart it to have more"
             )
@@ -361,6 +380,7 @@ class Supervisor:
         logs.follow(self._facts.errors, facts.errors)
         self._facts = facts
         self._add_control()
+        self._add_host()
 
     def renewed(self, change: Change) -> None:
         now = time.monotonic()
@@ -405,8 +425,7 @@ class Supervisor:
                 return
             if self._reloads.reaped(pid, status, now):
                 continue
-            if pid in self._old:
-                del self._old[pid]
+            if self._old.reaped(pid):
                 self._shared.release(pid)
                 continue
             if pid == self._trial:
@@ -423,6 +442,8 @@ class Supervisor:
             leaving = self._leaving.pop(child, None) is not None
             child.reaped(status, now, expected=self._stops > 0 or leaving)
             self._reloads.died(child, now)
+            if child.name == HOST:
+                self._hostings.lost()
             if not self._stops and not leaving:
                 self._slab.count_restart()
                 self._give_up_if_hopeless(status, now)
@@ -475,9 +496,7 @@ class Supervisor:
         for child in [*self._workers, *self._leaving]:
             child.signal(order)
             child.signal(signal.SIGCONT)
-        for pid in self._old:
-            self._old[pid] = self._kill_at
-            _signal(pid, order)
+        self._old.end(order, self._kill_at)
 
     # -- new code
 
@@ -501,19 +520,20 @@ class Supervisor:
             return
         say("info", "SIGUSR2: replacing the workers by new code")
         self._manager.reloading()
+        hosts = [child.pid for child in self._control if child.alive and child.name == HOST]
         workers = [child.pid for child in [*self._workers, *self._leaving] if child.alive]
-        control = [child.pid for child in self._control if child.alive]
+        control = [child.pid for child in self._control if child.alive and child.name != HOST]
         memory = memory_of(self._slabs, self._plan.slots, [*self._workers, *self._leaving])
+        apps = self._hostings.lost()  # those of the next host are counted from the start
         try:
-            become(self._listening, self._admin, workers, control, self._lifeline.write, memory)
+            become(self._listening, self._admin, workers, control, self._lifeline.write, hosts, memory)
         except OSError as error:
+            self._hostings.put(apps)
             say("error", f"SIGUSR2: the new code could not be started: {error}; the old serves on")
 
     def _retire_old(self, now: float) -> None:
         """The new workers serve: those of the old code can go."""
-        for pid in self._old:
-            self._old[pid] = now + self._facts.drain + self._plan.timing.grace
-            _signal(pid, signal.SIGTERM)
+        self._old.end(signal.SIGTERM, now + self._facts.drain + self._plan.timing.grace)
 
     def begun(self) -> None:
         self._manager.reloading()
@@ -523,10 +543,7 @@ class Supervisor:
 
     def _look(self, now: float, elapsed: float) -> None:
         events.tick()
-        for pid, due in self._old.items():
-            if due is not None and now >= due:
-                say("warning", f"old worker (pid {pid}) has not ended in time; killing it")
-                _signal(pid, signal.SIGKILL)
+        self._old.look(now)
         if not self._stops:
             self._findings.catch_up()
             for child in self._workers:
@@ -542,7 +559,7 @@ class Supervisor:
             self._control_told = True
             for child in self._control:
                 child.signal(signal.SIGQUIT)
-            self._kill_at = now + self._plan.timing.grace
+            self._kill_at = now + self._plan.timing.grace + (END_OF_APPS if self._facts.hosts else 0.0)
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_at = None
             for child in alive or self._control:
@@ -577,9 +594,3 @@ class Supervisor:
         self._listening.close()
         for listener in self._admin:
             listener.close()
-
-
-def _signal(pid: int, number: int) -> None:
-    """Of a child that may have ended, and is not reaped yet."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)

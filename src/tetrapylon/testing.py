@@ -97,8 +97,10 @@ class Running:
         from tetrapylon._core.counters import Slabs
         from tetrapylon.compile import build
         from tetrapylon.config import validate
+        from tetrapylon.config.apps import refuse_apps
 
         checked = validate(_config(config))
+        refuse_apps(checked, upstreams, hint="give a function in its place, as for an upstream")
         unknown = sorted(set(upstreams) - set(checked.upstreams))
         if unknown:
             known = ", ".join(sorted(checked.upstreams)) or "none"

@@ -1,9 +1,10 @@
-"""How the supervisor is woken: pipes that say "look", and signals that are written into one."""
+"""How signals and other processes wake one that waits in poll(2) (standard library alone)."""
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from types import FrameType
 
@@ -28,12 +29,12 @@ class Pipe:
         os.close(self.write)
 
 
-def handle_signals(wakeup: int) -> None:
+def handle_signals(wakeup: int, numbers: Iterable[int] = SIGNALS) -> None:
     """Each signal's number becomes a byte in the pipe."""
 
     def note(number: int, frame: FrameType | None) -> None:
         pass
 
     signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-    for number in SIGNALS:
+    for number in numbers:
         signal.signal(number, note)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 DRAIN_POLL = 0.02
 FIRST_TARGETS = 2.0
 """Seconds that a worker waits, before it accepts, for targets that are to be found."""
+FIRST_APPS = 45.0
+"""Likewise for hosted apps to serve, or to fail to."""
 REHEARSALS = 8  # until what runs has its last form
 LAST_REQUEST = 0.5
 """Seconds that a draining worker leaves idle connections open: a request may be on its way already."""
@@ -57,8 +59,9 @@ class Gateway(Renewable, Protocol):
     async def start(self) -> None:
         """What has to be there before it accepts."""
 
-    async def await_targets(self, patience: float) -> None:
-        """Returns when all upstreams know theirs that are to find them, or after so many seconds."""
+    async def await_targets(self, patience: float, apps: float) -> None:
+        """Returns when all upstreams know theirs that are to find them, or after so many seconds, `apps` for
+        those of hosted apps."""
 
     async def stop(self) -> None:
         """Ends what `start` began, when nothing is in flight any more."""
@@ -163,7 +166,10 @@ class _Worker:
             renewals = Renewals(self._loop, self._context.channel, self._gateway, self._name)
             renewals.begin()
         await self._gateway.start()
-        await self._gateway.await_targets(FIRST_TARGETS)
+        await self._first_targets()
+        if self._draining:
+            await self._stopped.wait()
+            return await self._gateway.stop()
         for sock, address in self._context.sockets:
             self._gateway.listen(sock, address)
         if renewals is not None:
@@ -177,6 +183,17 @@ class _Worker:
             os.write(self._context.notify, b"\0")
         await self._stopped.wait()
         await self._gateway.stop()
+
+    async def _first_targets(self) -> None:
+        """Or the order to stop."""
+        found = self._loop.create_task(self._gateway.await_targets(FIRST_TARGETS, FIRST_APPS))
+        stopped = self._loop.create_task(self._stopped.wait())
+        await asyncio.wait((found, stopped), return_when=asyncio.FIRST_COMPLETED)
+        for task in (found, stopped):
+            task.cancel()
+        await asyncio.gather(found, stopped, return_exceptions=True)
+        if not found.cancelled():
+            found.result()
 
     def _reopen_logs(self) -> None:
         events.reopen()
@@ -235,10 +252,12 @@ def _tell_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 def _run_alone(source: str) -> int:
     from tetrapylon import logs, misfit
     from tetrapylon.config import encode, load
+    from tetrapylon.config.apps import refuse_apps
     from tetrapylon.config.net import listener_keys
     from tetrapylon.sockets import open_listeners
 
     config = load(source)
+    refuse_apps(config)
     logs.tell(config.log.errors)
     set_bounds(config.metrics.duration_bounds, config.metrics.gateway_bounds)
     addresses = listener_keys(each.address for each in config.server.listen)

@@ -22,6 +22,7 @@ from tetrapylon._core.target import Target
 from tetrapylon._core.tls import Tls
 from tetrapylon._core.upstream import Upstream
 from tetrapylon._core.wire import Via
+from tetrapylon.channel import APP
 from tetrapylon.config import model
 from tetrapylon.config.net import HostPort, listener_keys, target_address
 from tetrapylon.fleet import Closes, Fleet, host_of
@@ -120,6 +121,13 @@ def finish(steps: Steps[T]) -> T:
 def fingerprint(settings: msgspec.Struct) -> bytes:
     """Equal for equal settings, and for no others."""
     return msgspec.msgpack.encode(settings)
+
+
+def found_by(upstream: model.Upstream) -> bytes | None:
+    """The fingerprint of where its targets are found; None where the config names them."""
+    if upstream.app:
+        return APP
+    return fingerprint(upstream.discover) if upstream.discover is not None else None
 
 
 def fronts(listeners: Iterable[model.Listener]) -> dict[bytes, ssl.SSLContext]:
@@ -224,19 +232,25 @@ class Works:
             self._follower = Follower(self.loop, self._take)
             self._follower.follow(upstreams)
 
-    async def await_targets(self, patience: float) -> None:
-        """Returns when all upstreams have some that are to find them, or after so many seconds."""
-        end = self.loop.time() + patience
-        while self._lacking() and (left := end - self.loop.time()) > 0:
+    async def await_targets(self, patience: float, apps: float) -> None:
+        """Returns when all upstreams know theirs that are to find them, or after so many seconds; `apps`
+        seconds where it is a hosted app that they wait for."""
+        begun = self.loop.time()
+        while lacking := self._lacking():
+            left = begun + (apps if APP in lacking else patience) - self.loop.time()
+            if left <= 0:
+                return
             self._news.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), left)
 
-    def _lacking(self) -> bool:
-        return any(
-            self._found.get(made.made.name, (b"", ()))[0] != print_
-            for made, (print_, _) in self._fleets.items()
-        )
+    def _lacking(self) -> set[bytes]:
+        """Where the targets are to be found of upstreams that know none."""
+        return {
+            where
+            for made, (where, _) in self._fleets.items()
+            if self._found.get(made.made.name, (b"", ()))[0] != where
+        }
 
     def _apply(self, name: str) -> None:
         made = self._kept.upstreams.get(name)
@@ -340,7 +354,8 @@ class Works:
             fleet.add(each, target, ending)
         closing.append(fleet)
         targets = fleet.targets
-        if discover is not None and self._found.get(name, (b"",))[0] == fingerprint(discover):
+        where = found_by(settings)
+        if where is not None and self._found.get(name, (b"",))[0] == where:
             targets = fleet.update(self._found[name][1])
         upstream = make_upstream(settings, name, targets, self.reactor, self.via, self.slab, zone)
         closing.append(Presence(self.loop, upstream))
@@ -352,8 +367,8 @@ class Works:
             for target in targets:
                 self.slab.board.unmark(name, target.name)
         made = self._new(print_, upstream, *closing, upstream)
-        if discover is not None:
-            self._fleets[made] = (fingerprint(discover), fleet)
+        if where is not None:
+            self._fleets[made] = (where, fleet)
         return made
 
     def _target(self, settings: model.Target, tls: model.UpstreamTls, closing: list[Closes]) -> Steps[Target]:

@@ -201,7 +201,29 @@ FULL: dict[str, Any] = {
             "metadata": {"tenant": "acme"},
         }
     ],
+    "apps": {
+        "legacy": {
+            "wsgi": "shop.app:app",
+            "processes": 3,
+            "threads": 5,
+            "folder": "/tmp",
+            "env": {"SHOP_DB": "sqlite"},
+            "startup": "20s",
+            "timeout": "40s",
+            "max_requests": 4321,
+            "max_memory": "300MiB",
+            "drain": "25s",
+            "log_lines": 321,
+            "forwarded": True,
+            "timeouts": {"response": "6s"},
+            "pool": {"idle": "11s"},
+            "retry": {"attempts": 2},
+            "health": {"panic": "15%"},
+        },
+        "modern": {"asgi": "shop.modern:app"},
+    },
     "routes": [
+        {"path": "/hosted", "app": "legacy"},
         {
             "path": "/users/{id:int}",
             "methods": ["GET"],

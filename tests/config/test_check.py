@@ -1,13 +1,17 @@
 """What a config means, beyond its single values."""
 
+import asyncio
 import textwrap
 
 import pytest
 
 from tests.config.certificates import OWN
-from tetrapylon.config import loads
+from tetrapylon import Request, embed
+from tetrapylon.config import decode, encode, loads, validate
+from tetrapylon.config.mask import masked
 from tetrapylon.config.net import METHODS, HostPort, UnixPath, listen_address, target_address
 from tetrapylon.errors import ConfigError
+from tetrapylon.testing import Running, running
 
 UPSTREAM = (
     "upstreams: {users: {targets: [http://127.0.0.1:9000]}, orders: {targets: [http://127.0.0.1:9001]}}\n"
@@ -46,7 +50,7 @@ def test_a_token_that_is_too_short(token: str, told: str) -> None:
 
 class TestDestinations:
     def test_a_route_without_one(self) -> None:
-        hint = "expected one of upstream, split, aggregate, handler, respond or redirect"
+        hint = "expected one of upstream, app, split, aggregate, handler, respond or redirect"
         assert route("path: /") == f": the route leads nowhere; {hint}"
 
     def test_a_route_with_two(self) -> None:
@@ -66,8 +70,8 @@ class TestDestinations:
     def test_a_misspelt_destination_is_one_problem(self) -> None:
         assert route("path: /, upstreem: users") == ".upstreem: unknown key; did you mean `upstream`?"
 
-    def test_a_destination_of_a_later_version_is_one_problem(self) -> None:
-        assert "`app` is not supported by version" in route("path: /, app: legacy")
+    def test_an_unknown_app(self) -> None:
+        assert route("path: /, app: legacy") == ".app: there is no app 'legacy'; expected one in `apps`"
 
     def test_an_upstream_that_could_not_be_read_is_known_by_name(self) -> None:
         problems = said("upstreams: {users: 3}\nroutes: [{path: /, upstream: users}]")
@@ -389,18 +393,77 @@ class TestAdminTls:
         assert "admin.tls: a Unix socket speaks no TLS; leave it out" in problem
 
 
-class TestLater:
+class TestApps:
     @pytest.mark.parametrize(
-        ("text", "path"),
+        ("app", "problem"),
         [
-            ("apps: {}", "apps"),
-            ("routes: [{path: /, app: a}]", "routes[0].app"),
+            ("{}", ": it is not said what to run; expected one of `wsgi:"),
+            ("{wsgi: 'a:b', asgi: 'a:b'}", ": it is said twice what to run; expected one of"),
+            (
+                "{wsgi: shop.app}",
+                ".wsgi: 'shop.app' names no app; expected MODULE:NAME, such as shop.app:app",
+            ),
+            ("{asgi: 'a:b', threads: 4}", ".threads: an ASGI app has no threads here; leave it out"),
+            ("{wsgi: 'a:b', folder: /nowhere/at/all}", ".folder: there is no folder /nowhere/at/all"),
+            ("{wsgi: 'a:b', processes: 0}", ".processes: "),
         ],
     )
-    def test_what_a_later_version_brings_is_refused_by_name(self, text: str, path: str) -> None:
-        (problem,) = said(text)
-        assert f": {path}: " in problem
-        assert "not supported by version" in problem
+    def test_what_cannot_be_hosted(self, app: str, problem: str) -> None:
+        (found,) = said(f"apps: {{legacy: {app}}}")
+        assert f": apps.legacy{problem}" in found
+
+    def test_an_upstream_of_the_same_name(self) -> None:
+        (found,) = said("apps: {a: {wsgi: 'x:y'}}\nupstreams: {a: {targets: ['http://h:1']}}")
+        assert "apps.a: there is an upstream 'a' too; choose another name" in found
+
+    def test_what_a_function_makes(self) -> None:
+        assert loads("apps: {a: {wsgi: 'shop.app:create_app()'}}", "g.yaml").apps["a"].wsgi is not None
+
+    def test_a_server_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tetrapylon.config.apps.find_spec", lambda name: None)
+        (found,) = said("apps: {legacy: {wsgi: 'a:b'}}")
+        assert 'apps.legacy.wsgi: a WSGI app is run by gunicorn, which is missing; pip install "' in found
+
+    def test_a_route_leads_to_one_place(self) -> None:
+        text = "apps: {a: {wsgi: 'x:y'}}\nroutes: [{path: /, app: a, respond: {}}]"
+        (found,) = said(text)
+        assert "the route has `app` already" in found
+
+    def test_an_app_is_an_upstream(self) -> None:
+        to = "split: {to: [{upstream: a, weight: 1}, {upstream: b, weight: 1}]}"
+        config = loads(
+            "apps: {a: {wsgi: 'x:y'}, b: {asgi: 'x:z'}}\nroutes: [{path: /, app: a}, {path: /s, " + to + "}]",
+            "g.yaml",
+        )
+        assert config.routes[0].upstreams == ("a",)
+        assert set(config.upstreams) == {"a", "b"}
+
+    def test_it_is_shown_as_it_was_written_and_can_be_loaded_again(self) -> None:
+        text = "{apps: {a: {wsgi: 'x:y'}}, routes: [{path: /, app: a}]}"
+        config = loads(text, "g.yaml")
+        shown = masked(config)
+        assert shown == {"apps": {"a": {"wsgi": "x:y"}}, "routes": [{"path": "/", "app": "a"}]}
+        assert masked(validate(config)) == shown
+        assert decode(encode(config)) == config
+
+    def test_nobody_hosts_them_in_a_program_of_ones_own(self) -> None:
+        config = loads("{apps: {a: {wsgi: 'x:y'}}, routes: [{path: /, app: a}]}", "g.yaml")
+        with asyncio.Runner() as runner, pytest.raises(ConfigError) as embedding:
+            embed(config, runner.get_loop())
+        with pytest.raises(ConfigError) as testing:
+            Running(config, {})
+        assert "apps.a: apps are not hosted here; `tetrapylon run` does" in str(embedding.value)
+        assert "apps.a: apps are not hosted here; give a function in its place" in str(testing.value)
+
+    def test_a_test_gives_a_function_in_their_place(self) -> None:
+        with running(
+            {"apps": {"a": {"wsgi": "x:y"}}, "routes": [{"path": "/", "app": "a"}]}, a=said_by
+        ) as shop:
+            assert shop.get("/").json() == {"by": "a function"}
+
+
+def said_by(request: Request) -> dict[str, str]:
+    return {"by": "a function"}
 
 
 @pytest.mark.usefixtures("policies")

@@ -128,7 +128,7 @@ def test_the_whole_model_is_covered() -> None:
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_the_whole_config_is_fine(suffix: str) -> None:
     config = loads(WRITERS[suffix](FULL), f"gateway.{suffix}")
-    assert config.routes[0].timeouts.total == 4.0
+    assert config.routes[1].timeouts.total == 4.0
     assert config.policies[0].settings == {
         "key": "client",
         "rate": 5.0,
@@ -241,8 +241,8 @@ def test_a_value_beyond_its_range_is_named_with_the_range(name: str, value: Any,
         (("server", "listen", 0), "address"),
         (("upstreams", "users", "targets", 0), "url"),
         (("upstreams", "users"), "targets"),
-        (("routes", 0), "path"),
-        (("routes", 2, "redirect"), "to"),
+        (("routes", 1), "path"),
+        (("routes", 3, "redirect"), "to"),
         (("policies", 0), "use"),
         (("policies", 0), "key"),
     ],

@@ -28,7 +28,7 @@ from tetrapylon.channel import content_of, file_of
 from tetrapylon.config.model import Config, Respond, Route
 from tetrapylon.config.wire import Encoded, encode
 from tetrapylon.errors import TetrapylonError
-from tetrapylon.plan import Facts, Finding, Paper, Plan
+from tetrapylon.plan import Facts, Finding, Paper, Plan, Source
 from tetrapylon.process import Context, Timing
 from tetrapylon.renew import Sockets
 from tetrapylon.supervise import run, serve
@@ -112,7 +112,7 @@ class StandIn:
 
     async def start(self) -> None: ...
 
-    async def await_targets(self, patience: float) -> None: ...
+    async def await_targets(self, patience: float, apps: float) -> None: ...
 
     def found(self, upstream: str, fingerprint: bytes, targets: bytes) -> None: ...
 
@@ -242,7 +242,7 @@ def run_config(options: dict[str, Any]) -> int:
     sys.modules["tetrapylon.compile"] = stand_in
     tetrapylon.compile = stand_in
     worker.rehearse = lambda: None
-    return run(options["config"], listen=options["listen"], workers=options.get("workers"))
+    return run(Source(options["config"], options["listen"], options.get("workers")))
 
 
 if __name__ == "__main__":

@@ -37,9 +37,10 @@ Config = Mapping[str, Any]
 class Gateway:
     """A running gateway; a context manager that ends it and asserts that it ended well.
 
-    `config` is the whole config, as a mapping or as YAML text. A mapping that does not say where listens
-    on a free port of 127.0.0.1; one that does not say how long drains for at most a second. `stream`: as
-    --stream of tests/conftest.py, which is the default. `tracebacks`: those of user code are expected.
+    `config` is the whole config, as a mapping or as YAML text, or None where the arguments say it all. A
+    mapping that does not say where listens on a free port of 127.0.0.1; one that does not say how long drains
+    for at most a second. `stream`: as --stream of tests/conftest.py, which is the default. `tracebacks`:
+    those of user code are expected.
 
     Attributes:
         addresses: what it says it listens on, in order; `address` is the first.
@@ -50,7 +51,7 @@ class Gateway:
 
     def __init__(
         self,
-        config: Config | str,
+        config: Config | str | None,
         *arguments: str,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
@@ -62,7 +63,8 @@ class Gateway:
         self.stream = stream or STREAM
         self._directory = tempfile.TemporaryDirectory(prefix="gateway-")
         self.config_path = Path(self._directory.name, "gateway.yaml")
-        self.write(config)
+        if config is not None:
+            self.write(config)
         self.lines: list[str] = []
         self.log: list[str] = []
         self.addresses: list[str] = []
@@ -70,7 +72,12 @@ class Gateway:
         self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
         self._listening = threading.Event()
         self.process = subprocess.Popen(
-            [*COMMANDS[self.stream], "run", str(self.config_path), *arguments],
+            [
+                *COMMANDS[self.stream],
+                "run",
+                *([str(self.config_path)] if config is not None else []),
+                *arguments,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -18,13 +18,14 @@ class Load:
     `slowest` is the longest that an answer took, in seconds.
     """
 
-    def __init__(self, address: str, path: str, *, keep: bool) -> None:
+    def __init__(self, address: str, path: str, *, keep: bool, method: str = "GET") -> None:
         self.answered = 0
         self.failures: list[str] = []
         self.slowest = 0.0
         self._address = address
         self._path = path
         self._keep = keep
+        self._method = method
         self._over = threading.Event()
 
     def run(self) -> None:
@@ -42,7 +43,7 @@ class Load:
         """On one connection, until the gateway says that it takes no more there."""
         while not self._over.is_set():
             began = time.monotonic()
-            response = client.ask("GET", self._path)
+            response = client.ask(self._method, self._path)
             self.slowest = max(self.slowest, time.monotonic() - began)
             if response.status == 200:
                 self.answered += 1
@@ -53,9 +54,9 @@ class Load:
 
 
 @contextmanager
-def load(address: str, path: str = "/", *, clients: int = 4) -> Iterator[Sequence[Load]]:
+def load(address: str, path: str = "/", *, clients: int = 4, method: str = "GET") -> Iterator[Sequence[Load]]:
     """Half of the clients keep their connections. Asserts at the end that not one request failed."""
-    loads = [Load(address, path, keep=bool(index % 2)) for index in range(clients)]
+    loads = [Load(address, path, keep=bool(index % 2), method=method) for index in range(clients)]
     threads = [threading.Thread(target=each.run, daemon=True) for each in loads]
     for thread in threads:
         thread.start()

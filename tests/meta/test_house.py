@@ -14,6 +14,8 @@ VERBS = {
     "bench",
     "bench-faults",
     "bench-aggregate",
+    "bench-apps",
+    "bench-assess",
     "bench-cache",
     "bench-check",
     "bench-features",

@@ -154,6 +154,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "config": {"cli", "supervise", "worker", "compile", "control", "admin"},
     "audit": {"cli", "supervise", "worker", "compile", "control", "admin", "_core"},
     "migrate": {"cli", "supervise", "worker", "compile", "control", "admin", "config", "_core"},
+    "apps": {"cli", "supervise", "worker", "compile", "control", "admin", "works", "_core"},
     "assess": {"cli", "supervise", "worker", "compile", "control", "admin", "_core"},
     "compile": {"cli", "supervise", "worker", "control", "admin"},
     "control": {"cli", "supervise", "worker", "compile", "_core"},
@@ -246,6 +247,7 @@ def test_every_rule_is_about_a_room_of_the_architecture() -> None:
         "identity",
         "audit",
         "discovery",
+        "apps",
         "migrate",
         "assess",
     }

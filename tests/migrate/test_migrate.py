@@ -12,7 +12,6 @@ import yaml
 
 from tests.harness.client import Client
 from tests.harness.gateway import Gateway
-from tests.migrate.served import as_upstream, wsgi
 
 APPS = Path(__file__).with_name("apps")
 COMMAND = str(Path(sys.executable).with_name("tetrapylon"))
@@ -67,14 +66,14 @@ def test_every_route_of_httpbin_is_found_and_served(tmp_path: Path) -> None:
     text = migrated("httpbin:app")
     rules = {rule.rule: rule for rule in httpbin.app.url_map.iter_rules()}
     assert len(rules) > 50
-    listed = checked(as_upstream(text), tmp_path)
+    listed = checked(text, tmp_path)
     assert len(listed) == len(rules) + 1, "and the one for all the rest"
     for rule in rules:
         assert f" {rule} -> " in text
     assert "httpbin.core:view_get (httpbin/core.py:" in text
 
     values = {"n": "2", "offset": "1", "codes": "418", "delay": "0", "numbytes": "9", "value": "1"}
-    with wsgi(httpbin.app) as address, Gateway(as_upstream(text, address)) as gateway:
+    with Gateway(text, "--listen", "127.0.0.1:0") as gateway:
         for rule in rules.values():
             arguments = {name: values.get(name, "x") for name in rule.arguments}
             path = rule.rule
@@ -108,7 +107,7 @@ def test_flask_converters_become_types_or_plain_with_a_note(tmp_path: Path) -> N
     assert "{size} is any(big,small) in the app" in text
     assert "{name}.{ext} is one segment, {name_ext}" in text
     assert "# [legacy] GET,HEAD,OPTIONS /users/<int:id> -> shop:user (shop.py:45)" in text
-    checked(as_upstream(text), tmp_path)
+    checked(text, tmp_path)
 
 
 def test_views_that_only_forward_check_limit_or_merge_have_the_native_route_beside_them(
@@ -131,8 +130,6 @@ def test_views_that_only_forward_check_limit_or_merge_have_the_native_route_besi
     assert "upstream" not in native["/price/{id:int}"], "it has logic of its own"
     assert "has logic of its own (line 68, 69)" in text
     config = yaml.safe_load(uncommented(text))
-    upstreams, config = config["upstreams"], yaml.safe_load(as_upstream(uncommented(text)))
-    config["upstreams"].update(upstreams)
     config["consumers"] = [{"name": "mobile", "api_keys": ["sha256:" + "0" * 64]}]
     checked(yaml.safe_dump(config), tmp_path)
 
@@ -190,7 +187,7 @@ def test_fastapi_routes_of_included_routers_mounts_and_websockets(tmp_path: Path
         "policies": [{"use": "api_key", "header": "X-Token"}],
     }
     assert set(native["/api/v1/home/{id:uuid}"]["aggregate"]) == {"user", "orders"}
-    checked(as_upstream(text), tmp_path)
+    checked(text, tmp_path)
 
 
 def test_django_paths_expressions_and_class_views(tmp_path: Path) -> None:
@@ -208,7 +205,7 @@ def test_django_paths_expressions_and_class_views(tmp_path: Path) -> None:
     native = routes(uncommented(text))["/users/{pk:int}/"]
     assert native["rewrite"] == "/users/{pk}"
     assert native["policies"] == [{"use": "api_key", "header": "X-Api-Key"}]
-    checked(as_upstream(text), tmp_path)
+    checked(text, tmp_path)
 
 
 APP = "from flask import Flask\napp = Flask(__name__, static_folder=None)\n"

@@ -290,7 +290,7 @@ cdef class Upstream(Pool):
 
     cdef void unavailable(self, Exchange x) noexcept:
         """No target for this one: then there is none for those who wait, either."""
-        cdef Fault fault = DNS_FAILED
+        cdef Fault fault = DNS_FAILED if self.targets else NO_TARGET
         for each in self.targets:
             if (<Target>each).addresses:
                 fault = NO_TARGET

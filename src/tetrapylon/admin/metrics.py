@@ -78,6 +78,8 @@ FAMILIES: dict[str, tuple[Kind, str]] = {
         "counter",
         "Reloads and rollbacks that were ordered, by what became of them.",
     ),
+    "tetrapylon_app_processes": ("gauge", "Processes of a hosted app that serve."),
+    "tetrapylon_app_restarts_total": ("counter", "Processes of a hosted app that died and were replaced."),
     "tetrapylon_series_dropped_total": ("counter", "What was counted for series that had no room."),
     "tetrapylon_mirror_copies_total": ("counter", "Copies of requests sent to a second upstream."),
     "tetrapylon_mirror_dropped_total": (

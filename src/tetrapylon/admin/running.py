@@ -27,6 +27,7 @@ def endpoints(link: Link) -> dict[str, Endpoint]:
             " header fields one a line",
             running.explain,
         ),
+        "/apps": Endpoint("the hosted apps: their processes, and how the last one ended", running.apps),
         "/history": Endpoint("the last configs that were in force, and the last reload", running.history),
         "/reload": Endpoint(
             "POST: read the config again; ?dry_run=1 tells what would change",
@@ -74,6 +75,9 @@ class Running:
             return json(explain(self._config(), _request(asked.query)))
         except ValueError as error:
             return problem(400, f"of this no request can be made: {error}")
+
+    def apps(self, asked: Asked) -> Answer:
+        return json(self._link.apps)
 
     def history(self, asked: Asked) -> Answer:
         return json(self._link.news)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["add_config", "add_format", "header"]
+__all__ = ["CONFIG", "add_config", "add_format", "header"]
+
+CONFIG = "gateway.yaml"
 
 
-def add_config(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
-    """CONFIG; unless `required`, by default `gateway.yaml` in the current folder."""
+def add_config(
+    parser: argparse.ArgumentParser, *, required: bool = False, default: str | None = CONFIG
+) -> None:
+    """CONFIG; unless `required`, by default `gateway.yaml` in the current folder, or what `default` says."""
     text = "a .yaml, .toml or .json file, or MODULE:ATTRIBUTE naming a Config"
     if required:
         parser.add_argument("config", metavar="CONFIG", help=text)
@@ -17,8 +21,8 @@ def add_config(parser: argparse.ArgumentParser, *, required: bool = False) -> No
         "config",
         metavar="CONFIG",
         nargs="?",
-        default="gateway.yaml",
-        help=f"{text} (default: gateway.yaml)",
+        default=default,
+        help=f"{text} (default: {CONFIG})",
     )
 
 

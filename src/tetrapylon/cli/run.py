@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from tetrapylon.cli.arguments import add_config
+from tetrapylon.cli import app
+from tetrapylon.cli.arguments import CONFIG, add_config
 
 __all__ = ["configure", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
+    add_config(parser, default=None)
     parser.add_argument(
         "--listen",
         metavar="ADDRESS",
@@ -29,28 +30,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--watch",
         action="store_true",
-        help="reload when a file of the config changes (needs tetrapylon[watch])",
+        help="reload when a file of the config changes, and replace apps whose code does (needs"
+        " tetrapylon[watch])",
     )
+    app.configure(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from tetrapylon import supervise
+    values = app.values(arguments)
 
+    from tetrapylon import supervise
+    from tetrapylon.plan import Source
+
+    if values is not None:
+        source = Source("the command line", workers=arguments.workers, values=values)
+    else:
+        source = Source(arguments.config or CONFIG, arguments.listen, arguments.workers)
     if arguments.watch:
-        _require_watchfiles(arguments.config)
-    code: int = supervise.run(
-        arguments.config, listen=arguments.listen, workers=arguments.workers, watch=arguments.watch
-    )
+        _require_watchfiles(None if values is not None else source.name)
+    code: int = supervise.run(source, watch=arguments.watch)
     return code
 
 
-def _require_watchfiles(source: str) -> None:
+def _require_watchfiles(source: str | None) -> None:
+    """`source` is a config; None where there is none."""
     from importlib.util import find_spec
 
     from tetrapylon.config.loading import FORMATS
     from tetrapylon.errors import UsageError
 
-    if not source.endswith(tuple(FORMATS)):
+    if source is not None and not source.endswith(tuple(FORMATS)):
         raise UsageError(f"--watch watches files, and {source} is none; reload it by HUP")
     if find_spec("watchfiles") is None:
         raise UsageError("--watch needs the package watchfiles: pip install 'tetrapylon[watch]'")

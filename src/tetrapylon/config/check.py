@@ -32,7 +32,7 @@ from tetrapylon.config.units import format_duration
 
 __all__ = ["check"]
 
-DESTINATIONS = ("upstream", "split", "aggregate", "handler", "respond", "redirect")
+DESTINATIONS = ("upstream", "app", "split", "aggregate", "handler", "respond", "redirect")
 # These take bodies and time of the gateway's own.
 WHOLE = ("handler", "aggregate")
 # Of what a path may hold (RFC 3986, 3.3), with escapes complete.
@@ -285,7 +285,7 @@ def _routes(config: Config, report: Report) -> None:
             continue
         path: Path = ("routes", index)
         _destination(route, path, report)
-        if route.upstream is not None:
+        if route.upstream is not None and route.app is None:
             upstream_known(route.upstream, (*path, "upstream"), config, report)
         if route.split is not None:
             check_split(route.split, (*path, "split"), config, report)
@@ -317,14 +317,16 @@ def _destination(route: Route, path: Path, report: Report) -> None:
     if unread or report.refused(path):
         return
     given = [key for key in DESTINATIONS if getattr(route, key) is not None]
+    if route.app is not None and route.app == route.upstream:
+        given.remove("upstream")  # the app's own
     if not given:
-        hint = "expected one of upstream, split, aggregate, handler, respond or redirect"
+        hint = "expected one of upstream, app, split, aggregate, handler, respond or redirect"
         report.add(path, "the route leads nowhere", hint)
     elif len(given) > 1:
         report.add(
             (*path, given[1]), f"the route has `{given[0]}` already", "leave one of them out", key=True
         )
-    elif given[0] not in ("upstream", "split"):
+    elif given[0] not in ("upstream", "app", "split"):
         if route.rewrite is not None:
             report.add(
                 (*path, "rewrite"), f"a {given[0]} sends nothing on to rewrite", "leave it out", key=True

@@ -25,6 +25,8 @@ def check_upstreams(config: Config, report: Report) -> None:
 def _servers(upstream: Upstream, path: Path, report: Report) -> None:
     """Some targets, or a place where they are found."""
     discover = upstream.discover
+    if upstream.app:
+        return
     if report.touched((*path, "targets")) or report.touched((*path, "discover")):
         return
     if discover is None:
@@ -138,7 +140,12 @@ def _retry(upstream: Upstream, path: Path, report: Report) -> None:
         return
     if not retry.on:
         report.add((*path, "on"), "nothing is a reason to try again", "name one, or leave `retry` out")
-    if retry.hedge is not None and len(upstream.targets) < 2 and upstream.discover is None:
+    if (
+        retry.hedge is not None
+        and len(upstream.targets) < 2
+        and upstream.discover is None
+        and not upstream.app
+    ):
         hint = "give a second target, or leave it out"
         report.add((*path, "hedge"), "there is no second target to ask", hint, key=True)
     if retry.try_timeout is not None and "timeout" not in retry.on:

@@ -74,6 +74,13 @@ def _read_text(text: str, source: str) -> tuple[Config, Document]:
         return _read(report), report.document
 
 
+def from_values(values: Mapping[str, Any], source: str) -> tuple[Config, Document]:
+    """A config of plain values, as a file would have them; None is a key that is left out."""
+    with _uncollected():
+        report = Report(Document(source, _native(_without_none(values)), native=True))
+        return _read(report), report.document
+
+
 def validate(config: Config, source: str = "config") -> Config:
     """A config built in Python, checked as a file is: its numbers may do without units."""
     return _validate(config, source)[0]
@@ -88,6 +95,10 @@ def _validate(config: Config, source: str) -> tuple[Config, Document]:
         values.pop(name, None)
     for route in values.get("routes", ()):
         route.pop("at", None)
+    if config.apps:
+        from tetrapylon.config.apps import without_apps
+
+        without_apps(values, config)
     with _uncollected():
         report = Report(Document(source, _native(values), native=True))
         checked = msgspec.structs.replace(_read(report), files=config.files, filled=config.filled)
@@ -147,6 +158,10 @@ def _read(report: Report) -> Config:
         from tetrapylon.config.apis import with_apis
 
         config = with_apis(config, report)
+    if config.apps or any(getattr(route, "app", None) is not None for route in config.routes):
+        from tetrapylon.config.apps import with_apps
+
+        config = with_apps(config, report)
     check(config, report)
     report.raise_if_any()
     if config.docs is not None:
@@ -162,6 +177,12 @@ def _read(report: Report) -> Config:
 def _at(document: Document, index: int) -> str:
     place = document.place(("routes", index))
     return str(place) if place.mark else f"{place.file}:routes[{index}]"
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_none(each) for key, each in value.items() if each is not None}
+    return [_without_none(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _native(value: Any) -> Node:

@@ -22,6 +22,10 @@ __all__ = ["masked", "masked_route", "masked_settings", "secrets"]
 def masked(config: Config) -> dict[str, Any]:
     """The whole config, what is left at its default aside. Everything that shows a config shows this."""
     shown: dict[str, Any] = _Masker(config.filled).show(shape.section(Config), config, ())
+    if config.apps:
+        from tetrapylon.config.apps import without_apps
+
+        without_apps(shown, config)
     return shown
 
 

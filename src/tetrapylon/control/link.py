@@ -16,6 +16,7 @@ from tetrapylon.channel import (
     Channel,
     Done,
     Found,
+    Hosting,
     News,
     Pairs,
     Purge,
@@ -44,6 +45,8 @@ class Link:
         self._orders: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._questions: dict[int, _Question] = {}
         self.news: dict[str, Any] = {"generation": 1, "source": "", "workers": 0, "history": [], "last": None}
+        self.apps: dict[str, dict[str, Any]] = {}
+        """What becomes of hosted apps, by name."""
         self.renewed: Callable[[], None] | None = None
         """Called when another config is in force."""
         self.compared: Callable[[bytes], None] | None = None
@@ -131,6 +134,8 @@ class Link:
                 self.news = msgspec.json.decode(content_of(files[0]))
                 if self.renewed is not None:
                     self.renewed()
+            case Hosting():
+                self.apps = msgspec.json.decode(content_of(files[0]))
             case Pairs():
                 take = self.compared if message.of == "answers" else self.recorded
                 if take is not None:

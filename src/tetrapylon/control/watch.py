@@ -1,21 +1,27 @@
-"""`run --watch`: a process that orders a reload when a file of the config has another content."""
+"""`run --watch`: a process that orders a reload when a file of the config has another content.
+
+It also watches the code of hosted apps: see `apps.code`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import signal
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tetrapylon import events, logs
 from tetrapylon.channel import Channel, News, Reload, content_of
 from tetrapylon.config.model import ErrorLog
 from tetrapylon.config.wire import Encoded
-from tetrapylon.control.link import errors_of
 from tetrapylon.events import say
 from tetrapylon.process import Context
+
+if TYPE_CHECKING:
+    from tetrapylon.apps.code import Code
 
 __all__ = ["main"]
 
@@ -28,22 +34,21 @@ LOOK = 1000
 
 def main(context: Context) -> int:
     """Watches until the supervisor is gone. Returns the exit status."""
-    import watchfiles
-
     assert context.channel is not None
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, lambda *_: os._exit(0))
     signal.signal(signal.SIGUSR1, lambda *_: events.reopen())
-    folders = folders_of(context.config)
-    errors = errors_of(context.config)
+    first = seen_in(context.config)
     os.close(context.config)
+    folders, errors = first.folders, first.errors
+    code: Code | None = None
+    if first.apps:
+        code = watched(context.channel, first.apps, code)
     seen = digest(folders)
     # What has changed since the config was read, and before now.
     order(context.channel)
     while True:
-        for _ in watchfiles.watch(
-            *folders, recursive=False, debounce=DEBOUNCE, rust_timeout=LOOK, yield_on_timeout=True
-        ):
+        for _ in looks(folders):
             # By content: a mounted ConfigMap swaps a symlink that none of its files shows, and much that is
             # told of as a change is none.
             found = digest(folders)
@@ -57,20 +62,37 @@ def main(context: Context) -> int:
                 continue
             logs.follow(errors, fresh[-1].errors)
             errors = fresh[-1].errors
+            if fresh[-1].apps or code is not None:
+                code = watched(context.channel, fresh[-1].apps, code)
             if fresh[-1].folders != folders:
                 folders = fresh[-1].folders
                 seen = digest(folders)
                 break
 
 
+def looks(folders: Sequence[str]) -> Iterator[object]:
+    """Gives whenever there may be something new, to be read or to be heard."""
+    import watchfiles
+
+    while not folders:  # a config that the command line is
+        time.sleep(LOOK / 1000)
+        yield None
+    yield from watchfiles.watch(
+        *folders, recursive=False, debounce=DEBOUNCE, rust_timeout=LOOK, yield_on_timeout=True
+    )
+
+
+def watched(channel: Channel, apps: Mapping[str, str], code: Code | None) -> Code:
+    from tetrapylon.apps.code import Code
+
+    code = code or Code(channel)
+    code.follow(apps)
+    return code
+
+
 def order(channel: Channel) -> None:
     if not channel.send(Reload(0, "watch")):
         say("warning", "watch: the supervisor does not listen")
-
-
-def folders_of(config: int) -> list[str]:
-    """Where the files of an encoded config are."""
-    return sorted({str(Path(file).absolute().parent) for file in Encoded(content_of(config)).head.files})
 
 
 def digest(folders: Iterable[str]) -> bytes:
@@ -92,7 +114,21 @@ class Seen(NamedTuple):
     """What this process needs to know of a config."""
 
     folders: list[str]
+    """Where its files are."""
     errors: ErrorLog
+    apps: dict[str, str]
+    """Where the code of each hosted app is."""
+
+
+def seen_in(config: int) -> Seen:
+    """Of an encoded config."""
+    head = Encoded(content_of(config)).head
+    apps = {}
+    if head.apps:
+        from tetrapylon.apps.code import folders_of
+
+        apps = folders_of(head.apps)
+    return Seen(sorted({str(Path(file).absolute().parent) for file in head.files}), head.log.errors, apps)
 
 
 def news(channel: Channel) -> list[Seen] | None:
@@ -107,6 +143,6 @@ def news(channel: Channel) -> list[Seen] | None:
             return None
         message, files = heard
         if isinstance(message, News):
-            seen.append(Seen(folders_of(files[0]), errors_of(files[0])))
+            seen.append(seen_in(files[0]))
         for file in files:
             os.close(file)

@@ -6,12 +6,13 @@ made of them. All are frozen, so one may be shared freely.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from msgspec import Meta
 
 from tetrapylon.config.model.aggregate import Part
 from tetrapylon.config.model.api import Api
+from tetrapylon.config.model.app import App
 from tetrapylon.config.model.audit import Audit, AuditIgnore
 from tetrapylon.config.model.base import Section, Text, doc
 from tetrapylon.config.model.code import Docs, HandlerUse, PluginOptions
@@ -70,6 +71,7 @@ __all__ = [
     "Admin",
     "AdminTls",
     "Api",
+    "App",
     "Audit",
     "AuditIgnore",
     "Balance",
@@ -130,8 +132,6 @@ __all__ = [
 class Config(Section, frozen=True, kw_only=True):
     """The whole config."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"apps"})
-
     include: Annotated[
         tuple[Text, ...],
         doc(
@@ -149,6 +149,9 @@ class Config(Section, frozen=True, kw_only=True):
     upstreams: Annotated[
         dict[Text, Upstream],
         doc("Where requests are sent on to, by name."),
+    ] = {}
+    apps: Annotated[
+        dict[Text, App], doc("WSGI and ASGI apps to host, by name; each is an upstream of that name, too.")
     ] = {}
     policies: Annotated[tuple[PolicyUse, ...], doc("Policies on every route, before the route's own.")] = ()
     consumers: Annotated[tuple[Consumer, ...], doc("Who requests may be from.")] = ()

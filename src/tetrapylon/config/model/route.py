@@ -93,10 +93,8 @@ class RouteTimeouts(Section, frozen=True, kw_only=True):
 class Route(Section, frozen=True, kw_only=True):
     """Which requests to take, and where they go.
 
-    One of `upstream`, `split`, `aggregate`, `handler`, `respond` and `redirect`.
+    One of `upstream`, `app`, `split`, `aggregate`, `handler`, `respond` and `redirect`.
     """
-
-    later: ClassVar[frozenset[str]] = frozenset({"app"})
 
     path: Annotated[
         str,
@@ -114,6 +112,7 @@ class Route(Section, frozen=True, kw_only=True):
         dict[HeaderName, HeaderValue], doc("Header fields that a request must carry, with their values.")
     ] = {}
     upstream: Annotated[str | None, doc("The name of the upstream to send requests on to.")] = None
+    app: Annotated[str | None, doc("The name of the hosted app that answers.")] = None
     split: Annotated[Split | None, doc("Several upstreams, and who goes where.")] = None
     aggregate: Annotated[
         dict[PartName, Part] | None,

@@ -312,6 +312,8 @@ class Upstream(Section, frozen=True, kw_only=True):
         dict[HeaderName, HeaderValue],
         doc("Header fields of every request to it; what clients send under these names is left out."),
     ] = {}
+    app: Annotated[str, Meta(extra={"internal": True})] = ""
+    """The hosted app whose processes are its targets."""
     credentials: Annotated[
         Credentials | None, doc("What it is shown in `Authorization`, in place of the client's.")
     ] = None

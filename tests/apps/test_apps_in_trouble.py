@@ -1,0 +1,97 @@
+"""Apps that do not import, exit, hang, leak or complain: named, with the reason; the rest serves on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.apps.shop import ask, config, line
+from tests.harness.gateway import Gateway
+from tests.harness.wait import eventually
+
+pytestmark = pytest.mark.sockets("apps are hosted by the supervisor")
+
+
+@pytest.mark.parametrize("kind", ["wsgi", "asgi"])
+@pytest.mark.parametrize(
+    ("module", "code", "reason"),
+    [
+        ("no_such_module", None, "there is no module no_such_module"),
+        ("raises", "1 / 0", "importing raises raised ZeroDivisionError: division by zero"),
+        ("exits", "import sys; sys.exit('no database')", "importing exits raised SystemExit: no database"),
+        ("misspelt", "def appp(): pass", "misspelt has no attribute 'app' ("),
+        ("plain", "app = 3", "plain:app is of type int, which cannot be called"),
+    ],
+)
+def test_one_that_cannot_be_had(shop: Path, kind: str, module: str, code: str | None, reason: str) -> None:
+    if code is not None:
+        (shop / f"{module}.py").write_text(code)
+    with Gateway(config(broken={kind: f"{module}:app"}), cwd=shop, tracebacks=True) as gateway:
+        told = line(gateway, f"exited with status {3 if kind == 'wsgi' else 1}: {reason}")
+        assert "app broken (pid " in told
+        assert "0 of 1 serve; next try in 0." in told
+        status, _, proxy_status = ask(gateway, "/broken/a")
+        assert status == 503
+        assert "error=destination_unavailable" in proxy_status
+        assert ask(gateway, "/ping")[:2] == (200, "pong")
+
+
+def test_one_that_exits_at_start(shop: Path) -> None:
+    (shop / "leaves.py").write_text("import os; os._exit(0)")
+    with Gateway(config(leaves={"asgi": "leaves:app"}), cwd=shop) as gateway:
+        line(gateway, "exited with status 0, 5 short lives in a row", within=20)
+        assert ask(gateway, "/leaves/a")[0] == 503
+        assert ask(gateway, "/ping")[0] == 200
+
+
+@pytest.mark.parametrize("kind", ["wsgi", "asgi"])
+def test_one_that_does_not_come_to_serve(shop: Path, kind: str) -> None:
+    (shop / "stuck.py").write_text("import threading; threading.Event().wait()")
+    with Gateway(config(stuck={kind: "stuck:app", "startup": "1s"}), cwd=shop) as gateway:
+        line(gateway, "app stuck (pid ")
+        line(gateway, "does not serve 1 s after its start (`startup`); killing it")
+        assert ask(gateway, "/stuck/a")[0] == 503
+        assert ask(gateway, "/ping")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "app", [{"wsgi": "hosted:app", "timeout": "1s"}, {"asgi": "hosted:modern", "timeout": "1s"}], ids=str
+)
+def test_one_that_hangs(shop: Path, app: dict[str, object]) -> None:
+    hanging = config(app={**app, "drain": "1s", "timeouts": {"response": "1s"}})
+    with Gateway(hanging, cwd=shop) as gateway:
+        assert ask(gateway, "/app/hang")[0] == 504
+        assert "app app" in line(gateway, "which has done no work for 1 s")
+        assert any('hosted.py", line' in each for each in gateway.lines), "it is said where"
+        eventually(lambda: ask(gateway, "/app/a")[0] == 200, "another serves in its place")
+        assert "killing it" in line(gateway, "has not ended in time")
+
+
+def test_one_that_leaks(shop: Path) -> None:
+    with Gateway(config(app={"wsgi": "hosted:app", "max_memory": "200MiB"}), cwd=shop) as gateway:
+        for _ in range(4):
+            assert ask(gateway, "/app/leak")[0] == 200
+        assert "app app" in line(gateway, "MiB resident, more than `max_memory`")
+        assert ask(gateway, "/app/a")[0] == 200
+
+
+def test_one_that_prints_a_traceback_on_every_request(shop: Path) -> None:
+    with Gateway(config(app={"wsgi": "hosted:app", "log_lines": 10}), cwd=shop, tracebacks=True) as gateway:
+        for _ in range(100):
+            assert ask(gateway, "/app/raise")[0] == 500
+        told = line(gateway, "app app said", within=15)
+        assert "tracebacks among them, the last of ValueError: out of stock" in told
+        assert "were left out (`log_lines`)" in told
+        assert sum("app app: " in each for each in gateway.lines) <= 200
+        assert ask(gateway, "/ping")[0] == 200
+
+
+def test_one_that_says_no_more_lines(shop: Path) -> None:
+    """What has no end is no line: it is cut, and the gateway's memory stays."""
+    (shop / "endless.py").write_text(
+        "import sys\nfrom hosted import app\nsys.stdout.write('x' * 100_000)\nsys.stdout.flush()\n"
+    )
+    with Gateway(config(app={"wsgi": "endless:app"}), cwd=shop) as gateway:
+        eventually(lambda: sum("app app: xxxx" in each for each in gateway.lines) > 1, "pieces of it")
+        assert ask(gateway, "/app/a")[0] == 200
