@@ -65,12 +65,13 @@ async def modern(scope, receive, send):
 """
 
 
-def config(**apps: Any) -> dict[str, Any]:
+def config(admin: str | None = None, /, **apps: Any) -> dict[str, Any]:
     routes: list[dict[str, Any]] = [
         {"path": f"/{name}/{{rest:path}}", "rewrite": "/{rest}", "app": name} for name in apps
     ]
     return {
         "server": {"listen": ["127.0.0.1:0"], "timeouts": {"drain": "5s"}},
+        **({"admin": {"listen": admin}} if admin is not None else {}),
         "apps": apps,
         "routes": [*routes, {"path": "/ping", "respond": {"body": "pong"}}],
     }
