@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-aggregate bench-apps bench-cache bench-check bench-faults bench-features bench-handlers bench-hostile bench-micro bench-overload bench-plugins bench-public-api bench-reload bench-scrape bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-aggregate bench-apps bench-assess bench-cache bench-check bench-faults bench-features bench-handlers bench-hostile bench-micro bench-overload bench-plugins bench-public-api bench-reload bench-scrape bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -109,6 +109,9 @@ bench-reload: build  ## a thousand reloads of 10,000 routes under load, with Web
 
 bench-scrape: build  ## what a scrape of 10,000 series takes, and what requests notice of it
 	$(PY) -m benchmarks.scrape $(ARGS)
+
+bench-assess: build  ## what assess says of real gateways, against a stopwatch
+	$(PY) -m benchmarks.assess $(ARGS)
 
 bench-aggregate: build  ## three JSON answers made one, beside Go and Flask
 	$(PY) -m benchmarks.aggregate $(ARGS)

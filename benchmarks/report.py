@@ -10,6 +10,7 @@ from .e2e.bars import bars
 from .e2e.load import BUSY, OWN, SCENARIOS, SMALL
 from .e2e.results import Results, System
 from .e2e.summary import Spread
+from .figures import figures
 from .picture import Row, draw, number
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -256,6 +257,9 @@ def write(results: Path, root: Path = ROOT) -> list[Path]:
         shown = "![CPU time per proxied request](docs/benchmarks.svg)\n\n" + report.short()
         shown += "\nMethod, spread, latency and the rest: [docs/benchmarks.md](docs/benchmarks.md)."
         files[readme] = between(readme.read_text(), shown)
+    assess = root / "src" / "tetrapylon" / "assess"
+    if assess.is_dir():
+        files[assess / "measured.json"] = figures(report.results)
     for path, text in files.items():
         path.write_text(text)
     return list(files)

@@ -56,6 +56,7 @@ FOUND = {
     "labels, two upstreams": (f'{START} {AGENTS} urt="0.010, 0.020" rt=0.037', 37_000, 30_000),
     "labels without agents": (f"{START} rt=0.037 urt=0.030", 37_000, 30_000),
     "a team's own field": (f"{START} {AGENTS} 0.037123 upstream_us=30456", 37_123, 30_456),
+    "gunicorn's %(D)s beside it": (f"{START} {AGENTS} 37123 upstream_us=30456", 37_123, 30_456),
     "gunicorn's %(L)s": (f"{START} {AGENTS} 0.037123", 37_123, ABSENT),
     "combined": (f"{START} {AGENTS}", ABSENT, ABSENT),
     "common": (START, ABSENT, ABSENT),

@@ -66,7 +66,7 @@ def test_no_answer_is_an_answer(tetrapylon: Run, log: Path) -> None:
         ("", ["nowhere.log"], 2, "tetrapylon: nowhere.log cannot be read: No such file or directory\n"),
         ("what\n", ["access.log", "--log-format", "nginx"], 2, "none of 1 lines fits --log-format nginx"),
         ("what\n", ["access.log", "--log-format", "what"], 2, "there is no variable in 'what'"),
-        ("", [], 2, "see `tetrapylon assess --help`"),
+        ("", [], 2, "nothing to look at; name an access log, or a repository with --repo"),
     ],
 )
 def test_bad_input_is_named(
@@ -83,3 +83,32 @@ def test_names_from_logs_do_nothing_to_a_terminal(tetrapylon: Run, tmp_path: Pat
     done = tetrapylon("assess", "a\x1b[31m.log")
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--workers", "many"], "--workers: 'many' is not a whole number"),
+        (["--workers", "0"], "--workers: 0 is out of range; expected at least 1"),
+        (["--cores", "nan"], "--cores: nan is out of range"),
+        (["--memory", "4"], "'4' is not a size"),
+        (["--growth", "fast"], "--growth: 'fast' is no growth; expected one such as 8%/month"),
+        (["--present", "kong"], "--present: 'kong' was not measured; expected one of tetrapylon"),
+        (["--core-price", "-1"], "--core-price: -1 is out of range; expected at least 0"),
+        (["--repo", "nowhere"], "--repo: nowhere is no folder"),
+    ],
+)
+def test_bad_options_are_named(tetrapylon: Run, log: Path, arguments: list[str], said: str) -> None:
+    done = tetrapylon("assess", "access.log", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+def test_all_that_is_known_goes_into_the_verdict(tetrapylon: Run, log: Path) -> None:
+    done = tetrapylon(
+        *("assess", "access.log", "--present", "flask", "--workers", "4", "--threads", "8", "--cores", "4"),
+        *("--memory", "4GiB", "--growth", "8%/month", "--core-price", "25", "--memory-price", "3"),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "32 can be under way at once (as told)" in done.stdout
+    assert "Verdict: leave it alone" in done.stdout

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.test_reload import answering
-from tests.harness import Gateway, eventually
+from tests.harness import Gateway, eventually, leaks
 from tests.harness.load import load
 
 
@@ -108,6 +108,15 @@ def test_a_worker_of_the_new_code_that_dies_is_counted_with_those_before() -> No
             eventually(partial(restarted, gateway, restarts), "it is replaced, and serves", within=30)
             replace(gateway)
         assert total(gateway, "tetrapylon_worker_restarts_total") == 2
+
+
+def test_no_descriptor_is_left_of_what_was_before() -> None:
+    with Gateway(answering("x")) as gateway:
+        replace(gateway)
+        after_one = leaks.descriptors(gateway.pid)
+        for _ in range(2):
+            replace(gateway)
+        assert sorted(leaks.descriptors(gateway.pid)) == sorted(after_one)
 
 
 def test_counts_begin_anew_where_there_is_room_for_another_number_of_routes() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from tests.harness import Client, Gateway, Upstream, answers, assert_problem, eventually, request
+from tests.harness import Client, Gateway, Upstream, answers, assert_problem, eventually, leaks, request
 
 
 @contextmanager
@@ -99,6 +99,28 @@ def test_a_frozen_mirror_delays_nobody_and_drops_are_counted() -> None:
             text = operator.send(request("GET", "/metrics", host="localhost")).response().body.decode()
         assert 'tetrapylon_mirror_copies_total{upstream="canary"} 5' in text
         assert 'tetrapylon_mirror_dropped_total{upstream="canary"} 45' in text
+
+
+def test_a_frozen_mirror_holds_no_more_than_its_copies_in_flight() -> None:
+    gate = threading.Event()
+    body = bytes(60_000)
+    with ExitStack() as stack:
+        stack.callback(gate.set)
+        stable = stack.enter_context(Upstream(answers.swallow, record=False))
+        frozen = stack.enter_context(Upstream(answers.raw(gate, answers.response(b"late")), record=False))
+        config = {
+            "upstreams": {"stable": {"targets": [stable.url]}, "canary": {"targets": [frozen.url]}},
+            "routes": [{"path": "/", **mirror(in_flight=8, timeout="60s")}],
+        }
+        gateway = stack.enter_context(Gateway(config))
+        client = stack.enter_context(gateway.client(record=False))
+        for _ in range(50):
+            client.ask("POST", "/", body=body)
+        growth = leaks.Growth(gateway.pid)
+        for _ in range(1000):
+            assert client.ask("POST", "/", body=body).status == 200
+        # All of the copies together are 60 MB.
+        assert growth.sample() < 4_000_000
 
 
 def test_a_share_of_the_requests_is_mirrored() -> None:

@@ -15,6 +15,7 @@ VERBS = {
     "bench-faults",
     "bench-aggregate",
     "bench-apps",
+    "bench-assess",
     "bench-cache",
     "bench-check",
     "bench-features",

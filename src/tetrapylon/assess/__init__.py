@@ -2,31 +2,200 @@
 
 from __future__ import annotations
 
-from tetrapylon.assess.formats import Format, compile_format
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tetrapylon.assess.costs import Prices, costs_of
+from tetrapylon.assess.formats import ABSENT, Format, Line, compile_format
+from tetrapylon.assess.found import find
+from tetrapylon.assess.limits import limits_of
+from tetrapylon.assess.live import Hop, hop_of, measure
+from tetrapylon.assess.load import load_of, parse_growth, trend_of
+from tetrapylon.assess.measured import measured
+from tetrapylon.assess.people import team_of
 from tetrapylon.assess.reading import Reading
-from tetrapylon.assess.result import Assessment
+from tetrapylon.assess.result import Assessment, Costs, Limits, Load
 from tetrapylon.assess.split import log_of, split, split_of_two, take
 from tetrapylon.assess.tally import Tally
+from tetrapylon.assess.times import NONE
+from tetrapylon.assess.verdict import verdict_of
 from tetrapylon.errors import TetrapylonError, UsageError
 
-__all__ = ["Assessment", "assess"]
+__all__ = ["Assessment", "Live", "Present", "assess", "hop_of"]
+
+
+MEASURE_BEHIND = "let the present gateway reach its services through --behind, one for each of them"
+
+
+@dataclass(frozen=True)
+class Live:
+    """Where to measure: in front of the present gateway, and before each of its services."""
+
+    front: Hop
+    behind: list[Hop]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Present:
+    """What is known of the present gateway beside its logs; memory in bytes, prices by month.
+
+    `like`: which of the measured gateways it is. `cpu`: cores that it keeps busy on average.
+    """
+
+    like: str | None = None
+    workers: int | None = None
+    threads: int | None = None
+    cores: float | None = None
+    cpu: float | None = None
+    memory: float | None = None
+    instances: int = 1
+    growth: str | None = None
+    core_price: float | None = None
+    memory_price: float | None = None
+    change_cost: float | None = None
+    repositories: list[str] = field(default_factory=list)
 
 
 def assess(
-    logs: list[str], *, upstream_logs: list[str] | None = None, log_format: str | None = None
+    logs: list[str],
+    present: Present | None = None,
+    *,
+    upstream_logs: list[str] | None = None,
+    log_format: str | None = None,
+    live: Live | None = None,
+    now: float | None = None,
 ) -> Assessment:
-    """Raises UsageError for what cannot be read, TetrapylonError for logs without a request."""
+    """By logs, or `live` in their place.
+
+    Raises UsageError for what cannot be read, TetrapylonError for logs without a request.
+    """
+    present = present or Present()
     given = None if log_format is None else compile_format(log_format)
-    if not upstream_logs:
-        reading, tally = _read(logs, given, by_time=False)
-        return Assessment(log=log_of(reading, tally), split=split(reading, tally))
-    here, behind = _read(logs, given, by_time=True), _read(upstream_logs, None, by_time=True)
-    return Assessment(log=log_of(*here), upstream_log=log_of(*behind), split=split_of_two(here, behind))
+    if present.growth is not None:
+        parse_growth(present.growth)
+    if present.like is not None and present.like not in measured().systems:
+        known = ", ".join(measured().systems)
+        raise UsageError(f"--present: {present.like!r} was not measured; expected one of {known}")
+    told = Assessment(team=team_of(present.repositories, now) if present.repositories else None)
+    if live is not None:
+        told = _by_live(told, live, present)
+    elif logs:
+        told = _by_logs(told, logs, upstream_logs or [], given, present)
+    told.verdict = verdict_of(told)
+    return told
 
 
-def _read(paths: list[str], given: Format | None, *, by_time: bool) -> tuple[Reading, Tally]:
+def _by_live(told: Assessment, live: Live, present: Present) -> Assessment:
+    """What the gateway in front waited for is the present one's whole time; what those behind took, all of
+    it, is what the present one waited for: so their own time counts for neither."""
+    with TemporaryDirectory(prefix="tetrapylon-assess-") as folder:
+        front, behind = measure(live.front, live.behind, live.seconds, Path(folder))
+        here = _read([front], None, by_time=True, change=_waited)
+        there = _read(behind, None, by_time=True, change=_took) if behind else None
+    return _told(told, here, there, present, do=MEASURE_BEHIND)
+
+
+def _waited(line: Line) -> Line:
+    return line._replace(total=line.upstream if line.upstream >= 0 else ABSENT, upstream=ABSENT)
+
+
+def _whole(line: Line) -> Line:
+    """What no upstream saw stays that."""
+    return line if line.upstream == NONE else line._replace(upstream=ABSENT)
+
+
+def _took(line: Line) -> Line:
+    return line._replace(upstream=ABSENT)
+
+
+def _by_logs(
+    told: Assessment, logs: list[str], behind: list[str], given: Format | None, present: Present
+) -> Assessment:
+    if not behind:
+        return _told(told, _read(logs, given, by_time=False), None, present)
+    here = _read(logs, given, by_time=True, change=_whole)
+    return _told(told, here, _read(behind, None, by_time=True, change=_took), present)
+
+
+def _told(
+    told: Assessment,
+    here: tuple[Reading, Tally],
+    there: tuple[Reading, Tally] | None,
+    present: Present,
+    do: str = "",
+) -> Assessment:
+    reading, tally = here
+    told.log = log_of(reading, tally)
+    if there is not None:
+        told.upstream_log = log_of(*there)
+        told.split = split_of_two(here, there)
+    else:
+        told.split = split(reading, tally, do)
+    told.load = load_of(tally)
+    if told.load is not None:
+        told.limits = _limits(told.load, tally, present)
+        told.costs = _costs(reading, told.load, told.limits, present)
+    return told
+
+
+def _limits(load: Load, tally: Tally, present: Present) -> Limits:
+    slots, workers, source = None, present.workers, "as told"
+    if workers is not None:
+        slots = workers * (present.threads or 1)
+    elif present.repositories:
+        found = find(present.repositories)
+        if len(found) == 1:
+            workers, slots = found[0].workers, found[0].workers * found[0].threads
+            source = f"{workers} workers with {found[0].threads} threads, as {found[0].where} has it"
+    growth = None
+    if present.growth is not None:
+        read = parse_growth(present.growth)
+        growth = (read.monthly, "as told")
+    return limits_of(
+        load,
+        slots=slots,
+        slots_from=source if slots else "",
+        workers=workers,
+        cores=present.cores,
+        cpu=present.cpu,
+        growth=growth,
+        trend=trend_of(tally),
+    )
+
+
+def _costs(reading: Reading, load: Load, limits: Limits, present: Present) -> Costs:
+    return costs_of(
+        present.like or _like(reading),
+        load,
+        limits,
+        cores=present.cores,
+        memory=present.memory,
+        instances=present.instances,
+        prices=Prices(present.core_price, present.memory_price, present.change_cost),
+    )
+
+
+def _like(reading: Reading) -> str | None:
+    """By the format of its log: what writes gunicorn's is taken for Flask."""
+    if "tetrapylon" in {reading.formats[text].name for text in reading.counts}:
+        return "tetrapylon"
+    if any("%(" in text for text in reading.counts):
+        return "flask"
+    return None
+
+
+def _read(
+    paths: list[str],
+    given: Format | None,
+    *,
+    by_time: bool,
+    change: Callable[[Line], Line] | None = None,
+) -> tuple[Reading, Tally]:
     reading = Reading(paths, given)
-    tally = take(reading, by_time=by_time)
+    tally = take(reading, by_time=by_time, change=change)
     if not tally.requests:
         names = ", ".join(paths)
         if reading.broken:

@@ -39,7 +39,8 @@ def format_of(line: bytes) -> Format | None:
 
     Behind the combined format, times are known by their labels (`rt=`, `urt=`, `upstream_us=` ...) or, where
     there are at most two without any, by their place: nginx's `$request_time` and, after it,
-    `$upstream_response_time`; with six decimals, gunicorn's `%(L)s`. A whole number could be anything.
+    `$upstream_response_time`; with six decimals, gunicorn's `%(L)s`. A whole number could be anything, but
+    beside `upstream_us=`.
     """
     if line.startswith(b"{"):
         return json_format(line)
@@ -66,6 +67,9 @@ def _tail(tail: bytes) -> str | None:
     ]
     whole = [token for token in tokens if token["word"] and not token["label"] and token["word"].isdigit()]
     by_place = _by_place([_value(token) or b"" for token in bare]) if not whole else {}
+    # Beside an upstream time in microseconds the one whole number can only be the whole time in that unit,
+    # too: were it not, it would be shorter than the upstream's, which is noticed.
+    micro = any((token["label"] or b"").lower().endswith(b"upstream_us=") for token in tokens)
     text = ""
     for token in tokens:
         if token["space"]:
@@ -76,6 +80,8 @@ def _tail(tail: bytes) -> str | None:
         variable = LABELS.get(name.lower()) or (f"${name}" if name and role_of(name) else None)
         if variable is None:
             variable = by_place.get(bare.index(token), ANYTHING) if token in bare else ANYTHING
+            if micro and whole == [token]:
+                variable = "%(D)s"
         quoted = token["quoted"] is not None
         text += label + (f'"{variable}"' if quoted else variable)
     return text

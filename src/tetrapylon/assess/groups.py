@@ -8,11 +8,12 @@ from statistics import NormalDist
 
 from tetrapylon.assess.histogram import bin_of, empty, merged
 
-__all__ = ["Group", "Groups", "deviation", "student"]
+__all__ = ["FIRST", "FIRST_SECONDS", "Group", "Groups", "deviation", "student"]
 
 MOST = 40
-FIRST = 16
-"""Requests, or seconds, of a group to begin with."""
+FIRST = 32
+"""Requests of a group to begin with."""
+FIRST_SECONDS = 1
 
 
 class Group:
@@ -32,6 +33,13 @@ class Group:
         self.sum_total += total
         self.sum_upstream += upstream
 
+    def behind(self) -> Group:
+        """The same requests as those of a service: their whole time is what the gateway waited."""
+        turned = Group()
+        turned.count = self.count
+        turned.upstreams, turned.sum_upstream = self.totals, self.sum_total
+        return turned
+
     def absorb(self, other: Group) -> None:
         self.count += other.count
         self.totals = merged(self.totals, other.totals)
@@ -46,13 +54,15 @@ class Groups:
     What follows each other is alike, so only groups of neighbours differ as much as the next log would.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = FIRST) -> None:
+        """`first`: how many places a group has to begin with."""
+        self._first = first
         self._groups: dict[int, Group] = {}
         self._shift = 0
 
     def add(self, place: int, total: int, upstream: int) -> None:
         """`place`: the request's number, or its second."""
-        key = (place // FIRST) >> self._shift
+        key = (place // self._first) >> self._shift
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Group()

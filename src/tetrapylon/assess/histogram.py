@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
+from sys import byteorder
 from typing import NamedTuple
 
 from tetrapylon.assess.formats import Clock
@@ -37,15 +37,26 @@ def edge(index: int) -> int:
 
 
 def empty() -> array[int]:
-    return array("L", bytes(BINS * array("L").itemsize))
+    return array("I", bytes(BINS * array("I").itemsize))
 
 
-def merged(one: Sequence[int], other: Sequence[int]) -> array[int]:
-    return array("L", map(operator.add, one, other))
+def merged(one: array[int], other: array[int]) -> array[int]:
+    """Both together. Added as two large numbers, of which no count carries into the next, since all are small
+    against 2 ** 32: a hundred times quicker than one by one."""
+    return _counts(_number(one) + _number(other))
 
 
-def without(whole: Sequence[int], part: Sequence[int]) -> array[int]:
-    return array("L", map(operator.sub, whole, part))
+def without(whole: array[int], part: array[int]) -> array[int]:
+    """`part` is in `whole`, so that no count borrows from the next."""
+    return _counts(_number(whole) - _number(part))
+
+
+def _number(counts: array[int]) -> int:
+    return int.from_bytes(counts.tobytes(), byteorder)
+
+
+def _counts(number: int) -> array[int]:
+    return array("I", number.to_bytes(BINS * array("I").itemsize, byteorder))
 
 
 class Quantile(NamedTuple):

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-__all__ = ["Assessment", "Log", "Quantile", "Range", "Split"]
+__all__ = [
+    "Answer",
+    "Arrival",
+    "Assessment",
+    "Costs",
+    "Language",
+    "Limits",
+    "Load",
+    "Log",
+    "Option",
+    "Quantile",
+    "Range",
+    "Split",
+    "Team",
+    "Trend",
+    "Verdict",
+]
 
 
 class Range(Struct, frozen=True):
@@ -51,7 +67,8 @@ class Split(Struct, frozen=True, kw_only=True):
     """How users' time divides between gateway and upstreams, of the requests that reached one.
 
     `cannot_tell` says why there is no share, and `do` what would give one. `resolution` is that of the log's
-    clock in milliseconds. `answered_alone`: requests that no upstream saw, whose time is all the gateway's.
+    clock in milliseconds. `curve`: quantiles with both times, for a plot. `answered_alone`: requests that no
+    upstream saw, whose time is all the gateway's.
     """
 
     requests: int
@@ -59,13 +76,149 @@ class Split(Struct, frozen=True, kw_only=True):
     all_time: Range | None = None
     cannot_tell: str = ""
     do: str = ""
+    curve: list[tuple[float, float, float | None]] = []
     resolution: float = 0.0
     answered_alone: int = 0
     answered_alone_ms: float = 0.0
     notes: list[str] = []
 
 
-class Assessment(Struct, frozen=True, kw_only=True):
+class Load(Struct, frozen=True, kw_only=True):
+    """Traffic. Rates in requests a second; peaks are of the busiest window; `peak_at` since 1970.
+
+    `concurrency`: requests under way, by Little's law. `own_ms`: the gateway's own time to a request; `calm`
+    in the calmer half of the windows, `pressed` in the busiest tenth. `errors`: the share of 5xx.
+    """
+
+    window_s: int
+    rate: float
+    peak_rate: float
+    peak_at: float
+    concurrency: float
+    peak_concurrency: float
+    request_ms: float
+    own_ms: float | None
+    own_ms_calm: float | None
+    own_ms_pressed: float | None
+    errors: float
+    series: list[tuple[float, float]]
+
+
+class Trend(Struct, frozen=True):
+    """Growth of traffic by month, as a share, with a 95% interval."""
+
+    weeks: int
+    monthly: float
+    low: float
+    high: float
+
+
+class Arrival(Struct, frozen=True, kw_only=True):
+    """In how many months growth meets the limit; None for not within ten years."""
+
+    months: float | None
+    soonest: float | None
+    latest: float | None
+    growth: float
+    source: str
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How far the limit is. Utilisations from 0 to 1 in the busiest window; `headroom`s by how much traffic
+    may grow. `slots` are requests that it can take at once. `cpu_is_bound`: `cpu_ms` is all of the gateway's
+    own time, so that its CPU time is not more.
+    """
+
+    slots: int | None
+    slots_from: str
+    utilisation: float | None
+    wait_ms: float | None
+    slots_headroom: float | None
+    cpu_ms: float | None
+    cpu_is_bound: bool
+    cpu_utilisation: float | None
+    cpu_headroom: float | None
+    headroom: float | None
+    arrival: Arrival | None
+    trend: Trend | None
+    no_trend: str
+    notes: list[str]
+
+
+class Option(Struct, frozen=True, kw_only=True):
+    """What one gateway needs. Money by month; ranges where figures were measured; None where not known."""
+
+    name: str
+    title: str
+    written_in: str
+    cpu_ms: Range | None
+    cores: float | None
+    memory_gb: float | None
+    money: float | None
+    saves: float | None
+    pays_back_months: float | None
+
+
+class Costs(Struct, frozen=True, kw_only=True):
+    """Now, what the same traffic needs of the present gateway, and of each that was measured."""
+
+    present: str
+    now: Option
+    needed: Option | None
+    options: list[Option]
+    source: str
+    cpu_is_bound: bool
+    notes: list[str]
+
+
+class Language(Struct, frozen=True, kw_only=True):
+    """`share` of the code's bytes; `authors` who changed files in it within a year, `first` as of `Team`."""
+
+    name: str
+    share: float
+    authors: int
+    first: float
+
+
+class Team(Struct, frozen=True, kw_only=True):
+    """Of the last year. `first`: the share of commits of who made most."""
+
+    repositories: list[str]
+    since: float
+    commits: int
+    authors: int
+    first: float
+    first_name: str
+    robots: int
+    languages: list[Language]
+    notes: list[str]
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """`answer`: yes, no, perhaps, or cannot tell."""
+
+    question: str
+    answer: str
+    because: list[str]
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """`advice`: leave it alone, change it, relieve it, or find out first."""
+
+    advice: str
+    why: str
+    answers: list[Answer]
+    unsure: list[str]
+
+
+class Assessment(Struct, kw_only=True):
+    """What could not be looked at, for want of logs or repositories, is None."""
+
     log: Log | None = None
     upstream_log: Log | None = None
     split: Split | None = None
+    load: Load | None = None
+    limits: Limits | None = None
+    costs: Costs | None = None
+    team: Team | None = None
+    verdict: Verdict | None = None

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import NamedTuple
 
 from tetrapylon.assess.formats import Clock
 from tetrapylon.assess.groups import Group, deviation, student
-from tetrapylon.assess.histogram import Distribution, merged, without
+from tetrapylon.assess.histogram import Distribution, empty, merged, without
 
-__all__ = ["FEWEST", "LEVEL", "Interval", "Share", "mean_share", "shares", "whole_times"]
+__all__ = ["FEWEST", "LEVEL", "Interval", "Share", "curve", "mean_share", "shares", "whole_times"]
 
 LEVEL = 0.99
 BEYOND = 50
 """Requests that have to lie beyond a quantile."""
-FEWEST = 100
+FEWEST = 200
 """Requests below which nothing is said."""
 QUANTILES = (0.5, 0.95, 0.99)
+CURVE = [n / 100 for n in range(1, 100)]
 
 
 class Interval(NamedTuple):
@@ -53,8 +55,8 @@ def shares(whole: Sequence[Group], waited: Sequence[Group], total: Clock, upstre
     or those of a second log in the same stretches of time. The clocks are those of the two times.
 
     The whole time at a quantile less the upstreams' at the same one is what would be won there if the gateway
-    took none. The interval is one of 99%: the clock's bounds, and beyond them the error of a sample, by a
-    jackknife that leaves out a group at a time.
+    took none. The interval is one of 99%: the clock's bounds with what it does not see, and beyond them the
+    error of a sample, by a jackknife that leaves out a group at a time.
     """
     totals = _left_out([group.totals for group in whole], total)
     upstreams = _left_out([group.upstreams for group in waited], upstream)
@@ -75,14 +77,31 @@ def shares(whole: Sequence[Group], waited: Sequence[Group], total: Clock, upstre
         )
 
 
+def curve(
+    whole: Sequence[Group], waited: Sequence[Group] | None, total: Clock, upstream: Clock
+) -> list[tuple[float, float, float | None]]:
+    """Quantiles with both times in microseconds; without the upstreams' where `waited` is None."""
+    sides = [_all([group.totals for group in whole], total)]
+    if waited is not None:
+        sides.append(_all([group.upstreams for group in waited], upstream))
+    if not sides[0].count:
+        return []
+    found = [[side.quantile(q).value for q in CURVE] for side in sides]
+    others: list[float | None] = [*found[1]] if len(found) > 1 else [None] * len(CURVE)
+    return list(zip(CURVE, found[0], others, strict=True))
+
+
+def _all(parts: list[array[int]], clock: Clock) -> Distribution:
+    counts = reduce(merged, parts) if parts else empty()
+    return Distribution(counts, clock, [index for index, count in enumerate(counts) if count])
+
+
 def whole_times(groups: Sequence[Group], clock: Clock) -> Iterator[tuple[float, float]]:
     """Quantiles of the whole time, in microseconds, that there are enough requests for."""
-    if groups:
-        whole = reduce(merged, [group.totals for group in groups])
-        told = Distribution(whole, clock, [index for index, count in enumerate(whole) if count])
-        for q in QUANTILES:
-            if told.count * (1 - q) >= BEYOND:
-                yield q, told.quantile(q).value
+    told = _all([group.totals for group in groups], clock)
+    for q in QUANTILES:
+        if told.count * (1 - q) >= BEYOND:
+            yield q, told.quantile(q).value
 
 
 def mean_share(whole: Sequence[Group], waited: Sequence[Group], total: Clock, upstream: Clock) -> Interval:
@@ -96,7 +115,7 @@ def mean_share(whole: Sequence[Group], waited: Sequence[Group], total: Clock, up
         n, m = (sum(each) - (each[without] if without is not None else 0) for each in (sizes, others))
         t, u = (sum(each) - (each[without] if without is not None else 0) for each in (totals, upstreams))
         mean_t, mean_u = t / n, u / m
-        least, most = mean_t + open_total, mean_u + open_upstream
+        least, most = mean_t + open_total + total.unseen, mean_u + open_upstream
         return (
             1 - most / mean_t if mean_t else 0.0,
             1 - (mean_u + open_upstream / 2) / (mean_t + open_total / 2) if mean_t else 0.0,
@@ -111,7 +130,7 @@ def mean_share(whole: Sequence[Group], waited: Sequence[Group], total: Clock, up
     )
 
 
-def _left_out(parts: list[Sequence[int]], clock: Clock) -> list[Distribution]:
+def _left_out(parts: list[array[int]], clock: Clock) -> list[Distribution]:
     """All of them together, then all without each."""
     whole = reduce(merged, parts)
     occupied = [index for index, count in enumerate(whole) if count]
@@ -126,5 +145,5 @@ def _bounds(total: Distribution, upstream: Distribution, q: float) -> tuple[floa
     return (
         1 - other.high / one.low if one.low > 0 else 0.0,
         1 - other.value / one.value if one.value > 0 else 0.0,
-        1 - other.low / one.high if one.high > 0 else 0.0,
+        1 - other.low / (one.high + total.clock.unseen) if one.high > 0 else 0.0,
     )

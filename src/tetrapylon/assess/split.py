@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from tetrapylon.assess.formats import EXACT, Clock
+from tetrapylon.assess.formats import EXACT, Clock, Line
 from tetrapylon.assess.groups import Group
 from tetrapylon.assess.reading import Reading
 from tetrapylon.assess.result import Log, Quantile, Range, Split
-from tetrapylon.assess.share import FEWEST, Interval, Share, mean_share, shares, whole_times
+from tetrapylon.assess.share import FEWEST, Interval, Share, curve, mean_share, shares, whole_times
 from tetrapylon.assess.tally import Tally
 
 __all__ = ["log_of", "split", "split_of_two", "take"]
@@ -19,6 +19,7 @@ UNEQUAL = 0.02
 WIDEST = 0.2
 """An interval that is wider is no answer."""
 
+UNSEEN = "Up to {:g} ms before its clock starts and after it stops is not in the log; intervals allow for it."
 BETWEEN = "what passes between the gateway and its upstreams counts as the gateway's: it is in neither log"
 ADD_NGINX = "add $request_time and $upstream_response_time to nginx's log_format"
 ADD_DURATION = "for gunicorn, add %(D)s to access_log_format"
@@ -33,14 +34,14 @@ ADD_GUNICORN = (
 )
 
 
-def take(reading: Reading, *, by_time: bool = False) -> Tally:
-    """Reads all lines."""
+def take(reading: Reading, *, by_time: bool = False, change: Callable[[Line], Line] | None = None) -> Tally:
+    """Reads all lines, each of them changed first."""
     tally = Tally(by_time=by_time)
     reading.on_file = tally.new_file
     for line in reading:
         if not tally.slack:
             tally.slack = reading.slack
-        tally.add(line)
+        tally.add(line if change is None else change(line))
     return tally
 
 
@@ -63,8 +64,8 @@ def log_of(reading: Reading, tally: Tally) -> Log:
     )
 
 
-def split(reading: Reading, tally: Tally) -> Split:
-    """By one log, which has both times or not."""
+def split(reading: Reading, tally: Tally, do: str = "") -> Split:
+    """By one log, which has both times or not; `do` says what else gives the upstreams'."""
     total = _coarsest(reading.clocks(lambda each: each.total))
     upstream = _coarsest(reading.clocks(lambda each: each.upstream))
     timed = tally.groups.count + tally.alone.count
@@ -90,7 +91,7 @@ def split(reading: Reading, tally: Tally) -> Split:
             tally.alone.final(),
             total,
             cannot_tell="the log has the whole time of a request, and not what of it upstreams took",
-            do=ADD_NGINX if total.phased else ADD_GUNICORN,
+            do=do or (ADD_NGINX if total.phased else ADD_GUNICORN),
         )
     told = _told(tally.groups.final(), None, total, upstream, tally)
     if tally.alone.count:
@@ -99,13 +100,15 @@ def split(reading: Reading, tally: Tally) -> Split:
 
 
 def split_of_two(one: tuple[Reading, Tally], other: tuple[Reading, Tally]) -> Split:
-    """By the gateway's log and that of the services behind it, of the time that both cover."""
+    """By the gateway's log and that of the services behind it, of the time that both cover.
+
+    Of both the whole times count, so none of their lines has an upstream's.
+    """
     (reading, tally), (reading_behind, behind) = one, other
     total = _coarsest(reading.clocks(lambda each: each.total))
     upstream = _coarsest(reading_behind.clocks(lambda each: each.total))
-    mine = tally.groups if tally.groups.count >= tally.alone.count else tally.alone
-    theirs = behind.groups if behind.groups.count >= behind.alone.count else behind.alone
-    whole, waited = mine.aligned(theirs)
+    mine = tally.alone
+    whole, waited = mine.aligned(behind.alone)
     own = f"{tally.requests} and {behind.requests} requests"
     if whole.count < FEWEST or waited.count < FEWEST:
         return _whole_only(
@@ -122,7 +125,7 @@ def split_of_two(one: tuple[Reading, Tally], other: tuple[Reading, Tally]) -> Sp
             f" upstreams {waited.count}: not one for each",
             do="log the upstreams' time with each of the gateway's requests",
         )
-    told = _told(whole.list(), waited.list(), total, upstream, tally)
+    told = _told(whole.list(), [group.behind() for group in waited.list()], total, upstream, tally)
     told.notes.append(BETWEEN)
     return told
 
@@ -137,7 +140,7 @@ def _told(
             list(whole),
             total,
             cannot_tell=f"{count} requests with both times are too few",
-            do=f"give a log of more; {FEWEST} for the median, 5,000 for p99",
+            do=f"give a log of more: {FEWEST} for the median, 5,000 for p99",
         )
     found = list(shares(whole, behind, total, upstream))
     resolution = max(total.tick, upstream.tick)
@@ -146,18 +149,26 @@ def _told(
             list(whole),
             total,
             cannot_tell=f"the log's clock of {resolution / 1000:g} ms is too coarse for requests of"
-            f" {found[0].total / 1000:.3g} ms",
+            f" {found[0].total / 1000:.3g} ms, with up to {total.unseen / 1000:g} ms that it does not see",
             do="measure live with --front and --behind, which is by the microsecond",
         )
     return Split(
         requests=count,
         quantiles=[_quantile(each) for each in found],
         all_time=_range(mean_share(whole, behind, total, upstream)),
+        curve=_curve(whole, behind, total, upstream),
         resolution=resolution / 1000,
         answered_alone=tally.own,
         answered_alone_ms=tally.own_total / tally.own / 1000 if tally.own else 0.0,
-        notes=[],
+        notes=[UNSEEN.format(total.unseen / 1000)],
     )
+
+
+def _curve(
+    whole: Sequence[Group], behind: Sequence[Group] | None, total: Clock, upstream: Clock
+) -> list[tuple[float, float, float | None]]:
+    told = curve(whole, behind, total, upstream)
+    return [(q, here / 1000, None if there is None else there / 1000) for q, here, there in told]
 
 
 def _whole_only(groups: list[Group], total: Clock, *, cannot_tell: str, do: str) -> Split:
@@ -166,6 +177,7 @@ def _whole_only(groups: list[Group], total: Clock, *, cannot_tell: str, do: str)
         quantiles=[Quantile(q=q, total=time / 1000) for q, time in whole_times(groups, total)],
         cannot_tell=cannot_tell,
         do=do,
+        curve=_curve(groups, None, total, total),
         resolution=total.tick / 1000,
     )
 
@@ -187,4 +199,4 @@ def _range(told: Interval, divisor: float = 1.0) -> Range:
 
 
 def _coarsest(clocks: list[Clock]) -> Clock:
-    return max(clocks, default=EXACT, key=lambda clock: (clock.tick, clock.phased))
+    return max(clocks, default=EXACT, key=lambda clock: (clock.tick, clock.phased, clock.unseen))

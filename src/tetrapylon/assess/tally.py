@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tetrapylon.assess.formats import ABSENT, Line
-from tetrapylon.assess.groups import Groups
+from tetrapylon.assess.groups import FIRST, FIRST_SECONDS, Groups
 from tetrapylon.assess.times import NONE
 
 __all__ = ["Tally", "Window"]
@@ -47,8 +47,9 @@ class Tally:
     def __init__(self, *, by_time: bool = False) -> None:
         """`by_time`: groups are stretches of time, so that two logs can be held against each other."""
         self.by_time = by_time
-        self.groups = Groups()
-        self.alone = Groups()
+        first = FIRST_SECONDS if by_time else FIRST
+        self.groups = Groups(first)
+        self.alone = Groups(first)
         """Requests whose upstream time is not in the log."""
         self.slack = 0
         self.requests = self.untimed = self.undated = 0

@@ -6,7 +6,7 @@ import time
 
 from tetrapylon.assess.result import Range
 
-__all__ = ["day", "harmless", "milliseconds", "number", "percent", "points", "several"]
+__all__ = ["day", "gigabytes", "harmless", "milliseconds", "number", "percent", "points", "several"]
 
 
 def milliseconds(value: float) -> str:
@@ -42,3 +42,7 @@ def harmless(text: str, most: int = 80) -> str:
     """Without what does something to a terminal (controls, and what changes the direction of writing)."""
     clean = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
     return clean if len(clean) <= most else clean[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def gigabytes(value: float) -> str:
+    return f"{value:.3g} GB" if value >= 1 else f"{1000 * value:.3g} MB"

@@ -1,0 +1,1 @@
+"""`tetrapylon assess` held against real gateways whose part of users' time is known."""

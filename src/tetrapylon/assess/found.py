@@ -1,0 +1,92 @@
+"""How many workers and threads the present gateway has, as its repository says: gunicorn's options."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from typing import NamedTuple
+
+from tetrapylon.assess import git
+
+__all__ = ["Found", "find"]
+
+PLACES = re.compile(
+    r"(?:^|/)(?:Procfile[^/]*|[^/]*Dockerfile[^/]*|[^/]*compose[^/]*\.ya?ml|[^/]*\.service|[^/]*\.sh|Makefile"
+    r"|[^/]*gunicorn[^/]*\.(?:py|conf\.py)|[^/]*\.toml)$"
+)
+CONFIG = re.compile(r"(?:^|/)[^/]*gunicorn[^/]*\.py$")
+COMMAND = re.compile(r"\bgunicorn\b[^\n&|;#]*")
+MOST_FILES = 200
+LARGEST = 256 * 1024
+
+
+class Found(NamedTuple):
+    workers: int
+    threads: int
+    where: str
+
+
+def find(repositories: list[str]) -> list[Found]:
+    """All that differ, each with its place. What is worked out when gunicorn starts is not known."""
+    found: dict[tuple[int, int], Found] = {}
+    for repository in repositories:
+        for each in _in_one(repository):
+            found.setdefault((each.workers, each.threads), each)
+    return list(found.values())
+
+
+def _in_one(repository: str) -> list[Found]:
+    listed = git.text(repository, "ls-tree", "-r", "-l", "-z", "HEAD").split("\0")
+    found = []
+    places = [entry for entry in listed if PLACES.search(entry.partition("\t")[2])]
+    for entry in places[:MOST_FILES]:
+        what, _, path = entry.partition("\t")
+        _, kind, name, size = what.split()
+        if kind != "blob" or int(size) > LARGEST:
+            continue
+        text = git.text(repository, "cat-file", "blob", name)
+        read = _of_config(text) if CONFIG.search(path) else _of_commands(text)
+        found += [Found(workers, threads, path) for workers, threads in read]
+    return found
+
+
+def _of_config(text: str) -> list[tuple[int, int]]:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return []
+    told = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name) and isinstance(node.value.value, int)
+    }
+    return [(told["workers"], told.get("threads", 1))] if "workers" in told else []
+
+
+def _of_commands(text: str) -> list[tuple[int, int]]:
+    """Of shell commands, and of lists as in a Dockerfile's CMD."""
+    found = []
+    for command in COMMAND.findall(text.replace("\\\n", " ")):
+        try:
+            words = shlex.split(re.sub(r"""["'],\s*["']|["']\]""", " ", command).replace('"', ""))
+        except ValueError:
+            continue
+        workers, threads = _option(words, "-w", "--workers"), _option(words, "", "--threads")
+        if workers:
+            found.append((workers, threads or 1))
+    return found
+
+
+def _option(words: list[str], short: str, long: str) -> int | None:
+    for index, word in enumerate(words):
+        value = words[index + 1] if word in (short, long) and index + 1 < len(words) else ""
+        if word.startswith(f"{long}="):
+            value = word.partition("=")[2]
+        elif short and word.startswith(short) and word[2:].isdigit():
+            value = word[2:]
+        if value.isdigit() and int(value):
+            return int(value)
+    return None
