@@ -97,7 +97,7 @@ def answer_of(gateway: Gateway, name: str, **headers: str) -> dict[str, Any]:
     return answer
 
 
-def line(gateway: Gateway, word: str, *, within: float = 10.0) -> str:
+def line(gateway: Gateway, word: str, *, within: float = 30.0) -> str:
     """The first line of the log with this, waited for."""
     eventually(lambda: any(word in each for each in gateway.lines), f"{word!r} in the log", within=within)
     return next(each for each in gateway.lines if word in each)
