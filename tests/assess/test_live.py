@@ -172,6 +172,15 @@ def test_front_alone_knows_the_whole_time_and_says_what_is_missing() -> None:
     assert told.split.quantiles[0].total >= 1000 * (OWN + SERVICE)
 
 
+def test_gateways_that_measure_end_with_who_started_them() -> None:
+    front = free_port()
+    running = start("--front", f"127.0.0.1:{front}=http://127.0.0.1:1", "--for", "60s")
+    eventually(lambda: connects(front), "the gateway in front listens", within=20)
+    running.kill()
+    running.communicate(timeout=10)
+    eventually(lambda: not connects(front), "it has ended, too", within=20)
+
+
 def test_address_that_is_taken_is_an_error_with_its_reason() -> None:
     with server(service) as services:
         running = start("--front", f"127.0.0.1:{services}=http://127.0.0.1:{services}", "--for", "60s")

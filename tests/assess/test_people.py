@@ -233,6 +233,10 @@ def test_language_is_by_the_end_of_the_name(path: str, language: str | None) -> 
         ("gunicorn.conf.py", "workers = 6\nthreads = 2\nbind = ':80'\n", (6, 2)),
         ("gunicorn.conf.py", "import os\nworkers = os.cpu_count()\n", None),
         ("README.md", "gunicorn -w 4\n", None),
+        ("Procfile", "web: gunicorn -w 99999999999 shop.app:app\n", None),
+        ("gunicorn.conf.py", "workers = 99999999999\n", None),
+        pytest.param("gunicorn.conf.py", f"workers = {'-' * 100_000}4\n", None, id="deep"),
+        ("Procfile", "web: gunicorn -w 'four shop.app:app\n", None),
         ("Procfile", "web: flask run\n", None),
     ],
 )

@@ -279,3 +279,15 @@ def test_services_that_answer_by_themselves_count_with_their_whole_time(tmp_path
     assert told.cannot_tell == ""
     assert told.quantiles[0].share is not None
     assert told.quantiles[0].share.low <= 7 / 37 <= told.quantiles[0].share.high
+
+
+def test_log_of_a_service_is_told_from_that_of_a_gateway(tmp_path: Path) -> None:
+    path = tmp_path / "static.log"
+    lines = [
+        f"{nginx(*each).rsplit(' ', 1)[0]} -" for each in System(constant(7), constant(30)).requests(300, 1)
+    ]
+    path.write_text("\n".join(lines))
+    told = split_of(assess([str(path)]))
+    assert told.cannot_tell.startswith("no request reached an upstream")
+    assert told.answered_alone == 300
+    assert told.answered_alone_ms == pytest.approx(37, abs=0.5)

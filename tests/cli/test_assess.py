@@ -89,12 +89,13 @@ def test_names_from_logs_do_nothing_to_a_terminal(tetrapylon: Run, tmp_path: Pat
     ("arguments", "said"),
     [
         (["--workers", "many"], "--workers: 'many' is not a whole number"),
-        (["--workers", "0"], "--workers: 0 is out of range; expected at least 1"),
+        (["--workers", "1000000"], "--workers: 1000000 is out of range"),
+        (["--workers", "0"], "--workers: 0 is out of range; expected 1 to 1,000"),
         (["--cores", "nan"], "--cores: nan is out of range"),
         (["--memory", "4"], "'4' is not a size"),
         (["--growth", "fast"], "--growth: 'fast' is no growth; expected one such as 8%/month"),
         (["--present", "kong"], "--present: 'kong' was not measured; expected one of tetrapylon"),
-        (["--core-price", "-1"], "--core-price: -1 is out of range; expected at least 0"),
+        (["--core-price", "-1"], "--core-price: -1 is out of range; expected 0 to 1,000,000,000,000"),
         (["--repo", "nowhere"], "--repo: nowhere is no folder"),
     ],
 )

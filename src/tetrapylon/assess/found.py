@@ -19,6 +19,8 @@ CONFIG = re.compile(r"(?:^|/)[^/]*gunicorn[^/]*\.py$")
 COMMAND = re.compile(r"\bgunicorn\b[^\n&|;#]*")
 MOST_FILES = 200
 LARGEST = 256 * 1024
+MOST_DIGITS = 4
+"""Of a number of workers or threads that is one."""
 
 
 class Found(NamedTuple):
@@ -54,14 +56,16 @@ def _in_one(repository: str) -> list[Found]:
 def _of_config(text: str) -> list[tuple[int, int]]:
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
         return []
     told = {
         target.id: node.value.value
         for node in tree.body
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
         for target in node.targets
-        if isinstance(target, ast.Name) and isinstance(node.value.value, int)
+        if isinstance(target, ast.Name)
+        and isinstance(node.value.value, int)
+        and 0 < node.value.value < 10**MOST_DIGITS
     }
     return [(told["workers"], told.get("threads", 1))] if "workers" in told else []
 
@@ -87,6 +91,6 @@ def _option(words: list[str], short: str, long: str) -> int | None:
             value = word.partition("=")[2]
         elif short and word.startswith(short) and word[2:].isdigit():
             value = word[2:]
-        if value.isdigit() and int(value):
+        if value.isdecimal() and len(value) <= MOST_DIGITS and int(value):
             return int(value)
     return None

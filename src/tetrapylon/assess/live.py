@@ -68,7 +68,7 @@ class Relay:
         path = folder / "gateway.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tetrapylon", "run", str(path)],
+            [sys.executable, "-m", "tetrapylon.assess.relay", str(os.getpid()), str(path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -86,6 +86,15 @@ def split(reading: Reading, tally: Tally, do: str = "") -> Split:
             " fields are not what they were taken for",
             do="give the server's own log format with --log-format",
         )
+    if not timed and tally.own:
+        return Split(
+            requests=0,
+            quantiles=[],
+            cannot_tell="no request reached an upstream, so that all of the time is the gateway's",
+            do="give the log of a gateway; one of a service goes with --upstream-log",
+            answered_alone=tally.own,
+            answered_alone_ms=tally.own_total / tally.own / 1000,
+        )
     if tally.groups.count < timed / 2:
         return _whole_only(
             tally.alone.final(),

@@ -141,7 +141,9 @@ def present_of(arguments: argparse.Namespace) -> Present:
     from tetrapylon.assess import Present
     from tetrapylon.config.units import size
 
-    def number(name: str, read: Callable[[str], float], *, least: float = 0) -> float | None:
+    def number(
+        name: str, read: Callable[[str], float], *, least: float = 0, most: float = 1e12
+    ) -> float | None:
         from tetrapylon.errors import UsageError
 
         text = getattr(arguments, name)
@@ -153,12 +155,12 @@ def present_of(arguments: argparse.Namespace) -> Present:
         except ValueError as error:
             kind = "a whole number" if read is int else "a number"
             raise UsageError(str(error) if read is size else f"{option}: {text!r} is not {kind}") from None
-        if not least <= value < 1e12:
-            raise UsageError(f"{option}: {text} is out of range; expected at least {least:g}")
+        if not least <= value <= most:
+            raise UsageError(f"{option}: {text} is out of range; expected {least:g} to {most:,.0f}")
         return value
 
     def whole(name: str) -> int | None:
-        value = number(name, int, least=1)
+        value = number(name, int, least=1, most=1000)
         return None if value is None else int(value)
 
     return Present(
