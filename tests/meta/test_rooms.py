@@ -47,6 +47,7 @@ GROUND = {
     "json_edit",
     "pairs",
     "share",
+    "moves",
 }
 UPSTREAM = {
     "upstream",
@@ -127,6 +128,7 @@ POLICIES_SEE = {
     "sharing",
     "copies",
     "share",
+    "moves",
 }
 # What the Structs of their settings are made of, and what does the work that is not every request's.
 POLICIES_TAKE = (
