@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-aggregate bench-apps bench-assess bench-cache bench-check bench-faults bench-features bench-handlers bench-hostile bench-micro bench-overload bench-plugins bench-public-api bench-reload bench-scrape bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-aggregate bench-apps bench-assess bench-cache bench-check bench-faults bench-features bench-handlers bench-hostile bench-identity bench-limits bench-micro bench-overload bench-plugins bench-public-api bench-reload bench-scrape bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -76,6 +76,12 @@ conformance: build  ## HTTP cases against tetrapylon, nginx and HAProxy; writes 
 
 bench-hostile: build  ## what honest clients keep of their throughput under attack
 	$(PY) -m benchmarks.hostile $(ARGS)
+
+bench-identity: build  ## a verified token beside none, 100,000 API keys beside 100
+	$(PY) -m benchmarks.identity $(ARGS)
+
+bench-limits: build  ## whether rate limits are exact, over workers and machines, and while Redis fails
+	$(PY) -m benchmarks.limits $(ARGS)
 
 bench-faults: build  ## targets that fail, behind tetrapylon, HAProxy, Envoy and nginx; writes docs/resilience.md
 	$(PY) -m benchmarks.faults $(ARGS)

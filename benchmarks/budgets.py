@@ -17,10 +17,10 @@ import sys
 import time
 import tomllib
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from . import policies
+from .bridge import Bridge
 from .e2e.load import CHUNKED, POST, SMALL, Loading, Scenario
 from .e2e.process import Gateway, Upstream, tree
 from .e2e.workshop import ROOT, Unavailable, apt_install, call, compile_tool
@@ -106,9 +106,9 @@ class Counted:
         for pid in tree(self.gateway.pid):
             call("vgdb", f"--pid={pid}", *command.split())
 
-    def _count(self, scenario: Scenario, requests: int) -> int:
+    def _count(self, scenario: Scenario, requests: int, port: int) -> int:
         sample = Loading(
-            self._load, self.gateway.port, scenario, seconds=PATIENCE, connections=1, requests=requests
+            self._load, port, scenario, seconds=PATIENCE, connections=1, requests=requests
         ).result()
         if sample.failures or sample.answered != requests:
             raise RuntimeError(
@@ -117,11 +117,17 @@ class Counted:
         self._tell("dump")
         return totals(self._directory)
 
-    def per_request(self, scenario: Scenario, short: int = SHORT, long: int = LONG) -> float:
-        """After a first load, which fills what is remembered from one request to the next."""
-        self._count(scenario, short)
-        few = self._count(scenario, short)
-        return (self._count(scenario, long) - few) / (long - short)
+    def per_request(
+        self, scenario: Scenario, short: int = SHORT, long: int = LONG, port: int | None = None
+    ) -> float:
+        """After a first load, which fills what is remembered from one request to the next.
+
+        `port` is one that leads to the gateway; None: its own.
+        """
+        port = port or self.gateway.port
+        self._count(scenario, short, port)
+        few = self._count(scenario, short, port)
+        return (self._count(scenario, long, port) - few) / (long - short)
 
     def close(self) -> None:
         self.gateway.close()
@@ -152,11 +158,37 @@ def count_policies(peer: Peer, build: Path, names: frozenset[str]) -> dict[str, 
     load = compile_tool("load", build)
     with Upstream(compile_tool("upstream", build)) as upstream:
         directory = build / "callgrind" / peer.name
-        counted = Counted(for_config(peer, policies.CONFIG), upstream.port, load, directory)
+        certs = certificates(build / "certificates")
+        peer = replace(for_config(peer, policies.CONFIG), values={"CERTS": str(certs)})
+        counted = Counted(peer, upstream.port, load, directory)
+        pair = ("ca.pem", "client.pem", "client.key")
         try:
-            return {**policies.costs(partial(counted.per_request, short=FEW, long=MORE), names)}
+            with Bridge(directory / "tls.sock", *(str(certs / name) for name in pair)) as bridge:
+
+                def of(counting: policies.Counting) -> float:
+                    port = bridge.port if counting.secure else None
+                    return counted.per_request(counting.scenario(), FEW, MORE, port)
+
+                return {**policies.costs(of, names)}
         finally:
             counted.close()
+
+
+def certificates(directory: Path) -> Path:
+    """An authority's, one of the gateway and one of a client, in files."""
+    import trustme
+
+    directory.mkdir(parents=True, exist_ok=True)
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(directory / "ca.pem")
+    for name, issued in (
+        ("server", ca.issue_cert("api.example.com")),
+        ("client", ca.issue_cert("mobile@example.com", common_name="mobile")),
+    ):
+        issued.private_key_pem.write_to_path(directory / f"{name}.key")
+        for number, pem in enumerate(issued.cert_chain_pems):
+            pem.write_to_path(directory / f"{name}.pem", append=number > 0)
+    return directory
 
 
 def judge(name: str, counted: float, budget: int | None, tolerance: float, margin: int) -> tuple[str, bool]:

@@ -45,12 +45,16 @@ KEY = fields("X-API-Key: mobile-key-1")
 
 @dataclass(frozen=True)
 class Counting:
-    """`behind`: what is taken off is the count of this name. `whole`: nothing is taken off."""
+    """`behind`: what is taken off is the count of this name. `whole`: nothing is taken off.
+
+    `secure`: it comes over TLS, with a client certificate.
+    """
 
     name: str
     said: Callable[[], list[str]] = list
     behind: str = "plain"
     whole: bool = False
+    secure: bool = False
     expect: tuple[str, ...] = LENGTH
 
     def scenario(self) -> Scenario:
@@ -60,7 +64,7 @@ class Counting:
 
 ANONYMOUS = "Authorization: "
 """Leaves out the one that the load's requests have otherwise."""
-BASES = (Counting("plain"), Counting("small"))
+BASES = (Counting("plain"), Counting("small"), Counting("secure", secure=True))
 COUNTED = (
     Counting("acl", KEY, behind="api_key"),
     Counting("api_key", KEY),
@@ -81,6 +85,7 @@ COUNTED = (
     Counting("jwt", bearer),
     Counting("maintenance"),
     Counting("mirror"),
+    Counting("mtls", behind="secure", secure=True),
     Counting("quota"),
     Counting("rate_limit"),
     Counting("record"),
@@ -101,11 +106,11 @@ TOLERANCE = 0.1
 regular expressions of a library take other ways on other processors."""
 
 
-def costs(count: Callable[[Scenario], float], names: frozenset[str] = frozenset()) -> dict[str, int]:
+def costs(count: Callable[[Counting], float], names: frozenset[str] = frozenset()) -> dict[str, int]:
     """Instructions by policy; of all, or of those named. `count` gives those of a request."""
     wanted = [each for each in COUNTED if not names or each.name in names]
     found: dict[str, float] = {}
     for each in (*BASES, *COUNTED):
         if each in wanted or any(one.behind == each.name for one in wanted):
-            found[each.name] = count(each.scenario())
+            found[each.name] = count(each)
     return {each.name: round(found[each.name] - (0 if each.whole else found[each.behind])) for each in wanted}

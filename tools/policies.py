@@ -33,6 +33,10 @@ The first lines of each example are requests and what is answered to them, in or
 Costs are instructions of one request, as `make budgets` counts them by callgrind: what a policy adds to a
 proxied request, which takes PLAIN without any. They are counted with a local store where there is a choice,
 and with what was verified before still known.
+
+What a public API has together, `api_key`, `rate_limit`, `headers`, `cors`, `request_id`, metrics and the
+access log, took 0.91 to 0.93 x the CPU time a request of nginx with none of them, and 0.22 to 0.23 x that of
+a Go gateway with the same (`make bench-public-api`, two runs of nine rounds on two shared cores).
 """
 BUDGETS = tomllib.loads((ROOT / "benchmarks" / "budgets.toml").read_text(encoding="utf-8"))
 COSTS: dict[str, int] = BUDGETS["policies"]

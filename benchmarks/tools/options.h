@@ -18,12 +18,12 @@ static struct {
     uint64_t requests, length, post;
     const char *headers[HEADERS];
     int header_count;
-    int core, pid_count;
+    int core, pid_count, keys;
     pid_t pids[PIDS];
 } option = {.host = "127.0.0.1", .path = "/small", .connections = 64, .status = 200, .seconds = 1, .timeout = 10,
             .length = UINT64_MAX, .core = -1};
 
-static char *request;
+static char *request, *number;
 static size_t request_size;
 
 static const char AUTHORIZATION[] =
@@ -74,6 +74,10 @@ static void build_request(void)
     request_size = (size_t)sprintf(request, FORMAT, option.post ? "POST" : "GET", option.path, authorization,
                                    *authorization ? "\r\n" : "", further, framing);
     free(further);
+    if (option.keys && !(number = strstr(request, "######"))) {
+        fputs("load: --keys, and no ###### in a header\n", stderr);
+        exit(2);
+    }
     uint64_t parts[2] = {half, option.post - half};
     for (int i = 0; option.post && i < 2; i++) {
         if (option.chunked)
@@ -90,7 +94,9 @@ static void usage(void)
     fputs("usage: load --port N [--host A] [--path P] [--connections N] [--seconds S | --requests N] [--warm S]\n"
           "            [--rate R] [--post BYTES [--chunked]] [--close] [--expect-status N] [--expect-length N]\n"
           "            [--expect-body TEXT] [--timeout S] [--pids P,P...] [--core N] [--hold]\n"
-          "            [--header 'NAME: VALUE']...\n"
+          "            [--header 'NAME: VALUE']... [--keys N]\n"
+          "--expect-status 0: any\n"
+          "--keys: the six # of a header are the number of the request, modulo N, in decimal\n"
           "--hold: one request on every connection, a few at a time, then all rest until standard input ends\n",
           stderr);
     exit(2);
@@ -103,7 +109,8 @@ static void parse_options(int argc, char **argv)
         {"seconds", 1, 0, 's'},  {"requests", 1, 0, 'n'}, {"warm", 1, 0, 'w'},         {"rate", 1, 0, 'r'},
         {"post", 1, 0, 'b'},     {"chunked", 0, 0, 'k'}, {"close", 0, 0, 'x'},         {"expect-status", 1, 0, 'S'},
         {"expect-length", 1, 0, 'L'}, {"expect-body", 1, 0, 'B'}, {"timeout", 1, 0, 't'}, {"pids", 1, 0, 'P'},
-        {"core", 1, 0, 'C'},     {"hold", 0, 0, 'H'},    {"header", 1, 0, 'a'}, {0, 0, 0, 0},
+        {"core", 1, 0, 'C'},     {"hold", 0, 0, 'H'},    {"header", 1, 0, 'a'},
+        {"keys", 1, 0, 'K'},     {0, 0, 0, 0},
     };
     int key;
     while ((key = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -125,6 +132,7 @@ static void parse_options(int argc, char **argv)
         case 't': option.timeout = atof(optarg); break;
         case 'C': option.core = atoi(optarg); break;
         case 'H': option.hold = 1; break;
+        case 'K': option.keys = atoi(optarg); break;
         case 'a':
             if (option.header_count == HEADERS)
                 usage();

@@ -108,6 +108,22 @@ def test_settings_of_policies_are_masked_by_type_and_by_name(monkeypatch: pytest
     ]
 
 
+@pytest.mark.parametrize("policy", ["rate_limit, rate: 1/s", "cache"])
+def test_a_password_within_a_url_is_masked(policy: str) -> None:
+    url = "redis://gateway:se%40same@cache.internal:6379/0"
+    text = (
+        "upstreams: {shop: {targets: ['http://127.0.0.1:9']}}\n"
+        "routes: [{path: /, upstream: shop,"
+        f" policies: [{{use: {policy}, store: redis, redis: '{url}'}}]}}]\n"
+    )
+    (route,) = masked(loads(text, "gateway.yaml"))["routes"]
+    assert route["policies"][0]["redis"] == "redis://gateway:***@cache.internal:6379/0"
+    with pytest.raises(ConfigError) as refused:
+        loads(text.replace("redis://", "http://"), "gateway.yaml")
+    assert "is not the URL of a Redis" in str(refused.value)
+    assert "same" not in str(refused.value)
+
+
 def test_a_config_built_in_python_is_masked_by_type() -> None:
     upstream = Upstream(targets=(Target(url="http://127.0.0.1:1"),), credentials=Credentials(bearer="sesame"))
     shown = masked(validate(Config(upstreams={"a": upstream})))

@@ -17,8 +17,9 @@ from tests.harness.wait import eventually
 class RedisServer:
     """On a Unix socket that stays the same over its lives; keeps nothing on disk. A context manager."""
 
-    def __init__(self) -> None:
-        program = shutil.which("redis-server") or shutil.which("valkey-server")
+    def __init__(self, program: str | None = None) -> None:
+        """`program` is the one to run; None: whichever there is."""
+        program = program or shutil.which("redis-server") or shutil.which("valkey-server")
         if program is None:
             pytest.skip("no redis-server here: apt-get install redis-server")
         self._program = program
@@ -51,15 +52,19 @@ class RedisServer:
             with sock.makefile("rb") as answer:
                 return answer.readline().decode().strip()
 
-    def scripts(self) -> int:
-        """How many scripts it has run in this life."""
+    def info(self, section: str) -> str:
+        """What it tells of itself."""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(5)
             sock.connect(self.path)
-            sock.sendall(b"*2\r\n$4\r\nINFO\r\n$12\r\ncommandstats\r\n")
+            sock.sendall(f"*2\r\n$4\r\nINFO\r\n${len(section)}\r\n{section}\r\n".encode())
             with sock.makefile("rb") as answer:
                 length = int(answer.readline()[1:])
-                lines = answer.read(length).decode().splitlines()
+                return answer.read(length).decode()
+
+    def scripts(self) -> int:
+        """How many scripts it has run in this life."""
+        lines = self.info("commandstats").splitlines()
         calls = [line for line in lines if line.startswith(("cmdstat_evalsha:", "cmdstat_eval:"))]
         return sum(int(line.partition("calls=")[2].partition(",")[0]) for line in calls)
 

@@ -21,6 +21,8 @@ VERBS = {
     "bench-features",
     "bench-handlers",
     "bench-hostile",
+    "bench-identity",
+    "bench-limits",
     "bench-micro",
     "bench-overload",
     "bench-plugins",

@@ -241,6 +241,15 @@ def test_a_nonce_is_taken_once() -> None:
         rig.passes(*signed(nonce="n-4"))
 
 
+def test_no_worker_takes_a_nonce_that_another_has_taken() -> None:
+    workers = {"server": {"listen": ["127.0.0.1:0"], "workers": 3}}
+    with guarded({"use": "hmac", "nonce": True}, consumers=CONSUMERS, **workers) as rig:
+        for number in range(10):
+            fields = signed(nonce=f"n-{number}")
+            assert [rig.ask(*fields).status for _ in range(8)] == [200] + [401] * 7
+        assert rig.counted("hmac", "replayed") == 70
+
+
 TEXT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=8)
 
 PLAIN = TEXT.filter(lambda text: '"' not in text and "\\" not in text)

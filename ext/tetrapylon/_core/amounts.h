@@ -292,4 +292,27 @@ static inline tetrapylon_hash tetrapylon_siphash(const uint64_t key[2], const ch
     return hash;
 }
 
+/* What was decided, for who asks whether it was right: a file in memory that all processes write to. */
+typedef struct {
+    uint64_t at;
+    uint64_t key; /* the hash's tag */
+    uint64_t allowed;
+} tetrapylon_record;
+
+typedef struct {
+    uint64_t count; /* of those that were begun; those beyond `room` are not kept */
+    uint64_t room;
+    uint64_t unused;
+    tetrapylon_record records[];
+} tetrapylon_journal;
+
+static inline void tetrapylon_write_down(tetrapylon_journal *journal, uint64_t at, uint64_t key, int allowed)
+{
+    uint64_t place = __atomic_fetch_add(&journal->count, 1, __ATOMIC_RELAXED);
+    if (place < journal->room) {
+        tetrapylon_record record = {at, key, (uint64_t)allowed};
+        journal->records[place] = record;
+    }
+}
+
 #endif

@@ -13,3 +13,4 @@ cdef class Amounts:
     cdef readonly Table rates
     cdef readonly Table quotas
     cdef readonly Flights flights
+    cdef readonly Table nonces          # once each, for as long as a signature may be shown

@@ -94,7 +94,7 @@ cdef class Slabs:
     method_names = METHOD_NAMES
 
     def __cinit__(self, Py_ssize_t workers, Py_ssize_t routes, int fd=-1, int series=-1, int upstreams=-1,
-                  int board=-1, int rates=-1, int quotas=-1, int flights=-1):
+                  int board=-1, int rates=-1, int quotas=-1, int flights=-1, int nonces=-1):
         cdef Header expected
         cdef void *base
         memset(&expected, 0, sizeof(expected))
@@ -107,7 +107,7 @@ cdef class Slabs:
         self.workers = workers
         self.marks = Marks()
         self.board = Board(fd=board)
-        self.amounts = Amounts(workers, rates, quotas, flights)
+        self.amounts = Amounts(workers, rates, quotas, flights, nonces)
         self.routes = routes
         self.durations = pages_of(FIRST + (<size_t>routes + 1) * sizeof(RouteCounters))
         self.most_durations = 2 * routes + 6 * METHODS
@@ -166,7 +166,7 @@ cdef class Slabs:
     @property
     def descriptors(self):
         return (self.descriptor, self.series.fd, self.upstreams.fd, self.board.fd, self.amounts.rates.fd,
-                self.amounts.quotas.fd, self.amounts.flights.fd)
+                self.amounts.quotas.fd, self.amounts.flights.fd, self.amounts.nonces.fd)
 
     def close_fd(self):
         self.board.close_fd()

@@ -35,7 +35,7 @@ cdef class Place:
 cdef class Known(Consumer):
     # A consumer as one policy made it known.
     cdef readonly frozenset scopes
-    cdef list lines             # names and values of header fields for upstreams, in turn
+    cdef bytes lines            # header fields for upstreams, in one piece: many consumers fit no cache
 
 
 cdef class Denial:

@@ -23,6 +23,9 @@ cdef extern from "amounts.h" nogil:
         int allowed
         int evicted
 
+    ctypedef struct Journal "tetrapylon_journal":
+        uint64_t room
+
     cdef enum:
         WAYS "TETRAPYLON_WAYS"
 
@@ -35,6 +38,7 @@ cdef extern from "amounts.h" nogil:
         Entry* bucket, uint64_t tag, uint64_t today, uint64_t over, uint64_t limit, uint64_t add,
         Decision* decision,
     ) noexcept
+    void write_down "tetrapylon_write_down"(Journal* journal, uint64_t at, uint64_t key, int allowed) noexcept
     void remember "tetrapylon_remember"(
         Entry* bucket, uint64_t tag, uint64_t today, uint64_t over, uint64_t used,
     ) noexcept
@@ -71,6 +75,8 @@ cdef class Table:
     cdef Entry* first
     cdef size_t mask
     cdef const uint64_t* key
+    cdef Journal* journal           # of decisions on rates; NULL: nobody asks for them
+    cdef size_t journal_size
 
     cdef inline Entry* bucket(self, uint64_t hash) noexcept:
         return self.first + (hash & self.mask) * WAYS

@@ -81,8 +81,25 @@ cdef class Table:
     def __dealloc__(self):
         if self.base != NULL:
             munmap(self.base, self.size)
+        if self.journal is not NULL:
+            munmap(self.journal, self.journal_size)
         if self.descriptor >= 0:
             os.close(self.descriptor)
+
+    def record(self, str path not None, size_t room):
+        """Write down decisions on rates, in a file that all processes have in common."""
+        cdef void* base
+        cdef int fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.journal_size = sizeof(uint64_t) * 3 * (room + 1)
+        try:
+            os.ftruncate(fd, self.journal_size)
+            base = mmap(NULL, self.journal_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+        finally:
+            os.close(fd)
+        if base == MAP_FAILED:
+            raise OSError(errno, f"cannot map {path}: {os.strerror(errno)}")
+        self.journal = <Journal*>base
+        self.journal.room = room
 
     @property
     def fd(self):
@@ -114,6 +131,8 @@ cdef class Table:
                     give_back(self.bucket(hash.bucket + i), hash.tag ^ (i * STEP), &windows.windows[i])
         taken.evicted = decision.evicted
         taken.at = decision.at
+        if self.journal is not NULL:
+            write_down(self.journal, decision.at, hash.tag, taken.allowed)
 
     cdef void ask(self, Hash hash, Windows windows, Py_ssize_t i, bint charge, uint64_t at,
                   Decision* decision, Taken* taken) noexcept:

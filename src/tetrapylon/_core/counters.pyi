@@ -152,6 +152,7 @@ class Slabs:
         rates: int = -1,
         quotas: int = -1,
         flights: int = -1,
+        nonces: int = -1,
     ) -> Self: ...
     @property
     def duration_bounds(self) -> tuple[float, ...]:

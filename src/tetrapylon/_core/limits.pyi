@@ -47,6 +47,14 @@ class Table:
         """The memfd."""
 
     def __new__(cls, entries: int, fd: int = -1) -> Table: ...
+    def record(self, path: str, room: int) -> None:
+        """Write down decisions on rates in a file, which processes that do so have in common.
+
+        Three words of 64 bits, of which the first counts decisions, then three for each of the first `room`:
+        when it was made (ns), half of the key's hash, and whether it was allowed. All are 0 where a process
+        was killed before it could say. Raises OSError.
+        """
+
     def decide(self, key: bytes, windows: Windows, at: int = 0) -> Taken:
         """One request of `key`, now or `at` a time (ns): charged in all windows, or in none."""
 

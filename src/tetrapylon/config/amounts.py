@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from tetrapylon.config.model.base import doc
 from tetrapylon.config.net import TOKEN
+from tetrapylon.config.secrets import without_password
 from tetrapylon.config.units import RATE, RATE_PATTERN, SECONDS, Duration, Scalar
 
 __all__ = [
@@ -70,7 +71,8 @@ def _redis_url(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     if not separator or scheme not in ("redis", "rediss", "unix") or not rest:
         raise ValueError(
-            f"{text!r} is not the URL of a Redis; expected redis://HOST:PORT/DATABASE, rediss://... or unix://PATH"
+            f"{without_password(text)!r} is not the URL of a Redis; expected redis://HOST:PORT/DATABASE,"
+            " rediss://... or unix://PATH"
         )
     return text
 

@@ -12,7 +12,7 @@ from tetrapylon.config import shape
 from tetrapylon.config.model import Config, PolicyUse, Route
 from tetrapylon.config.policies import PolicySection, settings_section
 from tetrapylon.config.schema import written
-from tetrapylon.config.secrets import names_secret, veil
+from tetrapylon.config.secrets import names_secret, veil, without_password
 from tetrapylon.config.shape import Shape
 from tetrapylon.config.tree import Path, render_path
 
@@ -91,7 +91,8 @@ class _Masker:
             case shape.Text():
                 if place.secret or names_secret(name):
                     return self.veil(path, value, template)
-                return template if template is not None else written(place, value)
+                shown = written(place, value) if template is None else template
+                return without_password(shown) if isinstance(shown, str) else shown
         return written(place, value)
 
     def section(self, place: shape.Section, value: Any, path: Path, template: str | None) -> Any:
@@ -141,4 +142,4 @@ class _Masker:
         template = self.filled.get(render_path(path)) if self.filled else None
         if names_secret(name):
             return self.veil(path, value, template)
-        return value if template is None else template
+        return without_password(value) if template is None else template

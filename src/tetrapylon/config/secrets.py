@@ -7,7 +7,17 @@ from typing import Annotated
 
 from msgspec import Meta
 
-__all__ = ["HEADERS", "MASK", "QUERY", "SECRET", "Secret", "names_secret", "repr_of", "veil"]
+__all__ = [
+    "HEADERS",
+    "MASK",
+    "QUERY",
+    "SECRET",
+    "Secret",
+    "names_secret",
+    "repr_of",
+    "veil",
+    "without_password",
+]
 
 MASK = "***"
 
@@ -71,6 +81,9 @@ FOLDED = frozenset(name.lower().replace("-", "_") for name in (*HEADERS, *QUERY)
 ONE_REFERENCE = re.compile(r"\$\{[^{}]*\}")
 
 
+URL_PASSWORD = re.compile(r"(?<=://)(?P<user>[^/@:]*):.*(?=@)")
+
+
 def names_secret(name: str) -> bool:
     """Whether a setting or header field called so holds a secret, as far as its name tells."""
     folded = name.lower().replace("-", "_")
@@ -97,3 +110,8 @@ def repr_of(name: str, value: object) -> str:
 def veil(template: str | None) -> str:
     """How a secret is shown: by its reference, if that is all that stands there."""
     return template if template is not None and ONE_REFERENCE.fullmatch(template) else MASK
+
+
+def without_password(text: str) -> str:
+    """`text`, if it is a URL with the password of a user in it, without that."""
+    return URL_PASSWORD.sub(rf"\g<user>:{MASK}", text, count=1)

@@ -79,7 +79,7 @@ cdef class ApiKey(Identity):
     cdef dict own               # of these, those of the config
     cdef object sha256
     cdef uint64_t[2] secret     # of the hash by which keys seen before are known
-    cdef Memo seen              # that hash -> Key
+    cdef Memo seen              # that hash -> Known
     cdef object store           # tetrapylon.identity.redis.Keys; None: none
     cdef Memo remembered        # digest -> Known, or False: no such key
     cdef double ttl
@@ -140,16 +140,15 @@ cdef class ApiKey(Identity):
         cdef const char* data = NULL
         cdef size_t n = 0
         cdef Found found = look(self.places, x, &data, &n)
-        cdef Key key
         cdef Hash hash
         if found == ABSENT:
             return self.absent(x)
         if found != PRESENT or n > LONGEST:
             return self.deny(x, "malformed")
         hash = siphash(self.secret, data, n)
-        key = self.seen.find(<char*>&hash, sizeof(hash), NOW)
-        if key is not None:
-            return self.admit(x, key.who)
+        who = self.seen.find(<char*>&hash, sizeof(hash), NOW)
+        if who is not None:
+            return self.admit(x, <Known>who)
         return self.look_up(x, data[:n], (<char*>&hash)[:sizeof(hash)])
 
     cdef Verdict look_up(self, Exchange x, bytes shown, bytes hash) noexcept:
@@ -157,7 +156,7 @@ cdef class ApiKey(Identity):
         cdef bytes digest = self.sha256(shown).digest()
         cdef Key key = self.keys.get(digest)
         if key is not None and same(key.digest, digest):
-            self.seen.put(hash, key, NEVER)
+            self.seen.put(hash, key.who, NEVER)
             return self.admit(x, key.who)
         if self.store is None:
             return self.deny(x, "unknown_key")

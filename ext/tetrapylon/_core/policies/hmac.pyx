@@ -3,11 +3,11 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from tetrapylon._core.buffer cimport DROPPED, HOST, X_FORWARDED_PROTO, Head, Header, head_known, same_name
+from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.identity cimport Identity, Known
-from tetrapylon._core.memo cimport Memo
+from tetrapylon._core.limits cimport Table, Taken, Windows
 from tetrapylon._core.policy cimport COLLECT, CONTINUE, Verdict
-from tetrapylon._core.reactor cimport clock
 
 import hashlib
 import hmac
@@ -31,7 +31,8 @@ class Settings(Identifies, frozen=True, kw_only=True):
 
     The algorithm is `hmac-sha256`. `Signature-Input` must have `created` and `keyid`, and cover what `covers`
     names. The path is signed as it is forwarded: normal, so without dot segments and needless escapes. With a
-    `nonce`, a signature is taken once by each worker.
+    `nonce`, a signature is taken once, by whichever worker of the machine. There is room for 262,144 nonces
+    at once; beyond, the one that would be forgotten soonest is forgotten early, and counted in the metrics.
     """
 
     example = "{use: hmac, window: 1m, nonce: true}"
@@ -53,7 +54,6 @@ class Settings(Identifies, frozen=True, kw_only=True):
     nonce: Annotated[
         bool, doc("Ask for a `nonce`. One that is given is taken once, whether asked for or not.")
     ] = False
-    nonces: Annotated[int, doc("Nonces that each worker remembers.", ge=1, le=10_000_000)] = 100_000
 
 
 cdef class Hmac(Identity):
@@ -63,12 +63,14 @@ cdef class Hmac(Identity):
     cdef double window
     cdef double leeway
     cdef bint nonce
-    cdef Memo nonces
+    cdef Table nonces           # of all workers
+    cdef Windows once
+    cdef uint64_t* forgotten
 
     Settings = Settings
     shared = True
 
-    def __init__(self, settings, slab, keys):
+    def __init__(self, settings, Slab slab not None, keys):
         """`keys`: id -> (secret, Known)."""
         Identity.__init__(self, "hmac", slab, optional=settings.optional)
         self.keys = {
@@ -81,7 +83,9 @@ cdef class Hmac(Identity):
         self.window = settings.window
         self.leeway = settings.leeway
         self.nonce = settings.nonce
-        self.nonces = Memo(settings.nonces)
+        self.nonces = slab.owner.amounts.nonces
+        self.once = Windows([(1, settings.window + 2 * settings.leeway, 1)])
+        self.forgotten = slab.series("tetrapylon_limit_keys_forgotten_total", {"policy": "hmac"})
         covered = " ".join([f'"{name}"' for name in settings.covers])
         asked = f'sig=({covered});created;keyid;alg="hmac-sha256"' + (";nonce" if self.nonce else "")
         challenge = [
@@ -149,6 +153,7 @@ cdef class Hmac(Identity):
         """Only for what is signed: strangers fill no memory."""
         cdef double now = time.time()
         cdef bytes nonce
+        cdef Taken taken
         cdef Verdict verdict
         created = parameters.get(b"created")
         expires = parameters.get(b"expires", now)
@@ -161,9 +166,10 @@ cdef class Hmac(Identity):
         nonce = parameters.get(b"nonce")
         if nonce is not None:
             nonce = parameters[b"keyid"] + b"\0" + nonce
-            if self.nonces.find(nonce, len(nonce), clock()) is not None:
+            self.nonces.take(self.nonces.hash(nonce, len(nonce)), self.once, 0, &taken)
+            self.forgotten[0] += taken.evicted
+            if not taken.allowed:
                 return self.deny(x, "replayed")
-            self.nonces.put(nonce, True, clock() + <uint64_t>((self.window + 2 * self.leeway) * 1e9))
         elif self.nonce:
             return self.deny(x, "nonce")
         verdict = self.admit(x, who)

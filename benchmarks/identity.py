@@ -1,0 +1,96 @@
+"""`python -m benchmarks.identity`: what it costs to know who asks.
+
+A token that was verified before, beside no token; and 100,000 API keys beside 100, a request for each of them
+in turn. CPU time a request on kept connections, in interleaved rounds; the ratios are taken within a round.
+"""
+
+import argparse
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+from . import beside
+from .e2e.load import SMALL, Scenario
+from .e2e.process import Gateway, Upstream
+from .e2e.workshop import Unavailable, Workshop
+from .peers import Peer, tetrapylon
+from .policies import bearer
+
+TOKEN = 1.1
+KEYS = 1.02
+"""What ours may be at most, in parts of the other: the second with what two runs of one thing differ by."""
+MANY, FEW = 100_000, 100
+KEY = "X-API-Key: key-######"
+"""The load generator puts a number there."""
+
+
+def with_config(name: str, config: str, **changes: object) -> Peer:
+    command = tuple(word.replace("gateway.yaml", config) for word in tetrapylon.PLAIN.command)
+    return replace(tetrapylon.PLAIN, name=name, configs=(config,), command=command, **changes)  # type: ignore[arg-type]
+
+
+def keys(count: int, directory: Path) -> Peer:
+    """With so many API keys in a file, of which a request shows each in turn."""
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / f"{count}.keys"
+    lines = (f"sha256:{sha256(f'key-{i:06}'.encode()).hexdigest()} consumer-{i}\n" for i in range(count))
+    file.write_text("".join(lines))
+    fields = ("X-API-Key: key-000000",)
+    return with_config(f"{count:,} keys", "keys.yaml", values={"KEYS": str(file)}, fields=fields)
+
+
+def asking(peer: Peer) -> Scenario:
+    if peer.configs == ("keys.yaml",):
+        count = peer.name.split()[0].replace(",", "")
+        return Scenario("keys", SMALL.title, (*SMALL.arguments, "--header", KEY, "--keys", count))
+    fields = [word for field in peer.fields for word in ("--header", field)]
+    return Scenario("small", SMALL.title, (*SMALL.arguments, *fields))
+
+
+def measure(workshop: Workshop, peers: tuple[Peer, Peer], most: float, rounds: int, seconds: float) -> bool:
+    """The first one of these at most `most` of the second."""
+    ours, other = peers
+    with ExitStack() as stack:
+        upstream = stack.enter_context(Upstream(workshop.upstream))
+        gateways = [
+            stack.enter_context(
+                Gateway(
+                    peer,
+                    workshop.program(peer),
+                    upstream.port,
+                    workshop.build / "run" / peer.name.replace(" ", "-"),
+                    path=workshop.path,
+                )
+            )
+            for peer in peers
+        ]
+        beside.costs(workshop, gateways, asking, 1, seconds)  # until all that can be remembered is
+        costs, failures = beside.costs(workshop, gateways, asking, rounds, seconds)
+    return beside.met(costs, failures, ours.name, {other.name: most})
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.identity", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    options = parser.parse_args()
+    plain = replace(tetrapylon.PLAIN, name="no token")
+    token = with_config("token", "jwt.yaml", fields=tuple(bearer()))
+    try:
+        workshop = Workshop()
+        workshop.prepare((plain,))
+        many, few = (keys(count, workshop.build / "run" / "keys") for count in (MANY, FEW))
+        met = [
+            measure(workshop, (token, plain), TOKEN, options.rounds, options.seconds),
+            measure(workshop, (many, few), KEYS, options.rounds, 4 * options.seconds),
+        ]
+    except (Unavailable, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0 if all(met) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
