@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from msgspec import UnsetType, convert, json
@@ -31,6 +32,7 @@ from tetrapylon.config import model
 from tetrapylon.config.net import listener_keys
 from tetrapylon.config.template import split
 from tetrapylon.fleet import Closes
+from tetrapylon.moves import moving, watch
 from tetrapylon.shadows import shadow
 from tetrapylon.trusts import trusts
 from tetrapylon.upstreams import told
@@ -437,26 +439,31 @@ def _plan(scope: Scope, route: model.Route, slot: int) -> Plan:
     scope.place = f"{route.name or route.path} {route.methods} {route.host} {route.headers}"
     policies += [_policy(use, scope) for use in route.policies]
     policies += _replay(scope.config, route)
+    if route.move is not None:
+        policies.append(watch(scope, route))
     if route.shadow is not None:
         policies.append(shadow(scope, route, route.shadow))
     parts = None if route.aggregate is None else _aggregate(scope, route, route.aggregate)
     lease = scope.lease(scope.closing)
+    way = partial(_way, scope, route, slot, policies, lease)
+    if route.move is not None:
+        return way(moving(scope, route, way), None)
     if route.upstream is not None:
-        return _way(scope, route, slot, policies, lease, scope.upstreams[route.upstream], route.upstream)
+        return way(scope.upstreams[route.upstream], route.upstream)
     if route.handler is not None:
         body_limit = _body_limit(scope.config, route)
         handler = scope.user_code().handler(route.handler, scope.parameters, body_limit=body_limit)
-        return _way(scope, route, slot, policies, lease, handler, None)
+        return way(handler, None)
     if parts is not None:
-        return _way(scope, route, slot, policies, lease, parts, None)
+        return way(parts, None)
     if route.split is None:
         answer = _answer(route, scope.parameters)
-        return _way(scope, route, slot, policies, lease, answer, None)
-    from tetrapylon._core.split import Branch, Split
+        return way(answer, None)
+    from tetrapylon._core.split import Branch, Lot, Split
 
     branches = [
         Branch(
-            _way(scope, route, slot, policies, lease, scope.upstreams[each.upstream], each.upstream),
+            way(scope.upstreams[each.upstream], each.upstream),
             weight=each.weight or 0,
             headers=[(name.encode(), value.encode()) for name, value in each.headers.items()],
             cookies=[(name.encode(), value.encode()) for name, value in each.cookies.items()],
@@ -465,8 +472,7 @@ def _plan(scope: Scope, route: model.Route, slot: int) -> Plan:
         for each in route.split.to
         if each.weight != 0
     ]
-    way = Split(branches, route.split.by, (route.name or route.path).encode())
-    return _way(scope, route, slot, policies, lease, way, None)
+    return way(Split(branches, Lot(route.split.by, (route.name or route.path).encode())), None)
 
 
 def _aggregate(scope: Scope, route: model.Route, parts: Mapping[str, model.Part]) -> Destination:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+import msgspec
+
 from tetrapylon.channel import Found, content_of, file_of
 from tetrapylon.child import Child
 
 __all__ = ["Findings"]
+
+NONE = msgspec.msgpack.encode(())
 
 
 class Findings:
@@ -23,6 +27,12 @@ class Findings:
         for each in workers:
             if each.channel is not None and not each.channel.send(message, [file]):
                 self._behind.add(each)
+
+    def lose(self, upstream: str, fingerprint: bytes, workers: Iterable[Child]) -> None:
+        """Who named them has gone, and they with it: there are none."""
+        file = file_of(NONE, "found")
+        self.take(Found(upstream, fingerprint), file, workers)
+        os.close(file)
 
     def catch_up(self) -> None:
         """Tells those that did not listen; a successor of one has it from the start."""

@@ -21,6 +21,7 @@ from tetrapylon import __version__, events, logs
 from tetrapylon._core.counters import Slab, State
 from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon.channel import (
+    APP,
     Ask,
     Channel,
     Committed,
@@ -442,8 +443,8 @@ class Supervisor:
             leaving = self._leaving.pop(child, None) is not None
             child.reaped(status, now, expected=self._stops > 0 or leaving)
             self._reloads.died(child, now)
-            if child.name == HOST:
-                self._hostings.lost()
+            for app in self._hostings.lost() if child.name == HOST else ():
+                self._findings.lose(app, APP, [*self._workers, *self._leaving])
             if not self._stops and not leaving:
                 self._slab.count_restart()
                 self._give_up_if_hopeless(status, now)

@@ -65,12 +65,13 @@ async def modern(scope, receive, send):
 """
 
 
-def config(**apps: Any) -> dict[str, Any]:
+def config(admin: str | None = None, /, **apps: Any) -> dict[str, Any]:
     routes: list[dict[str, Any]] = [
         {"path": f"/{name}/{{rest:path}}", "rewrite": "/{rest}", "app": name} for name in apps
     ]
     return {
         "server": {"listen": ["127.0.0.1:0"], "timeouts": {"drain": "5s"}},
+        **({"admin": {"listen": admin}} if admin is not None else {}),
         "apps": apps,
         "routes": [*routes, {"path": "/ping", "respond": {"body": "pong"}}],
     }
@@ -96,7 +97,7 @@ def answer_of(gateway: Gateway, name: str, **headers: str) -> dict[str, Any]:
     return answer
 
 
-def line(gateway: Gateway, word: str, *, within: float = 10.0) -> str:
+def line(gateway: Gateway, word: str, *, within: float = 30.0) -> str:
     """The first line of the log with this, waited for."""
     eventually(lambda: any(word in each for each in gateway.lines), f"{word!r} in the log", within=within)
     return next(each for each in gateway.lines if word in each)

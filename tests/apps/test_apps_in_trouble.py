@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.apps.shop import ask, config, line
 from tests.harness.gateway import Gateway
-from tests.harness.wait import eventually
+from tests.harness.wait import eventually as holds
 
 pytestmark = pytest.mark.sockets("apps are hosted by the supervisor")
+
+eventually = partial(holds, within=30.0)
+"""Processes start, and import what they serve: on a busy machine that takes its time."""
 
 
 @pytest.mark.parametrize("kind", ["wsgi", "asgi"])

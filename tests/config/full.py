@@ -284,6 +284,16 @@ FULL: dict[str, Any] = {
                 "in_flight": 10,
                 "timeout": "2s",
             },
+            "move": {
+                "to": "named",
+                "when": {"compared": 50, "different": "<1%"},
+                "steps": ["5%", "100%"],
+                "hold": "1m",
+                "requests": 7,
+                "approve": "first",
+                "rollback": {"errors": "+1%", "client_errors": "+3%", "p95": "+150%"},
+                "by": "client",
+            },
         },
         {
             "path": "/split",
@@ -349,7 +359,7 @@ FULL: dict[str, Any] = {
     ],
     "lifespan": "examples.shop.app:lifespan",
     "docs": {"path": "/api.json", "page": "/api", "title": "Shop", "version": "2"},
-    "diff": {"file": "findings.sqlite", "size": "8MiB"},
+    "diff": {"file": "findings.sqlite", "moves": "steps.sqlite", "size": "8MiB"},
     "record": {"file": "traffic.jsonl", "size": "8MiB"},
     "audit": {"ignore": [{"rule": "no-timeout", "at": "routes[0]", "because": "it is a test"}]},
 }

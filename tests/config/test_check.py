@@ -8,6 +8,7 @@ import pytest
 from tests.config.certificates import OWN
 from tetrapylon import Request, embed
 from tetrapylon.config import decode, encode, loads, validate
+from tetrapylon.config.diff import differences
 from tetrapylon.config.mask import masked
 from tetrapylon.config.net import METHODS, HostPort, UnixPath, listen_address, target_address
 from tetrapylon.errors import ConfigError
@@ -445,6 +446,21 @@ class TestApps:
         assert shown == {"apps": {"a": {"wsgi": "x:y"}}, "routes": [{"path": "/", "app": "a"}]}
         assert masked(validate(config)) == shown
         assert decode(encode(config)) == config
+
+    def test_what_changes_of_one_is_told_as_it_is_written(self) -> None:
+        before, after = (
+            loads(f"apps: {{a: {{wsgi: 'x:y', timeouts: {{response: {time}}}}}}}", "g.yaml")
+            for time in ("5s", "9s")
+        )
+        found = differences(before, after)
+        assert not found.upstreams
+        assert [(each.path, each.old, each.new) for each in found.settings] == [
+            ("apps.a.timeouts.response", "5s", "9s")
+        ]
+
+    def test_what_is_wrong_with_its_upstream_is_told_of_the_app(self) -> None:
+        (found,) = said("apps: {a: {wsgi: 'x:y', retry: {on: [connect], methods: [POST], try_timeout: 40s}}}")
+        assert "apps.a." in found
 
     def test_nobody_hosts_them_in_a_program_of_ones_own(self) -> None:
         config = loads("{apps: {a: {wsgi: 'x:y'}}, routes: [{path: /, app: a}]}", "g.yaml")

@@ -46,6 +46,7 @@ GROUND = {
     "cache_status",
     "json_edit",
     "share",
+    "moves",
 }
 UPSTREAM = {
     "upstream",
@@ -126,6 +127,7 @@ POLICIES_SEE = {
     "sharing",
     "copies",
     "share",
+    "moves",
 }
 # What the Structs of their settings are made of, and what does the work that is not every request's.
 POLICIES_TAKE = (

@@ -10,6 +10,7 @@ from libc.stdint cimport uint64_t
 from tetrapylon._core.amounts cimport Amounts
 from tetrapylon._core.board cimport Board
 from tetrapylon._core.marks cimport Marks
+from tetrapylon._core.moves cimport Moves
 from tetrapylon._core.series cimport Series
 
 
@@ -157,6 +158,7 @@ cdef class Slabs:
     cdef char *base
     cdef readonly Board board
     cdef readonly Marks marks           # of what is cached, when it has changed
+    cdef readonly Moves moves
 
 
 cdef class Slab:

@@ -106,6 +106,7 @@ cdef class Slabs:
             raise ValueError(f"{workers} workers, {routes} routes: need at least one worker, none negative")
         self.workers = workers
         self.marks = Marks()
+        self.moves = Moves()
         self.board = Board(fd=board)
         self.amounts = Amounts(workers, rates, quotas, flights, nonces)
         self.routes = routes
@@ -469,6 +470,10 @@ cdef class Slab:
     @property
     def board(self):
         return self.owner.board
+
+    @property
+    def moves(self):
+        return self.owner.moves
 
     @property
     def pid(self):

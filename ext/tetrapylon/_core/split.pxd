@@ -2,6 +2,7 @@ from libc.stdint cimport uint64_t
 
 from tetrapylon._core.balance cimport KeyKind
 from tetrapylon._core.exchange cimport Destination, Exchange, Plan
+from tetrapylon._core.moves cimport Moves, MoveSlot
 
 
 cdef class Branch:
@@ -15,14 +16,30 @@ cdef class Branch:
     cdef bint names(self, Exchange x) noexcept
 
 
-cdef class Split(Destination):
-    # Where a route leads to several upstreams.
-    cdef list named                 # branches that name their requests, in order
-    cdef list shared                # and those that share the rest
-    cdef uint64_t total
+cdef class Lot:
+    # A number for each request: by chance, or the same for the same key.
     cdef bint keyed
     cdef KeyKind kind
     cdef bytes key
     cdef bytes salt                 # so that a share of one route is not the same clients as of another
 
+    cdef uint64_t number(self, Exchange x) noexcept
+
+
+cdef class Split(Destination):
+    # Where a route leads to several upstreams.
+    cdef list named                 # branches that name their requests, in order
+    cdef list shared                # and those that share the rest
+    cdef uint64_t total
+    cdef Lot lot
+
     cdef Branch choose(self, Exchange x)
+
+
+cdef class Moving(Destination):
+    # Where a route leads from one upstream to another, by a share that changes while it serves.
+    cdef Plan old
+    cdef Plan new
+    cdef Moves moves                # keeps the slot
+    cdef MoveSlot* slot
+    cdef Lot lot

@@ -6,6 +6,7 @@ from libc.string cimport memcmp
 from tetrapylon._core.balance cimport draw, find_cookie, find_key, hash_bytes, read_key
 from tetrapylon._core.buffer cimport Header, head_find
 from tetrapylon._core.exchange cimport Destination, Exchange, Plan
+from tetrapylon._core.moves cimport NEW, OLD, Moves, add, load
 
 
 cdef class Branch:
@@ -33,34 +34,41 @@ cdef class Branch:
         return self.consumers is None or (x.consumer is not None and x.consumer.name in self.consumers)
 
 
-cdef class Split(Destination):
-    def __init__(self, list branches not None, key=None, bytes salt not None=b""):
+cdef class Lot:
+    def __init__(self, key=None, bytes salt not None=b""):
         """`key` as `balance.read_key` takes it: the same key goes the same way. None: by chance."""
-        self.named = [each for each in branches if not (<Branch?>each).weight]
-        self.shared = [each for each in branches if (<Branch?>each).weight]
-        if not self.shared:
-            raise ValueError("the weights of a split come to nothing")
-        for each in self.shared:
-            self.total += (<Branch>each).weight
         self.keyed = key is not None
         if key is not None:
             kind, self.key = read_key(key)
             self.kind = kind
         self.salt = salt
 
-    cdef Branch choose(self, Exchange x):
+    cdef uint64_t number(self, Exchange x) noexcept:
         cdef const char* value = NULL
         cdef size_t n = 0
+        cdef uint64_t at
+        if self.keyed and find_key(x, self.kind, self.key, &value, &n):
+            at = hash_bytes(value, n) ^ hash_bytes(self.salt, len(self.salt))
+            return hash_bytes(<const char*>&at, sizeof(at))
+        return draw()
+
+
+cdef class Split(Destination):
+    def __init__(self, list branches not None, Lot lot not None):
+        self.named = [each for each in branches if not (<Branch?>each).weight]
+        self.shared = [each for each in branches if (<Branch?>each).weight]
+        if not self.shared:
+            raise ValueError("the weights of a split come to nothing")
+        for each in self.shared:
+            self.total += (<Branch>each).weight
+        self.lot = lot
+
+    cdef Branch choose(self, Exchange x):
         cdef uint64_t at
         for each in self.named:
             if (<Branch>each).names(x):
                 return <Branch>each
-        if self.keyed and find_key(x, self.kind, self.key, &value, &n):
-            at = hash_bytes(value, n) ^ hash_bytes(self.salt, len(self.salt))
-            at = hash_bytes(<const char*>&at, sizeof(at))
-        else:
-            at = draw()
-        at %= self.total
+        at = self.lot.number(x) % self.total
         for each in self.shared:
             if at < (<Branch>each).weight:
                 return <Branch>each
@@ -70,4 +78,24 @@ cdef class Split(Destination):
     cdef void start(self, Exchange x) noexcept:
         # From here on the exchange goes by the plan of its branch, with the timeouts of that upstream.
         x.plan = self.choose(x).plan
+        x.plan.destination.start(x)
+
+
+cdef class Moving(Destination):
+    def __init__(self, Plan old not None, Plan new not None, Moves moves not None, str route not None,
+                 Lot lot not None):
+        self.old = old
+        self.new = new
+        self.moves = moves
+        self.slot = moves.claim(route)
+        self.lot = lot
+
+    cdef void start(self, Exchange x) noexcept:
+        # With a key, whoever is on the new side stays there as the share grows.
+        if self.lot.number(x) >> 32 < load(&self.slot.share):
+            x.plan = self.new
+            add(&self.slot.sides[NEW].started, 1)
+        else:
+            x.plan = self.old
+            add(&self.slot.sides[OLD].started, 1)
         x.plan.destination.start(x)

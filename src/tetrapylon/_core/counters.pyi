@@ -7,6 +7,7 @@ from typing import ClassVar, Final, Self, TypedDict, final, type_check_only
 from tetrapylon._core.amounts import Amounts
 from tetrapylon._core.board import Board
 from tetrapylon._core.marks import Marks
+from tetrapylon._core.moves import Moves
 from tetrapylon._core.series import Series
 
 METHOD_NAMES: Final[tuple[str, ...]]
@@ -140,6 +141,8 @@ class Slabs:
     board: Final[Board]
     marks: Final[Marks]
     """When what may be cached has changed."""
+    moves: Final[Moves]
+    """Routes on their way from one upstream to another."""
 
     def __new__(
         cls,
@@ -194,6 +197,8 @@ class Slab:
 
     @property
     def board(self) -> Board: ...
+    @property
+    def moves(self) -> Moves: ...
     @property
     def state(self) -> int: ...
     @state.setter

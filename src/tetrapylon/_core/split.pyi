@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing_extensions import disjoint_base
 
 from tetrapylon._core.exchange import Destination, Plan
+from tetrapylon._core.moves import Moves
 
 @disjoint_base
 class Branch:
@@ -21,10 +22,23 @@ class Branch:
     ) -> None: ...
 
 @disjoint_base
-class Split(Destination):
-    """Chooses one of several branches. Raises ValueError where no branch has a weight.
+class Lot:
+    """A number for each request: by chance, or by `key`, as `balance.read_key` takes it, the same for the
+    same key; `salt` tells routes apart."""
 
-    `key` as `balance.read_key` takes it: the same key goes the same way, by the route's own `salt`.
+    def __init__(self, key: str | None = None, salt: bytes = b"") -> None: ...
+
+@disjoint_base
+class Split(Destination):
+    """Chooses one of several branches. Raises ValueError where no branch has a weight."""
+
+    def __init__(self, branches: list[Branch], lot: Lot) -> None: ...
+
+@disjoint_base
+class Moving(Destination):
+    """Chooses the old plan or the new one, by the route's share in `moves`, and counts what has begun.
+
+    Raises MemoryError where `moves` has no room for the route.
     """
 
-    def __init__(self, branches: list[Branch], key: str | None = None, salt: bytes = b"") -> None: ...
+    def __init__(self, old: Plan, new: Plan, moves: Moves, route: str, lot: Lot) -> None: ...

@@ -262,6 +262,7 @@ class Exposition:
         yield from self._named_families(form)
         yield from self._upstream_families(form)
         yield from upstreams.families(form, self._slabs.board.rows())
+        yield from self._move_families(form)
         yield from self._process_families(form)
 
     def _named_families(self, form: Format) -> Iterator[str]:
@@ -291,6 +292,24 @@ class Exposition:
                 yield from form.histogram(
                     name, labels, self._duration_buckets, told["buckets"], told["sum_ns"]
                 )
+
+    def _move_families(self, form: Format) -> Iterator[str]:
+        rows = [(*name.partition("\n")[::2], share, sides) for name, share, sides in self._slabs.moves.rows()]
+        if not rows:
+            return
+        yield form.head("tetrapylon_move_share", "gauge", "Of a route that moves, the new side's share.")
+        for route, to, share, _ in rows:
+            yield form.gauge("tetrapylon_move_share", join_labels([("route", route), ("to", to)]), share)
+        counted = (
+            ("tetrapylon_move_requests_total", "Requests of a route that moves, by side."),
+            ("tetrapylon_move_errors_total", "Of these, those with 5xx or without a whole answer."),
+        )
+        for at, (family, text) in enumerate(counted):
+            yield form.head(family, "counter", text)
+            for route, to, _, sides in rows:
+                for side, counts in zip(("old", "new"), sides, strict=True):
+                    labels = join_labels([("route", route), ("to", to), ("side", side)])
+                    yield form.counter(family, labels, counts[at])
 
     def _process_families(self, form: Format) -> Iterator[str]:
         slabs = map(self._slabs.slab, range(self._slabs.workers))

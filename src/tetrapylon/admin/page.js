@@ -19,7 +19,7 @@ const WELL = new Set(["up", "on_trial", "drained"]);
 
 let token = sessionStorage.getItem(TOKEN) || "";
 let span = 60, paused = false, turn = 0, timer = 0;
-let live = null, upstreams = null, past = null, pastKey = "", heard = 0;
+let live = null, upstreams = null, past = null, moves = [], compared = [], pastKey = "", heard = 0;
 let samples = [], looks = [];
 
 // -- the document
@@ -129,6 +129,7 @@ async function look() {
   samples = [...samples, ...next.samples].filter((each) => each.time > next.now.time - SPAN - 30);
   looks = [...looks.filter((each) => each.now.time > next.now.time - SPAN - 30), next];
   if (looks.length > 60) looks = looks.filter((_, i) => i % 2 === 0 || i > 30);   // older ones more sparsely
+  if (turn % 2) [moves, compared] = await Promise.all([ask("move"), ask("diff")]);
   const key = `${next.status.generation} ${next.status.last_reload?.time}`;
   if (key !== pastKey) {
     past = await ask("history");
@@ -209,6 +210,10 @@ function problems(now, was) {
   for (const [text, n] of Object.entries(now.troubles)) {
     const more = n - (was?.troubles[text] ?? 0);
     if (was && more) warn("Trouble:", `${count(more)} ${text} ${within}`, rising((each) => each.troubles[text] ?? 0));
+  }
+  for (const each of moves) {
+    if (each.state === "back") warn("Move", `of ${each.route} went back: ${each.why}`, each.since);
+    if (each.state === "proposed") warn("Move", `of ${each.route} waits for approval: ${percent(each.next)} to ${each.to}`, each.steps.at(-1)?.time);
   }
   const lag = quantile(minus(now.lag, was?.lag), live.bounds.gateway, 0.99);
   if (was && lag.value > 0.05) warn("Loop lag:", `the workers' loops run ${lag.text} late (p99) ${within}`);
@@ -311,7 +316,7 @@ function showTraffic(now, was) {
 // -- tables
 
 const sorts = {
-  errors: ["window", -1], routes: ["rate", -1], upstreams: ["name", 1], workers: ["worker", 1],
+  errors: ["window", -1], moves: ["route", 1], differences: ["count", -1], routes: ["rate", -1], upstreams: ["name", 1], workers: ["worker", 1],
 };
 
 // `columns`: [key, title, of(row) -> what it sorts by, shown(row) -> text or [text, class], kind].
@@ -359,6 +364,40 @@ function showErrors(now, was) {
     ["total", "Since the start", (r) => r.total, (r) => count(r.total)],
   ], rows, "The gateway has refused nothing since its start.");
   $("errors").tHead.rows[0].cells[2].firstChild.textContent = `Last ${lasting(span)}`;
+}
+
+const percent = (n) => `${Number((100 * n).toPrecision(4))}%`;
+
+function showMoves() {
+  $("moving").hidden = !moves.length;
+  table("moves", [
+    ["route", "Route", (r) => r.route, (r) => r.route, "text"],
+    ["to", "To", (r) => r.to, (r) => r.to, "text"],
+    ["state", "State", (r) => r.state, (r) => [r.state, r.state === "back" ? "text bad" : "text"], "text"],
+    ["share", "Share", (r) => r.share, (r) => percent(r.share)],
+    ["next", "Next", (r) => r.next ?? 0, (r) => (r.next === null ? "–" : percent(r.next))],
+    ["since", "Since", (r) => r.since, (r) => clock(r.since)],
+    ["why", "Why", (r) => r.why, (r) => r.why, "text"],
+  ], moves, "No route moves.");
+}
+
+function showDifferences() {
+  $("comparing").hidden = !compared.length;
+  const rows = compared.flatMap((route) => route.differences.map((each) => ({ route: route.route, ...each })));
+  table("differences", [
+    ["route", "Route", (r) => r.route, (r) => r.route, "text"],
+    ["where", "Where", (r) => r.where, (r) => r.where, "text"],
+    ["kind", "What", (r) => r.kind, (r) => r.kind, "text"],
+    ["count", "Pairs", (r) => r.count, (r) => count(r.count)],
+    ["last", "Last", (r) => r.last, (r) => clock(r.last)],
+    ["request", "Such as", (r) => r.samples[0]?.target ?? "",
+      (r) => (r.samples[0] ? `${r.samples[0].method} ${r.samples[0].target}` : ""), "text"],
+    ["first", "First", (r) => r.samples[0]?.primary ?? "", (r) => r.samples[0]?.primary ?? "", "text"],
+    ["second", "Second", (r) => r.samples[0]?.second ?? "", (r) => r.samples[0]?.second ?? "", "text"],
+  ], rows.sort((a, b) => b.count - a.count).slice(0, 100), "No answers differ.");
+  $("compared").textContent = compared.map((route) =>
+    `${route.route}: ${count(route.compared)} compared, ${count(route.different)} different `
+    + `(${share(route.different, route.compared)})`).join("; ");
 }
 
 // What each route did since the earlier look.
@@ -506,6 +545,8 @@ function show() {
   $("fresh").textContent = paused ? `as of ${clock(now.time)}` : "";
   showProblems(now, was);
   showTraffic(now, was);
+  showMoves();
+  showDifferences();
   showErrors(now, was);
   showRoutes();
   showUpstreams();

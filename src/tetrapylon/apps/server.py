@@ -18,6 +18,8 @@ from tetrapylon.process import describe_end
 
 __all__ = ["Server", "State"]
 
+MANAGERS = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+"""What a service manager tells the gateway alone (sd_notify(3), sd_listen_fds(3))."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -63,7 +65,7 @@ class Server:
                 stderr=said,
                 cwd=app.folder,
                 env={
-                    **os.environ,
+                    **{name: value for name, value in os.environ.items() if name not in MANAGERS},
                     **app.env,
                     "TETRAPYLON_APP": reference(app),
                     "TETRAPYLON_APP_STATUS": str(status),

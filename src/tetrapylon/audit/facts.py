@@ -130,7 +130,7 @@ def first(own: T | UnsetType, general: T) -> T:
 def waits(config: Config) -> Iterator[tuple[Path, float | None, float | None]]:
     """Each upstream's, and each route's own timeouts: path, `response` and `total` in force."""
     for name, upstream in config.upstreams.items():
-        yield ("upstreams", name, "timeouts"), upstream.timeouts.response, upstream.timeouts.total
+        yield (upstream.section, name, "timeouts"), upstream.timeouts.response, upstream.timeouts.total
     for index, route in proxied(config):
         own = route.timeouts
         if route.upstream is not None and own != type(own)():

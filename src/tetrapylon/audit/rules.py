@@ -344,7 +344,8 @@ def long_timeout(config: Config) -> Found:
     for name, upstream in config.upstreams.items():
         wait = upstream.timeouts.response
         if wait is not None and wait > LONG_WAIT:
-            yield ("upstreams", name, "timeouts", "response"), f"{name} is waited for {format_duration(wait)}"
+            path = (upstream.section, name, "timeouts", "response")
+            yield path, f"{name} is waited for {format_duration(wait)}"
 
 
 @rule(
@@ -397,7 +398,7 @@ def unsafe_retry(config: Config) -> Found:
         if unsafe:
             causes = ", ".join(str(cause) for cause in retry.on if cause != "connect")
             yield (
-                ("upstreams", name, "retry", "methods"),
+                (upstream.section, name, "retry", "methods"),
                 f"{', '.join(unsafe)} may be done twice: sent again after {causes}",
             )
 
@@ -467,9 +468,9 @@ def no_request_id(config: Config) -> Found:
 def unused_upstream(config: Config) -> Found:
     """No route leads to an upstream."""
     used = facts.used_upstreams(config)
-    for name in config.upstreams:
+    for name, upstream in config.upstreams.items():
         if name not in used:
-            yield ("upstreams", name), f"no route leads to {name}"
+            yield (upstream.section, name), f"no route leads to {name}"
 
 
 # About the comments themselves: the reader of comments finds these.

@@ -33,6 +33,7 @@ VERBS = {
     "history": "list the last configs that were in force",
     "rollback": "have the running gateway go back to an earlier config",
     "diff": "show how the answers of shadows differ",
+    "move": "show how routes move from one upstream to another, and decide",
     "record": "write out the requests that the running gateway has recorded",
     "replay": "send recorded requests to two services and compare the answers",
     "init": "write a first config",

@@ -35,8 +35,13 @@ def run(arguments: argparse.Namespace) -> int:
     from tetrapylon.config import load
 
     config = load(arguments.config)
-    counts = f"{_count(len(config.routes), 'route')}, {_count(len(config.upstreams), 'upstream')}"
-    print(f"{arguments.config}: fine ({counts})")
+    counts = [
+        _count(len(config.routes), "route"),
+        _count(len(config.upstreams) - len(config.apps), "upstream"),
+    ]
+    if config.apps:
+        counts.append(_count(len(config.apps), "app"))
+    print(f"{arguments.config}: fine ({', '.join(counts)})")
     if arguments.replay is not None:
         return _replay(config, arguments.replay, arguments.against)
     if arguments.against is not None:

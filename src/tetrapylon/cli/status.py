@@ -17,16 +17,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 while it serves, 1 while it does not."""
+    from tetrapylon.cli.move import line
     from tetrapylon.cli.outcome import moment
     from tetrapylon.cli.remote import ask, reach
 
     admin = reach(arguments)
-    index, told = ask(admin, "GET", "/status"), ask(admin, "GET", "/history")
+    index, told, moves = (ask(admin, "GET", path) for path in ("/status", "/history", "/move"))
     fine = index["state"] == "serving"
     if arguments.format == "json":
         import json
 
-        print(json.dumps({**index, **told}, indent=2))
+        print(json.dumps({**index, **told, "moves": moves}, indent=2))
         return 0 if fine else 1
     workers = index["workers"]
     print(
@@ -41,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"last reload: {last['outcome']}, {moment(last['time'])} ({last['origin']})")
         for problem in last["problems"]:
             print(f"    {problem['text']}")
+    for each in moves:
+        print(f"move: {line(each)}")
     for text, count in index["troubles"].items():
         print(f"since the start: {count} {text}")
     return 0 if fine else 1

@@ -18,6 +18,7 @@ from tetrapylon._core.counters import MOST_BOUNDS
 from tetrapylon._core.route import RouteConflict, RouteError, Router
 from tetrapylon.config import consumers, table
 from tetrapylon.config.check_aggregate import check_aggregate
+from tetrapylon.config.check_move import check_move, check_moves
 from tetrapylon.config.check_shadow import check_shadow
 from tetrapylon.config.check_upstreams import check_split, check_upstreams, upstream_known
 from tetrapylon.config.code import check_code
@@ -277,6 +278,7 @@ def _upstream_headers(config: Config, report: Report) -> None:
 
 
 def _routes(config: Config, report: Report) -> None:
+    check_moves(config, report)
     names: dict[str, int] = {}
     for index, route in enumerate(config.routes):
         if route is FAILED:
@@ -289,6 +291,8 @@ def _routes(config: Config, report: Report) -> None:
             check_split(route.split, (*path, "split"), config, report)
         if route.shadow is not None:
             check_shadow(route, (*path, "shadow"), config, report)
+        if route.move is not None:
+            check_move(route, (*path, "move"), config, report)
         if route.aggregate is not None:
             check_aggregate(route, route.aggregate, (*path, "aggregate"), config, report)
         if route.respond is not None:

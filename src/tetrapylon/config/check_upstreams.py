@@ -14,12 +14,12 @@ __all__ = ["check_split", "check_upstreams", "upstream_known"]
 def check_upstreams(config: Config, report: Report) -> None:
     for name, upstream in config.upstreams.items():
         if upstream is not FAILED:
-            _servers(upstream, ("upstreams", name), report)
-            _balance(upstream, ("upstreams", name), report)
-            _health(upstream, ("upstreams", name, "health"), report)
-            _breakers(upstream, ("upstreams", name, "breaker"), report)
-            _limit(upstream, ("upstreams", name, "adaptive_limit"), report)
-            _retry(upstream, ("upstreams", name, "retry"), report)
+            _servers(upstream, (upstream.section, name), report)
+            _balance(upstream, (upstream.section, name), report)
+            _health(upstream, (upstream.section, name, "health"), report)
+            _breakers(upstream, (upstream.section, name, "breaker"), report)
+            _limit(upstream, (upstream.section, name, "adaptive_limit"), report)
+            _retry(upstream, (upstream.section, name, "retry"), report)
 
 
 def _servers(upstream: Upstream, path: Path, report: Report) -> None:

@@ -25,7 +25,8 @@ def destination(config: Config, route: Route, index: int) -> str:
     rewritten = f" as {rewrite}" if rewrite is not None else ""
     if route.split is not None:
         return f"split between {', '.join(dict.fromkeys(route.upstreams))}{rewritten}"
-    return f"{'app' if route.app is not None else 'upstream'} {route.upstream}{rewritten}"
+    moving = f", moving to {route.moves_to}" if route.move is not None else ""
+    return f"{'app' if route.app is not None else 'upstream'} {route.upstream}{rewritten}{moving}"
 
 
 def headers(config: Config, route: Route, index: int) -> dict[str, str]:

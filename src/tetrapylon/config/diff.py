@@ -143,7 +143,8 @@ class _Of(_Side):
         self._config = config
         # Without the place in the file, which moves for no reason of its own.
         self.routes = [msgspec.structs.replace(route, at="") for route in config.routes]
-        self.upstreams = config.upstreams
+        # Of a hosted app, `apps` tells all that there is.
+        self.upstreams = {name: each for name, each in config.upstreams.items() if not each.app}
         self.rest = msgspec.structs.replace(config, routes=(), upstreams={}, filled={}, files=())
 
     @cached_property

@@ -170,7 +170,7 @@ def _timeouts(config: Config, route: Route, index: int) -> Iterator[dict[str, An
     yield from (_timeout(name, route, index, *server) for name in OF_SERVER)
     if route.upstream is not None:
         general = config.upstreams[route.upstream].timeouts
-        path: Path = ("upstreams", route.upstream, "timeouts")
+        path: Path = (config.upstreams[route.upstream].section, route.upstream, "timeouts")
         yield from (_timeout(name, route, index, general, path) for name in OF_UPSTREAM)
 
 

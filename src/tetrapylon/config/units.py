@@ -8,7 +8,19 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
-__all__ = ["Duration", "Rate", "Scalar", "Share", "Size", "duration", "rate", "share", "size"]
+__all__ = [
+    "Above",
+    "Below",
+    "Duration",
+    "Rate",
+    "Scalar",
+    "Share",
+    "Size",
+    "duration",
+    "rate",
+    "share",
+    "size",
+]
 
 
 class Scalar(NamedTuple):
@@ -162,6 +174,32 @@ def format_share(fraction: float) -> str:
     return f"{_decimal(fraction * 100)}%"
 
 
+def below(text: str) -> float:
+    """The fraction in `text`, such as `<0.01%`. Raises ValueError."""
+    try:
+        return share(text.removeprefix("<").lstrip())
+    except ValueError:
+        raise ValueError(f"{text!r} is no bound of a share; expected one such as <0.01%") from None
+
+
+def format_below(fraction: float) -> str:
+    """Text that `below` reads back as `fraction`."""
+    return f"<{format_share(fraction)}"
+
+
+def above(text: str) -> float:
+    """The fraction in `text`, such as `+20%`. Raises ValueError."""
+    found = SHARE.fullmatch(text.removeprefix("+"))
+    if found is None:
+        raise ValueError(f"{text!r} does not say by how much; expected a percentage such as +20%")
+    return float(found[1]) / 100
+
+
+def format_above(fraction: float) -> str:
+    """Text that `above` reads back as `fraction`."""
+    return f"+{format_share(fraction)}"
+
+
 def _quantity(scalar: Scalar) -> Meta:
     return Meta(extra={"scalar": scalar})
 
@@ -191,3 +229,19 @@ Share = Annotated[
     _quantity(Scalar("a share", share, format_share, "20%", SHARE_PATTERN, most=1, numbers=True)),
 ]
 """A fraction from 0 to 1; written `20%` or `0.2`."""
+
+Below = Annotated[
+    float,
+    _quantity(
+        Scalar("a bound", below, format_below, "<0.01%", r"^<?[0-9]+(\.[0-9]+)?%$", most=1, numbers=True)
+    ),
+]
+"""A fraction that something stays below; written `<0.01%` or `0.0001`."""
+
+Above = Annotated[
+    float,
+    _quantity(
+        Scalar("an increase", above, format_above, "+20%", r"^\+?[0-9]+(\.[0-9]+)?%$", most=100, numbers=True)
+    ),
+]
+"""By which fraction something may be above another; written `+20%` or `0.2`."""

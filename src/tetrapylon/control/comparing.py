@@ -70,6 +70,14 @@ class Comparing:
             found = self._file.findings.routes
             return [found[name].told() for name in sorted(found) if route in (None, name)]
 
+    def counts(self, route: str) -> tuple[int, int]:
+        """How many pairs of a route were compared, and how many of them differ."""
+        if self._file is None:
+            return 0, 0
+        with self.lock:
+            found = self._file.findings.routes.get(route)
+            return (0, 0) if found is None else (found.compared, found.different())
+
     def forget(self, route: str | None) -> bool:
         """Begins anew; whether there was anything."""
         if self._file is None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import uvloop
 
 from tetrapylon import events
-from tetrapylon.admin import diff, record
+from tetrapylon.admin import diff, live, move, record
 from tetrapylon.admin.api import Api
-from tetrapylon.admin.live import EVERY
 from tetrapylon.admin.server import serve_admin
 from tetrapylon.config.model import Admin
 from tetrapylon.config.wire import Encoded
 from tetrapylon.control.comparing import Comparing
 from tetrapylon.control.link import Link
+from tetrapylon.control.moving import LOOK_EVERY, Moving
 from tetrapylon.control.recording import Recording
 from tetrapylon.process import Context
 from tetrapylon.slots import Table
@@ -74,17 +75,20 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
 
     comparing = Comparing(link.config, dropped)
     recording = Recording(link.config, lost)
+    moving = Moving(link.config, context.slabs.moves, comparing.counts)
 
     def renewed() -> None:
         follow()
         comparing.follow(link.config)
         recording.follow(link.config)
+        moving.follow(link.config)
 
     link.renewed = renewed
     link.compared = comparing.take
     link.recorded = recording.take
     api.add(diff.endpoints(comparing))
     api.add(record.endpoints(recording))
+    api.add(move.endpoints(moving))
     follow()
     admin = Encoded(link.config).head.admin or Admin()
     front = Front(loop, admin.tls.listener()) if admin.tls is not None else None
@@ -99,14 +103,19 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
         )
         for sock, _ in context.sockets
     ]
-    ticker = loop.create_task(_tick(api))
+    tickers = [
+        loop.create_task(_every(live.EVERY, api.tick)),
+        loop.create_task(_every(LOOK_EVERY, moving.tick)),
+    ]
     # It dies with its supervisor at once: it holds nothing that a client would miss.
     await stopped.wait()
-    ticker.cancel()
+    for ticker in tickers:
+        ticker.cancel()
     for server in servers:
         server.close()
     await comparing.close()
     await recording.close()
+    moving.close()
     if follower is not None:
         follower.close()
     if front is not None:
@@ -117,10 +126,10 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
     return 0
 
 
-async def _tick(api: Api) -> None:
+async def _every(seconds: float, do: Callable[[], None]) -> None:
     while True:
-        api.tick()
-        await asyncio.sleep(EVERY)
+        do()
+        await asyncio.sleep(seconds)
 
 
 class Front:

@@ -191,7 +191,8 @@ cdef class Shadow(Policy):
         if x.notes is None:
             return CONTINUE
         sample = x.notes.get(self)
-        if sample is None:
+        # On a route that moves, the second may have answered itself.
+        if sample is None or x.plan.destination is not self.primary.destination:
             return CONTINUE
         sample.status = x.response.status
         sample.fields = self.chosen(&x.response)

@@ -19,6 +19,7 @@ from tetrapylon.config.model.code import Docs, HandlerUse, PluginOptions
 from tetrapylon.config.model.consumer import Consumer
 from tetrapylon.config.model.discover import Discover, Dns, Etcd, File
 from tetrapylon.config.model.log import AccessLog, ErrorLog, Log, Redact, Traces
+from tetrapylon.config.model.move import Move, MoveRollback, MoveWhen
 from tetrapylon.config.model.policy_use import PolicyUse
 from tetrapylon.config.model.record import Record
 from tetrapylon.config.model.respond import Respond
@@ -97,6 +98,9 @@ __all__ = [
     "ListenerTls",
     "Log",
     "Metrics",
+    "Move",
+    "MoveRollback",
+    "MoveWhen",
     "Part",
     "PassiveHealth",
     "PluginOptions",
@@ -165,7 +169,7 @@ class Config(Section, frozen=True, kw_only=True):
     docs: Annotated[
         Docs | None, doc("The OpenAPI document of the handlers; there is none when left out.")
     ] = None
-    diff: Annotated[Diff, doc("Where it is kept what shadows find.")] = Diff()
+    diff: Annotated[Diff, doc("Where it is kept what shadows find, and how moves stand.")] = Diff()
     record: Annotated[Record, doc("Where the requests are kept that the policy `record` takes.")] = Record()
     audit: Annotated[Audit, doc("What `tetrapylon audit` is told.")] = Audit()
     files: Annotated[tuple[str, ...], Meta(extra={"internal": True})] = ()

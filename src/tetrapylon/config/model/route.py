@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from tetrapylon.config.model.aggregate import Part, PartName
 from tetrapylon.config.model.base import Section, Text, Timeout, doc
 from tetrapylon.config.model.code import HandlerUse
+from tetrapylon.config.model.move import Move
 from tetrapylon.config.model.policy_use import PolicyUse
 from tetrapylon.config.model.respond import Respond
 from tetrapylon.config.model.shadow import Shadow
@@ -120,6 +121,7 @@ class Route(Section, frozen=True, kw_only=True):
     shadow: Annotated[
         Shadow | None, doc("A second destination that gets copies, and whose answers are compared.")
     ] = None
+    move: Annotated[Move | None, doc("Another upstream that its requests are to go to, step by step.")] = None
     rewrite: Annotated[
         str | None,
         doc("The path sent to the upstream in place of the client's; `{name}` stands for a parameter."),
@@ -153,7 +155,16 @@ class Route(Section, frozen=True, kw_only=True):
             return tuple(branch.upstream for branch in self.split.to)
         if self.aggregate is not None:
             return tuple(part.upstream for part in self.aggregate.values())
+        if self.move is not None:
+            return tuple(name for name in (self.upstream, self.moves_to) if name)
         return () if self.upstream is None else (self.upstream,)
+
+    @property
+    def moves_to(self) -> str:
+        """The upstream that it moves to; empty where it does not."""
+        if self.move is None:
+            return ""
+        return self.move.to or (self.shadow.to if self.shadow is not None else "")
 
     @property
     def uses(self) -> tuple[PolicyUse, ...]:

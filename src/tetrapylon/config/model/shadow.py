@@ -50,9 +50,12 @@ class Shadow(Section, frozen=True, kw_only=True):
 
 
 class Diff(Section, frozen=True, kw_only=True):
-    """Where it is kept how answers differ."""
+    """Where it is kept how answers differ, and how moves stand."""
 
     file: Annotated[Text, doc("An SQLite file, made when it is needed.")] = "diff.sqlite"
+    moves: Annotated[
+        Text, doc("A second one, for where each `move` stands, with its steps and their evidence.")
+    ] = "moves.sqlite"
     size: Annotated[
-        Size, doc("How large it may become; fuller, it is moved aside and begun anew.", ge=65536)
+        Size, doc("How large the first may become; fuller, it is moved aside and begun anew.", ge=65536)
     ] = 67108864

@@ -314,6 +314,12 @@ class Upstream(Section, frozen=True, kw_only=True):
     ] = {}
     app: Annotated[str, Meta(extra={"internal": True})] = ""
     """The hosted app whose processes are its targets."""
+
+    @property
+    def section(self) -> str:
+        """The part of the config that it stands in."""
+        return "apps" if self.app else "upstreams"
+
     credentials: Annotated[
         Credentials | None, doc("What it is shown in `Authorization`, in place of the client's.")
     ] = None
