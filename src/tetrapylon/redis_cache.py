@@ -118,6 +118,8 @@ class SharedAnswers:
         """Changes that came while it was away have still to be told."""
         self._refused: set[str] = set()
         """Scripts that it has refused last, and has said so."""
+        self._again: asyncio.TimerHandle | None = None
+        """Until when nothing is told, for Redis has refused it."""
         self._told: list[Waiting] = []
         self._under_way: dict[str, asyncio.Task[None]] = {}
         redis.told.add(self)
@@ -244,7 +246,7 @@ class SharedAnswers:
         self._changes[how, what] = None
         if len(self._changes) > PENDING:
             self._changes = {("prefix", b"/"): None}
-        if not self._redis.ready:
+        if not self._redis.ready or self._again is not None:
             self._behind = True
             return False
         self._told.append(waiting)
@@ -266,13 +268,17 @@ class SharedAnswers:
             self._told = []
             self._behind = True
             if self._failed(error, CHANGE):
-                self._loop.call_later(AGAIN, self.returned)
+                self._again = self._loop.call_later(AGAIN, self._tell_again)
         for each in told:
             each.resume()
 
+    def _tell_again(self) -> None:
+        self._again = None
+        self.returned()
+
     def returned(self) -> None:
         """Redis is back."""
-        if self._changes:
+        if self._changes and self._again is None:
             self._begin("change", self._change)
 
     # One command of a kind at a time
@@ -285,7 +291,7 @@ class SharedAnswers:
         waiting: dict[str, Callable[[], object]] = {
             "look": lambda: self._asked,
             "keep": lambda: self._writes,
-            "change": lambda: self._changes and self._redis.ready,
+            "change": lambda: self._changes and self._redis.ready and self._again is None,
         }
         try:
             while waiting[kind]():

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -298,3 +299,30 @@ def test_a_browser_at_another_name_gets_nothing(gateway: Gateway) -> None:
     with browser(flags=[f"--host-resolver-rules=MAP evil.test 127.0.0.1:{port}"]) as page:
         page.get("http://evil.test/")
         assert "is not a name of this machine" in text(page, "body")
+
+
+def test_a_move_and_what_its_shadow_has_found_are_shown_where_there_is_one(tmp_path: Path) -> None:
+    new = answers.raw(answers.response(b"other"))
+    with Upstream(answers.ok) as one, Upstream(new) as two:
+        config = {
+            **ADMIN,
+            "upstreams": {"old": {"targets": [one.url]}, "new": {"targets": [two.url]}},
+            "routes": [
+                {
+                    "path": "/{rest:path}",
+                    "name": EVIL,
+                    "upstream": "old",
+                    "shadow": {"to": "new", "sample": "100%"},
+                    "move": {"hold": "1h"},
+                }
+            ],
+            "diff": {"file": str(tmp_path / "d.sqlite"), "moves": str(tmp_path / "m.sqlite")},
+        }
+        with Gateway(config) as gateway, gateway.client() as client, browser() as driver:
+            client.ask("GET", "/a")
+            driver.get(f"http://{gateway.admin}/")
+            shows(driver, "#moves", "proposed")
+            shows(driver, "#problems", f"of {EVIL} waits for approval: 1% to new")
+            shows(driver, "#differences", "GET /a")
+            shows(driver, "#compared", "1 compared, 1 different")
+            assert driver.execute_script("return document.querySelectorAll('img, table b').length") == 0

@@ -336,8 +336,10 @@ def test_one_that_has_no_room_is_still_asked(redis: RedisServer) -> None:
         one.misses("/more")
         one.gateway.wait_line("Redis refuses: command not allowed")
         other.hits("/kept")
+        before = redis.scripts()
         assert one.ask("/kept", method="POST").status == 200
         one.misses("/kept")
+        assert redis.scripts() - before <= 4, "what is refused is not told again at once"
         client.config_set("maxmemory", "0")
         eventually(lambda: did(one, "changed") == 1, "it is told")
         other.misses("/kept")

@@ -13,7 +13,7 @@ __all__ = ["NOTICED_MS", "NOTICED_SHARE", "verdict_of"]
 NOTICED_SHARE = 0.2
 """People notice that something takes less time from about a fifth on (Weber's law; Seow 2008)."""
 NOTICED_MS = 10.0
-"""Less than the time between two pictures of a screen."""
+"""Less than one frame of a screen."""
 BROKEN_ERRORS = 0.01
 SLOWER = 1.5
 """How many times its calm own time makes a gateway slow under load."""
@@ -317,7 +317,7 @@ def _known_by(team: Team | None) -> str:
 def _unsure(told: Assessment) -> Iterator[str]:
     if told.split is not None and not told.split.cannot_tell:
         yield "Intervals hold the truth 99 times in 100, for traffic like that in the log."
-        yield "Slow clients and the network to upstreams count as the gateway's, so its part is rather less."
+        yield "Clients that send or read slowly count as the gateway's time: its part is rather less."
     if told.limits is not None and told.limits.cpu_is_bound and told.limits.cpu_ms is not None:
         yield "Its CPU time was not told: all of its own time stands for it, so needs are upper bounds."
     if told.limits is not None and told.limits.slots is not None:
