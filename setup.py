@@ -41,7 +41,7 @@ def extensions() -> list[Extension]:
             extra_compile_args=COMPILE,
             extra_link_args=LINK,
             define_macros=[("TETRAPYLON_DEBUG", str(int(DEBUG)))],
-            include_dirs=[str(EXT / "tetrapylon" / "_core")],
+            include_dirs=sorted({str(header.parent) for header in EXT.rglob("*.h")}),
             depends=sorted(str(header) for header in EXT.rglob("*.h")),
         )
         for path in sorted(EXT.rglob("*.pyx"))

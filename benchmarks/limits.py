@@ -25,7 +25,7 @@ from tests.harness import Gateway, routed
 from tests.harness.gcra import Rate, wrong
 from tests.harness.redis import RedisServer
 from tests.policies.rig import metrics
-from tetrapylon._core.amounts import JOURNAL
+from tetrapylon._core.shared.amounts import JOURNAL
 
 from .e2e.load import Loading, Sample, Scenario
 from .e2e.workshop import Unavailable, Workshop

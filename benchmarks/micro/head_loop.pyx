@@ -2,10 +2,10 @@
 
 from tetrapylon._core.buffer cimport Head
 from tetrapylon._core.exchange cimport Exchange, Peer
-from tetrapylon._core.message cimport HEAD, Limits, Parser
-from tetrapylon._core.parse cimport request_parser, response_parser
+from tetrapylon._core.http.message cimport HEAD, Limits, Parser
+from tetrapylon._core.http.parse cimport request_parser, response_parser
+from tetrapylon._core.http.wire cimport LENGTH, PRESERVE, Via, put_request, put_response
 from tetrapylon._core.stream cimport Stream
-from tetrapylon._core.wire cimport LENGTH, PRESERVE, Via, put_request, put_response
 
 from libc.string cimport memcpy
 

@@ -2,8 +2,8 @@
 
 from libc.string cimport memset
 
-from tetrapylon._core.log cimport AccessLog
-from tetrapylon._core.log_line cimport AccessRecord, Text
+from tetrapylon._core.telemetry.log cimport AccessLog
+from tetrapylon._core.telemetry.log_line cimport AccessRecord, Text
 
 
 cdef Text text(bytes value) noexcept:

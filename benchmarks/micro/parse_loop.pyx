@@ -3,8 +3,8 @@
 from libc.string cimport memset
 
 from tetrapylon._core.buffer cimport Head, head_free
-from tetrapylon._core.message cimport END, HEAD, MALFORMED, MORE, Event, Limits, Parser
-from tetrapylon._core.parse cimport request_parser, response_parser
+from tetrapylon._core.http.message cimport END, HEAD, MALFORMED, MORE, Event, Limits, Parser
+from tetrapylon._core.http.parse cimport request_parser, response_parser
 
 
 def read(bint request, bytes message, int n):

@@ -3,9 +3,9 @@
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from tetrapylon._core.path cimport PATH_GROWTH, PATH_NORMAL, normalise
-from tetrapylon._core.route cimport FOUND, Router
-from tetrapylon._core.trie cimport Match
+from tetrapylon._core.routing.path cimport PATH_GROWTH, PATH_NORMAL, normalise
+from tetrapylon._core.routing.route cimport FOUND, Router
+from tetrapylon._core.routing.trie cimport Match
 
 
 cdef class Loop:

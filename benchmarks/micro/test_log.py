@@ -7,7 +7,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.micro.compiled import load
-from tetrapylon._core.log import AccessLog
+from tetrapylon._core.telemetry.log import AccessLog
 
 LINES = 10_000
 TARGET = "/users/48213/orders?page=3&sort=-created"

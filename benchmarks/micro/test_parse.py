@@ -9,7 +9,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.micro.compiled import load
 from benchmarks.micro.messages import ANSWER, BROWSER, CHUNKED, GET
-from tetrapylon._core import parse
+from tetrapylon._core.http import parse
 
 MESSAGES = {
     "GET, 6 fields": GET,

@@ -20,7 +20,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.micro.compiled import load
-from tetrapylon._core.route import Router
+from tetrapylon._core.routing.route import Router
 
 SIZES = [10, 100, 1_000, 10_000, 100_000]
 PATHS = 200_000

@@ -8,10 +8,10 @@ TYPE_CHECKING = False  # what type checkers take for true; importing `typing` ta
 if TYPE_CHECKING:
     from typing import Any
 
-    from tetrapylon._core.handler import Event
-    from tetrapylon._core.plugin import Outcome
-    from tetrapylon._core.route import Router
-    from tetrapylon._core.surface import Headers, Request, Response
+    from tetrapylon._core.code.handler import Event
+    from tetrapylon._core.code.plugin import Outcome
+    from tetrapylon._core.code.surface import Headers, Request, Response
+    from tetrapylon._core.routing.route import Router
     from tetrapylon.app import Tetrapylon
     from tetrapylon.config.model import (
         AccessLog,
@@ -163,13 +163,13 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Router": "_core.route",
+    "Router": "_core.routing.route",
     "embed": "embed",
     "embedded": "embed",
     "Tetrapylon": "app",
-    "Event": "_core.handler",
-    "Outcome": "_core.plugin",
-    **dict.fromkeys(("Headers", "Request", "Response"), "_core.surface"),
+    "Event": "_core.code.handler",
+    "Outcome": "_core.code.plugin",
+    **dict.fromkeys(("Headers", "Request", "Response"), "_core.code.surface"),
     **dict.fromkeys(("ConfigError", "ExchangeOver", "HTTPError", "Problem", "TetrapylonError"), "errors"),
     **dict.fromkeys(("Body", "Cookie", "Header", "Path", "Query"), "handler"),
 }

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tetrapylon._core.aggregate import Aggregate, Part, part_stages
+from tetrapylon._core.code.aggregate import Aggregate, Part, part_stages
+from tetrapylon._core.code.json_edit import make_edit, split
 from tetrapylon._core.exchange import Plan, Stages
-from tetrapylon._core.json_edit import make_edit, split
-from tetrapylon._core.template import Template
+from tetrapylon._core.http.template import Template
 from tetrapylon.config.check_aggregate import fields
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tetrapylon._core.respond import Answer
+from tetrapylon._core.http.respond import Answer
 
 if TYPE_CHECKING:
     from tetrapylon.config import model

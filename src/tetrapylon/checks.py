@@ -13,9 +13,9 @@ import httptools
 from tetrapylon.upstreams import tell
 
 if TYPE_CHECKING:
-    from tetrapylon._core.board import Board
-    from tetrapylon._core.target import Target
-    from tetrapylon._core.upstream import Upstream
+    from tetrapylon._core.shared.board import Board
+    from tetrapylon._core.upstreams.target import Target
+    from tetrapylon._core.upstreams.upstream import Upstream
     from tetrapylon.config.model import ActiveHealth
 
 __all__ = ["Checker"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from tetrapylon._core.counters import Slab, State
+from tetrapylon._core.telemetry.counters import Slab, State
 from tetrapylon.channel import Channel
 from tetrapylon.events import say
 from tetrapylon.process import Timing, describe_end, name_signal, spawn

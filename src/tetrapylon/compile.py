@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 from msgspec import UnsetType, convert, json
 
 from tetrapylon import catalog, logs
-from tetrapylon._core.call import CallStages
-from tetrapylon._core.counters import Slab
 from tetrapylon._core.downstream import Gateway
 from tetrapylon._core.exchange import Destination, Plan
+from tetrapylon._core.http.message import Limits
+from tetrapylon._core.http.pages import Page, Pages
+from tetrapylon._core.http.respond import Answer
 from tetrapylon._core.lifetime import Lifetime
-from tetrapylon._core.message import Limits
-from tetrapylon._core.pages import Page, Pages
-from tetrapylon._core.respond import Answer
-from tetrapylon._core.route import Router
+from tetrapylon._core.routing.route import Router
 from tetrapylon._core.stages import Snapshot, make_plan
+from tetrapylon._core.telemetry.counters import Slab
+from tetrapylon._core.upstreams.call import CallStages
 from tetrapylon.answers import fixed_answer
 from tetrapylon.config import model
 from tetrapylon.config.net import listener_keys
@@ -459,7 +459,7 @@ def _plan(scope: Scope, route: model.Route, slot: int) -> Plan:
     if route.split is None:
         answer = _answer(route, scope.parameters)
         return way(answer, None)
-    from tetrapylon._core.split import Branch, Lot, Split
+    from tetrapylon._core.upstreams.split import Branch, Lot, Split
 
     branches = [
         Branch(

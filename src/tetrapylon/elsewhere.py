@@ -157,7 +157,7 @@ class Outcome:
 
 def settled(outcome: Outcome) -> Any:
     """What the function returned. Raises what it raised."""
-    from tetrapylon._core.surface import Response
+    from tetrapylon._core.code.surface import Response
 
     if outcome.refused is not None:
         status, detail, headers, errors = outcome.refused
@@ -278,7 +278,7 @@ def instance(reference: str, settings: bytes) -> Any:
 
 def attempt(call: Callable[[], Any]) -> Outcome:
     """What comes of it, as what can be pickled whatever it is."""
-    from tetrapylon._core.surface import Response
+    from tetrapylon._core.code.surface import Response
 
     try:
         result = call()

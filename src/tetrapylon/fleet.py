@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-from tetrapylon._core.address import Address
-from tetrapylon._core.target import Target
-from tetrapylon._core.tls import Tls
+from tetrapylon._core.net.address import Address
+from tetrapylon._core.net.tls import Tls
+from tetrapylon._core.upstreams.target import Target
 from tetrapylon.config import model
 from tetrapylon.config.net import HostPort, UnixPath, target_address
 from tetrapylon.resolve import Resolver

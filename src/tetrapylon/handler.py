@@ -267,7 +267,7 @@ def _hidden_mark(type_: Any) -> bool:
 def _is_request(type_: Any) -> bool:
     if not isinstance(type_, type):
         return False
-    from tetrapylon._core.surface import Request
+    from tetrapylon._core.code.surface import Request
 
     return issubclass(type_, Request)
 
@@ -383,7 +383,7 @@ def _is_json(returns: Any, name: str, where: str) -> bool:
     if get_origin(returns) in STREAMS or returns in STREAMS:
         return False
     parts = get_args(returns) if get_origin(returns) in (typing.Union, types.UnionType) else (returns,)
-    from tetrapylon._core.surface import Response
+    from tetrapylon._core.code.surface import Response
 
     special = [part for part in parts if part in (bytes, str, type(None)) or _is(part, Response)]
     rest = [part for part in parts if part not in special and get_origin(part) not in STREAMS]

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import msgspec
 
-from tetrapylon._core.counters import Slabs
+from tetrapylon._core.telemetry.counters import Slabs
 from tetrapylon.child import Child
 from tetrapylon.events import say
 from tetrapylon.process import SIGNALS

@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from tetrapylon import events
-from tetrapylon._core.counters import Slab
-from tetrapylon._core.log import AccessLog
-from tetrapylon._core.log_line import LineFormat
+from tetrapylon._core.telemetry.counters import Slab
+from tetrapylon._core.telemetry.log import AccessLog
+from tetrapylon._core.telemetry.log_line import LineFormat
 from tetrapylon.config import model
 from tetrapylon.config.net import syslog_address
 from tetrapylon.config.secrets import HEADERS, QUERY

@@ -1,6 +1,6 @@
 """What its operator should know of the httptools that is installed."""
 
-from tetrapylon._core import parse
+from tetrapylon._core.http import parse
 from tetrapylon.events import say
 
 

@@ -10,7 +10,7 @@ from tetrapylon.moving import Limits, Settings
 if TYPE_CHECKING:
     from tetrapylon._core.exchange import Destination, Plan
     from tetrapylon._core.policies.move import Watch
-    from tetrapylon._core.split import Moving
+    from tetrapylon._core.upstreams.split import Moving
     from tetrapylon.compile import Scope
     from tetrapylon.config import model
 
@@ -33,7 +33,7 @@ def watch(scope: Scope, route: model.Route) -> Watch:
 
 def moving(scope: Scope, route: model.Route, way: Callable[[Destination, str | None], Plan]) -> Moving:
     """Where such a route leads. `way` makes the plan that leads to an upstream."""
-    from tetrapylon._core.split import Lot, Moving
+    from tetrapylon._core.upstreams.split import Lot, Moving
 
     assert route.upstream is not None
     assert route.move is not None

@@ -95,7 +95,7 @@ def _types(signature: Signature) -> list[Any]:
 def _answer_type(signature: Signature) -> Any:
     if signature.is_json:
         return signature.returns
-    from tetrapylon._core.handler import Event
+    from tetrapylon._core.code.handler import Event
 
     return NOTHING if signature.streams in (NOTHING, bytes, str, Any, Event) else signature.streams
 
@@ -158,7 +158,7 @@ def _body(parameter: Parameter, schemas: typing.Iterator[dict[str, Any]]) -> dic
 def _responses(
     signature: Signature, schemas: typing.Iterator[dict[str, Any]], problem: str
 ) -> dict[str, Any]:
-    from tetrapylon._core.handler import Event
+    from tetrapylon._core.code.handler import Event
 
     returns = signature.returns
     responses: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tetrapylon._core.counters import Slab
+from tetrapylon._core.telemetry.counters import Slab
 from tetrapylon.channel import Channel, Pairs, file_of
 
 __all__ = ["Outbox"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from msgspec import inspect as shapes
 
-from tetrapylon._core.arguments import told
+from tetrapylon._core.code.arguments import told
 from tetrapylon.errors import LoadError
 from tetrapylon.load import place_of
 

@@ -147,7 +147,7 @@ def load_plan(source: Source) -> Plan:
     import urllib.parse  # noqa: F401
 
     from tetrapylon import catalog, compile, logs, misfit, worker, works  # noqa: F401
-    from tetrapylon._core.counters import set_bounds
+    from tetrapylon._core.telemetry.counters import set_bounds
     from tetrapylon.config.wire import Encoded
 
     worker.rehearse()

@@ -18,7 +18,7 @@ from tetrapylon.events import line, say
 if TYPE_CHECKING:
     import socket
 
-    from tetrapylon._core.counters import Slab, Slabs
+    from tetrapylon._core.telemetry.counters import Slab, Slabs
     from tetrapylon.channel import Channel
 
 EXIT_FAILED = 1

@@ -7,8 +7,8 @@ import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from tetrapylon._core.address import Address
-from tetrapylon._core.target import Target
+from tetrapylon._core.net.address import Address
+from tetrapylon._core.upstreams.target import Target
 from tetrapylon.config.net import HostPort, UnixPath, target_address
 from tetrapylon.errors import ConfigError, Problem
 from tetrapylon.events import say

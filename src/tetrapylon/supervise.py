@@ -18,8 +18,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from tetrapylon import __version__, events, logs
-from tetrapylon._core.counters import Slab, State
 from tetrapylon._core.resident import forget_files, trim_heap
+from tetrapylon._core.telemetry.counters import Slab, State
 from tetrapylon.channel import (
     APP,
     Ask,

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import pytest
 
+from tetrapylon._core.code.surface import Request
 from tetrapylon._core.memory import MemoryExchange
-from tetrapylon._core.surface import Request
 from tetrapylon.errors import TetrapylonError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Running:
     ):
         import uvloop
 
-        from tetrapylon._core.counters import Slabs
+        from tetrapylon._core.telemetry.counters import Slabs
         from tetrapylon.compile import build
         from tetrapylon.config import validate
         from tetrapylon.config.apps import refuse_apps

@@ -7,17 +7,24 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tetrapylon._core.balance import Balancer, ConsistentHash, LeastRequests, RandomTwo, RoundRobin, Sticky
-from tetrapylon._core.counters import Slab
-from tetrapylon._core.health import Breaker, Health
-from tetrapylon._core.hedge import Hedge
+from tetrapylon._core.http.wire import Additions, Via
 from tetrapylon._core.lifetime import Lifetime
-from tetrapylon._core.limiter import Limiter
 from tetrapylon._core.reactor import Reactor
-from tetrapylon._core.retry import Retry
-from tetrapylon._core.target import Target
-from tetrapylon._core.upstream import Upstream
-from tetrapylon._core.wire import Additions, Via
+from tetrapylon._core.telemetry.counters import Slab
+from tetrapylon._core.upstreams.balance import (
+    Balancer,
+    ConsistentHash,
+    LeastRequests,
+    RandomTwo,
+    RoundRobin,
+    Sticky,
+)
+from tetrapylon._core.upstreams.health import Breaker, Health
+from tetrapylon._core.upstreams.hedge import Hedge
+from tetrapylon._core.upstreams.limiter import Limiter
+from tetrapylon._core.upstreams.retry import Retry
+from tetrapylon._core.upstreams.target import Target
+from tetrapylon._core.upstreams.upstream import Upstream
 from tetrapylon.events import say
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import convert
 
-from tetrapylon._core.arguments import Argument
-from tetrapylon._core.coroutine import Runner
-from tetrapylon._core.guard import Work, holding
-from tetrapylon._core.handler import Answerer, Handler
-from tetrapylon._core.plugin import Plugin
+from tetrapylon._core.code.arguments import Argument
+from tetrapylon._core.code.coroutine import Runner
+from tetrapylon._core.code.guard import Work, holding
+from tetrapylon._core.code.handler import Answerer, Handler
+from tetrapylon._core.code.plugin import Plugin
 from tetrapylon.answers import fixed_answer
 from tetrapylon.config.model import HandlerUse, PluginOptions, PolicyUse
 from tetrapylon.errors import LoadError, TetrapylonError
@@ -31,8 +31,8 @@ from tetrapylon.load import load_object
 from tetrapylon.plugin import both, in_thread, read_plugin
 
 if TYPE_CHECKING:
-    from tetrapylon._core.counters import Slab
     from tetrapylon._core.reactor import Reactor
+    from tetrapylon._core.telemetry.counters import Slab
     from tetrapylon.elsewhere import Processes
 
 __all__ = ["LONGEST_STRETCH", "UserCode"]

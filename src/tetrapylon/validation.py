@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
-from tetrapylon._core.arguments import told
+from tetrapylon._core.code.arguments import told
 from tetrapylon.config.schemas import Agreed
 from tetrapylon.errors import LoadError
 from tetrapylon.events import say

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import uvloop
 
 from tetrapylon import events
-from tetrapylon._core.counters import Slab, Slabs, State, set_bounds
+from tetrapylon._core.telemetry.counters import Slab, Slabs, State, set_bounds
 from tetrapylon.channel import content_of, file_of
 from tetrapylon.config.wire import Encoded, encode
 from tetrapylon.errors import TetrapylonError

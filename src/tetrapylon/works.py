@@ -15,13 +15,13 @@ from weakref import WeakSet, WeakValueDictionary
 
 import msgspec
 
-from tetrapylon._core.counters import Slab
-from tetrapylon._core.log import AccessLog
+from tetrapylon._core.http.wire import Via
+from tetrapylon._core.net.tls import Tls
 from tetrapylon._core.reactor import Reactor
-from tetrapylon._core.target import Target
-from tetrapylon._core.tls import Tls
-from tetrapylon._core.upstream import Upstream
-from tetrapylon._core.wire import Via
+from tetrapylon._core.telemetry.counters import Slab
+from tetrapylon._core.telemetry.log import AccessLog
+from tetrapylon._core.upstreams.target import Target
+from tetrapylon._core.upstreams.upstream import Upstream
 from tetrapylon.channel import APP
 from tetrapylon.config import model
 from tetrapylon.config.net import HostPort, listener_keys, target_address
@@ -34,7 +34,7 @@ from tetrapylon.upstreams import Presence, make_upstream
 if TYPE_CHECKING:
     import ssl
 
-    from tetrapylon._core.store import Store
+    from tetrapylon._core.caching.store import Store
     from tetrapylon.channel import Channel
     from tetrapylon.discovery.follow import Follower
     from tetrapylon.redis_cache import SharedAnswers
@@ -271,7 +271,7 @@ class Works:
 
     def cache(self, settings: Any) -> tuple[Store, SharedAnswers | None]:
         """The store of that name and size, one for all who name it, and what machines share of it, if any."""
-        from tetrapylon._core.store import Store
+        from tetrapylon._core.caching.store import Store
 
         key = settings.name, settings.size, settings.redis, settings.timeout
         store = self._caches.get(key)
@@ -282,7 +282,7 @@ class Works:
         return store, store.shared
 
     def _share(self, store: Store, url: str, timeout: float) -> None:
-        from tetrapylon._core.sharing import record_of
+        from tetrapylon._core.caching.sharing import record_of
         from tetrapylon.redis_cache import SharedAnswers
 
         def count(what: str, number: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tetrapylon._core.counters import Slabs, State
+from tetrapylon._core.telemetry.counters import Slabs, State
 from tetrapylon.admin.answer import Answer
 from tetrapylon.admin.api import Api
 

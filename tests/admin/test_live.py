@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tetrapylon._core.counters import Slabs, State
+from tetrapylon._core.telemetry.counters import Slabs, State
 from tetrapylon.admin import live
 from tetrapylon.admin.live import Recorder
 

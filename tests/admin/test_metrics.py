@@ -9,7 +9,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.harness.openmetrics import read_openmetrics
-from tetrapylon._core.counters import (
+from tetrapylon._core.telemetry.counters import (
     DURATION_BOUNDS,
     REJECT_NAMES,
     SHARE_BOUNDS,

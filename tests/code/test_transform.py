@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tetrapylon import Response
-from tetrapylon._core.json_edit import default, split
+from tetrapylon._core.code.json_edit import default, split
 from tetrapylon.config import loads
 from tetrapylon.errors import ConfigError
 from tetrapylon.testing import running

@@ -23,7 +23,7 @@ import msgspec
 
 import tetrapylon
 from tetrapylon import control, worker
-from tetrapylon._core.counters import Slab
+from tetrapylon._core.telemetry.counters import Slab
 from tetrapylon.channel import content_of, file_of
 from tetrapylon.config.model import Config, Respond, Route
 from tetrapylon.config.wire import Encoded, encode

@@ -14,8 +14,8 @@ import pytest
 import uvloop
 
 from tetrapylon import catalog, compile
-from tetrapylon._core.counters import Slabs
 from tetrapylon._core.policy import Policy
+from tetrapylon._core.telemetry.counters import Slabs
 from tetrapylon.config import Encoded, encode
 from tetrapylon.config.model import Config, PolicyUse, Respond, Route, Target, Upstream
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 import pytest
 import uvloop
 
-from tetrapylon._core.counters import Slab, Slabs
 from tetrapylon._core.exchange import Destination, Plan, live_exchanges
-from tetrapylon._core.pages import Pages
+from tetrapylon._core.http.pages import Pages
 from tetrapylon._core.policy import Policy
 from tetrapylon._core.reactor import Reactor
-from tetrapylon._core.route import Router
+from tetrapylon._core.routing.route import Router
 from tetrapylon._core.stages import Pipeline, Snapshot, make_plan
+from tetrapylon._core.telemetry.counters import Slab, Slabs
 
 SECOND_ROUTES = 4
 
@@ -67,7 +67,7 @@ class Bench:
 
     def outcomes(self) -> dict[str, int]:
         """Finished exchanges of route 0 by outcome."""
-        from tetrapylon._core.counters import OUTCOME_NAMES
+        from tetrapylon._core.telemetry.counters import OUTCOME_NAMES
 
         counts = self.slabs.totals().route(0)
         if counts is None:

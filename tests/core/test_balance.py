@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tetrapylon._core.balance import ConsistentHash, LeastRequests, RandomTwo, RoundRobin, read_key
-from tetrapylon._core.target import Target
+from tetrapylon._core.upstreams.balance import ConsistentHash, LeastRequests, RandomTwo, RoundRobin, read_key
+from tetrapylon._core.upstreams.target import Target
 
 
 def targets(*weights: int) -> list[Target]:

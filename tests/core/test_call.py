@@ -7,14 +7,14 @@ import pytest
 from tests.core.conftest import Bench
 from tests.harness import Upstream as RealUpstream
 from tests.harness import answers
-from tetrapylon._core.address import Address
-from tetrapylon._core.call import Call, CallStages
 from tetrapylon._core.exchange import Destination, live_exchanges
+from tetrapylon._core.http.wire import Via
 from tetrapylon._core.memory import MemoryDestination
+from tetrapylon._core.net.address import Address
 from tetrapylon._core.stages import make_plan
-from tetrapylon._core.target import Target
-from tetrapylon._core.upstream import Upstream
-from tetrapylon._core.wire import Via
+from tetrapylon._core.upstreams.call import Call, CallStages
+from tetrapylon._core.upstreams.target import Target
+from tetrapylon._core.upstreams.upstream import Upstream
 
 HOST = [(b"Host", b"h")]
 OK = (("head", 200, [(b"A", b"b")]), ("body", b"one"), ("body", b"two"), ("end",))

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tetrapylon._core.board import Board
-from tetrapylon._core.counters import (
+from tetrapylon._core.shared.board import Board
+from tetrapylon._core.shared.limits import Windows
+from tetrapylon._core.telemetry.counters import (
     DURATION_BOUNDS,
     METHOD_NAMES,
     MOST_BOUNDS,
@@ -26,7 +27,6 @@ from tetrapylon._core.counters import (
     State,
     set_bounds,
 )
-from tetrapylon._core.limits import Windows
 
 SECOND = 1_000_000_000
 

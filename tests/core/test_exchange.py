@@ -11,14 +11,14 @@ import pytest
 from tests.core.conftest import Bench
 from tests.harness import Upstream as RealUpstream
 from tests.harness import answers
-from tetrapylon._core.address import Address
 from tetrapylon._core.exchange import live_exchanges
+from tetrapylon._core.http.respond import Answer
+from tetrapylon._core.http.wire import Via
 from tetrapylon._core.memory import MemoryDestination, MemoryExchange, MemoryPolicy, resume
-from tetrapylon._core.respond import Answer
+from tetrapylon._core.net.address import Address
 from tetrapylon._core.stages import Pipeline
-from tetrapylon._core.target import Target
-from tetrapylon._core.upstream import Upstream
-from tetrapylon._core.wire import Via
+from tetrapylon._core.upstreams.target import Target
+from tetrapylon._core.upstreams.upstream import Upstream
 
 CHUNKED = [(b"Transfer-Encoding", b"chunked")]
 OK = (("head", 200, [(b"A", b"b"), (b"A", b"c")]), ("body", b"one"), ("body", b"two"), ("end",))

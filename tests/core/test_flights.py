@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.harness.forks import Fork
 from tests.harness.wait import eventually
-from tetrapylon._core.flights import Flights
-from tetrapylon._core.kept import Kept
+from tetrapylon._core.limiting.kept import Kept
+from tetrapylon._core.shared.flights import Flights
 
 
 @pytest.fixture

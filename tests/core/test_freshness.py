@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tetrapylon._core.freshness import verdict
+from tetrapylon._core.caching.freshness import verdict
 
 NOW = 1_800_000_000
 """The wall clock as the response comes, in seconds since 1970."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 import uvloop
 
-from tetrapylon._core.hedge import Hedge
 from tetrapylon._core.reactor import Reactor
+from tetrapylon._core.upstreams.hedge import Hedge
 
 
 @pytest.fixture

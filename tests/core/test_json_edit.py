@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tetrapylon._core.json_edit import check, edit, make_edit, members, split, value_at
+from tetrapylon._core.code.json_edit import check, edit, make_edit, members, split, value_at
 
 
 def edited(text: str, **edits: Any) -> str:

@@ -1,6 +1,6 @@
 """The adaptive limit, told from latencies alone."""
 
-from tetrapylon._core.limiter import Limiter
+from tetrapylon._core.upstreams.limiter import Limiter
 
 
 def test_the_limit_grows_while_latency_stays_low_and_the_limit_is_used() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.harness.forks import Fork
 from tests.harness.gcra import SECOND, Rate, Reference, wrong
-from tetrapylon._core.limits import Table, Windows
+from tetrapylon._core.shared.limits import Table, Windows
 
 START = 1_000 * SECOND
 HEADER = 4096

@@ -19,8 +19,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.harness.wait import eventually
-from tetrapylon._core.counters import Slabs
-from tetrapylon._core.log import AccessLog
+from tetrapylon._core.telemetry.counters import Slabs
+from tetrapylon._core.telemetry.log import AccessLog
 
 LINE_MAX = 4096
 TEXTS = [
@@ -377,8 +377,8 @@ WRITER = """
 import os
 import sys
 from tests.harness.wait import eventually
-from tetrapylon._core.counters import Slabs
-from tetrapylon._core.log import AccessLog
+from tetrapylon._core.telemetry.counters import Slabs
+from tetrapylon._core.telemetry.log import AccessLog
 if sys.argv[2] == "foreign":
     os.setuid(65534)
 log = AccessLog("-", limit=1 << 24)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tetrapylon._core.log import AccessLog
-from tetrapylon._core.log_line import LineFormat
+from tetrapylon._core.telemetry.log import AccessLog
+from tetrapylon._core.telemetry.log_line import LineFormat
 from tetrapylon.config.secrets import QUERY
 
 

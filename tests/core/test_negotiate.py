@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tetrapylon._core.fields import date_seconds
-from tetrapylon._core.negotiate import negotiate
+from tetrapylon._core.http.fields import date_seconds
+from tetrapylon._core.http.negotiate import negotiate
 
 CODINGS = ("identity", "gzip", "br", "zstd")
 weights = st.integers(0, 1000)

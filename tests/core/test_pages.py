@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.conftest import Bench
+from tetrapylon._core.http.pages import Page, Pages, parse_accept
+from tetrapylon._core.http.respond import Refusal
 from tetrapylon._core.memory import MemoryDestination, MemoryExchange, MemoryPolicy
-from tetrapylon._core.pages import Page, Pages, parse_accept
-from tetrapylon._core.respond import Refusal
 
 PAGES = Pages([Page("text/html", "<b>{status} {reason}: {detail}</b>", statuses=[429])])
 NO = Refusal(429, "rate_limit", "Too Many Requests", "Slow <down>.", headers=[(b"Retry-After", b"1")])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tetrapylon._core import parse
-from tetrapylon._core.message import Limits
+from tetrapylon._core.http import parse
+from tetrapylon._core.http.message import Limits
 
 BACKENDS = ["llhttp", "httptools"]
 Events = list[tuple[Any, ...]]

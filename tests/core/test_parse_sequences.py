@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 )
 
 from tests.fuzz.parsing import BACKENDS, Events, Kind, told
-from tetrapylon._core import parse
+from tetrapylon._core.http import parse
 
 TOKENS = st.text("abcXYZ019-_", min_size=1, max_size=8)
 FIELDS = st.lists(st.tuples(TOKENS.map(lambda name: "X-" + name), TOKENS), max_size=3)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tetrapylon._core.path import BadPath, normalise_path
+from tetrapylon._core.routing.path import BadPath, normalise_path
 
 UNRESERVED = string.ascii_letters + string.digits + "-._~"
 ALLOWED = UNRESERVED + "!$&'()*+,;=:@/"

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.core.conftest import Bench
-from tetrapylon._core.probe import Alarm, Probe, work
 from tetrapylon._core.reactor import Reactor
+from tetrapylon._core.upstreams.probe import Alarm, Probe, work
 
 BATCH, ROUNDS = 128, 4  # as reactor.pyx has them
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tetrapylon._core.retry import Budget
+from tetrapylon._core.upstreams.retry import Budget
 
 SECOND = 1_000_000_000
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from tetrapylon._core.path import BadPath
-from tetrapylon._core.route import NotAllowed, RouteError, RouteMatch, Router
+from tetrapylon._core.routing.path import BadPath
+from tetrapylon._core.routing.route import NotAllowed, RouteError, RouteMatch, Router
 
 A_UUID = "550e8400-e29b-41d4-a716-446655440000"
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tetrapylon._core.route import NotAllowed, RouteConflict, RouteMatch, Router
+from tetrapylon._core.routing.route import NotAllowed, RouteConflict, RouteMatch, Router
 
 A_UUID = "550e8400-e29b-41d4-a716-446655440000"
 KINDS = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tetrapylon._core.route import Conflict, RouteConflict, RouteError, Router
+from tetrapylon._core.routing.route import Conflict, RouteConflict, RouteError, Router
 
 
 @pytest.mark.parametrize(

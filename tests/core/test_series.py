@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from tetrapylon._core.counters import Slabs
-from tetrapylon._core.series import DROPPED, Series, text_of
+from tetrapylon._core.shared.series import DROPPED, Series, text_of
+from tetrapylon._core.telemetry.counters import Slabs
 
 NAME = text_of("tetrapylon_policy_refusals_total", {"policy": "api_key", "reason": 'a"b\\c'})
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.harness import Gateway, Upstream, answers, proxy
-from tetrapylon._core.address import Address
-from tetrapylon._core.target import Target
+from tetrapylon._core.net.address import Address
+from tetrapylon._core.upstreams.target import Target
 from tetrapylon.config.net import HostPort
 from tetrapylon.resolve import Resolver
 

@@ -21,7 +21,7 @@ from tests.fuzz.cases import Case, RequestCase, load, save
 from tests.fuzz.rig import Finding
 from tests.fuzz.run import Outcome, Place, Share, backend, cases, work
 from tests.fuzz.shrink import replay, shrink
-from tetrapylon._core import parse
+from tetrapylon._core.http import parse
 
 FOLDER = Path("build/fuzz")
 SPACING = 1 << 40  # between the case numbers of two processes

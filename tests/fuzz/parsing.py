@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from tests.fuzz.reference import keeps_alive, options, read_requests
 from tests.harness.wire import Headers
-from tetrapylon._core import parse
+from tetrapylon._core.http import parse
 
 BACKENDS = ("llhttp", "httptools")
 Kind = Literal["request", "response"]

@@ -16,7 +16,7 @@ from tests.harness.wire import (
     WireError,
     collect,
 )
-from tetrapylon._core.path import BadPath, normalise_path
+from tetrapylon._core.routing.path import BadPath, normalise_path
 
 Rest = Literal["end", "closed", "truncated", "malformed"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.fuzz.cases import Case, request_case, response_case
 from tests.fuzz.rig import Finding, Rig
-from tetrapylon._core import parse
+from tetrapylon._core.http import parse
 
 BATCH = 24
 ENOUGH = 10

@@ -14,7 +14,7 @@ from tests.fuzz.reference import read_requests, read_response
 from tests.fuzz.responses import Asked
 from tests.fuzz.run import Share, work
 from tests.fuzz.shrink import replay, shrink
-from tetrapylon._core import parse
+from tetrapylon._core.http import parse
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 

@@ -12,8 +12,8 @@ import sys
 import uvloop
 
 import tetrapylon
-from tetrapylon._core.counters import Slabs
 from tetrapylon._core.downstream import Gateway
+from tetrapylon._core.telemetry.counters import Slabs
 from tetrapylon.admin.api import Api
 from tetrapylon.admin.server import serve_admin
 from tetrapylon.compile import build

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tetrapylon._core.moves import Moves
+from tetrapylon._core.shared.moves import Moves
 from tetrapylon.moving.judge import Counts, Limits, Window, excess, quantile, regression, wilson
 
 EDGES = Moves(1).edges

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tetrapylon._core.moves import Moves
+from tetrapylon._core.shared.moves import Moves
 from tetrapylon.moving import Counts, Limits, Move, Settings, Window
 from tetrapylon.moving.state import Refusal
 

@@ -1,7 +1,7 @@
 from tetrapylon._core.exchange cimport Peer
+from tetrapylon._core.net.tls cimport Tls
 from tetrapylon._core.reactor cimport DeadlineQueue, Handle, Timed
 from tetrapylon._core.stages cimport Pipeline
-from tetrapylon._core.tls cimport Tls
 
 
 cdef class Acceptor(Pipeline):

@@ -4,15 +4,15 @@ from libc.errno cimport EAGAIN, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
 from libc.stdint cimport uint32_t
 from posix.unistd cimport close
 
-from tetrapylon._core.address cimport network, spell
-from tetrapylon._core.counters cimport Reject
 from tetrapylon._core.exchange cimport Peer
+from tetrapylon._core.net.address cimport network, spell
+from tetrapylon._core.net.tls cimport Tls
 from tetrapylon._core.proxy_protocol cimport HEADER_MAX, MORE_NEEDED, NO_PROXY_HEADER, read_header
 from tetrapylon._core.reactor cimport (
     EPOLLEXCLUSIVE, EPOLLIN, DeadlineQueue, Handle, Reactor, Timed, arm, disarm,
 )
 from tetrapylon._core.stages cimport Pipeline, Snapshot
-from tetrapylon._core.tls cimport Tls
+from tetrapylon._core.telemetry.counters cimport Reject
 
 import socket
 

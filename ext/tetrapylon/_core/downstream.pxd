@@ -4,11 +4,11 @@ from libc.stdint cimport uint32_t, uint64_t
 from tetrapylon._core.accept cimport Acceptor
 from tetrapylon._core.buffer cimport Buffer
 from tetrapylon._core.exchange cimport Exchange, Fault, Peer, Sink
+from tetrapylon._core.http.message cimport Parser
+from tetrapylon._core.http.wire cimport Framing
 from tetrapylon._core.lifetime cimport Span
-from tetrapylon._core.message cimport Parser
 from tetrapylon._core.reactor cimport DeadlineQueue
 from tetrapylon._core.stream cimport Connection, Stream
-from tetrapylon._core.wire cimport Framing
 
 
 cdef class Gateway(Acceptor):

@@ -5,18 +5,18 @@ from libc.string cimport memcpy
 
 from tetrapylon._core.accept cimport Acceptor, Announced, Listener
 from tetrapylon._core.buffer cimport Buffer
-from tetrapylon._core.counters cimport Reject
 from tetrapylon._core.exchange cimport *
+from tetrapylon._core.http.message cimport *
+from tetrapylon._core.http.parse cimport request_parser
+from tetrapylon._core.http.wire cimport (
+    CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE, put_chunk, put_interim, put_last_chunk, put_response,
+)
 from tetrapylon._core.lifetime cimport spent
-from tetrapylon._core.message cimport *
-from tetrapylon._core.parse cimport request_parser
+from tetrapylon._core.net.tls cimport TLS_ABSENT, Tls, TlsStream, tls_stream
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, arm, disarm
 from tetrapylon._core.stages cimport Snapshot
 from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream, TransportStream
-from tetrapylon._core.tls cimport TLS_ABSENT, Tls, TlsStream, tls_stream
-from tetrapylon._core.wire cimport (
-    CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE, put_chunk, put_interim, put_last_chunk, put_response,
-)
+from tetrapylon._core.telemetry.counters cimport Reject
 
 from tetrapylon._core.stream import StreamProtocol
 

@@ -1,10 +1,10 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from tetrapylon._core.buffer cimport Buffer, Head
-from tetrapylon._core.counters cimport RouteCounters
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed
+from tetrapylon._core.routing.trie cimport Match
 from tetrapylon._core.stream cimport Stream
-from tetrapylon._core.trie cimport Match
+from tetrapylon._core.telemetry.counters cimport RouteCounters
 
 
 cdef enum Fault:

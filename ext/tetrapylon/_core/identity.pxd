@@ -3,8 +3,8 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from tetrapylon._core.exchange cimport Consumer, Exchange
+from tetrapylon._core.http.respond cimport Refusal
 from tetrapylon._core.policy cimport Policy, Verdict
-from tetrapylon._core.respond cimport Refusal
 
 
 cdef enum Found:

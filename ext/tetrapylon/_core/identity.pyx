@@ -3,13 +3,11 @@
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcmp, memcpy
 
-from tetrapylon._core.buffer cimport (
-    DROPPED, OURS, Head, Header, head_add, head_copy, head_reserve, same_name,
-)
-from tetrapylon._core.counters cimport Slab
+from tetrapylon._core.buffer cimport DROPPED, OURS, Head, Header, head_add, head_copy, head_reserve, same_name
 from tetrapylon._core.exchange cimport Consumer, Exchange
+from tetrapylon._core.http.respond cimport Refusal, refuse
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
-from tetrapylon._core.respond cimport Refusal, refuse
+from tetrapylon._core.telemetry.counters cimport Slab
 
 REFUSALS = "tetrapylon_policy_refusals_total"
 

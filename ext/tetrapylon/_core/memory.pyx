@@ -3,17 +3,17 @@
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from tetrapylon._core.buffer cimport DROPPED, HOP, Head, head_add, head_free, head_reset
 from tetrapylon._core.body cimport set_request_body, set_response_body, unframe
+from tetrapylon._core.buffer cimport DROPPED, HOP, Head, head_add, head_free, head_reset
 from tetrapylon._core.exchange cimport (
     CLIENT_GONE, NO_FAULT, RESPONSE_CUT, UPSTREAM_CLOSED, Destination, Exchange, Filter, Peer, Sink, Ticket,
     acquire, install, release, wait,
 )
-from tetrapylon._core.message cimport HEAD, Parser
-from tetrapylon._core.parse cimport request_parser
+from tetrapylon._core.http.message cimport HEAD, Parser
+from tetrapylon._core.http.parse cimport request_parser
+from tetrapylon._core.http.respond cimport fault_name
 from tetrapylon._core.policy cimport ANSWER, COLLECT, CONTINUE, WAIT, Policy, Verdict
 from tetrapylon._core.reactor cimport Reactor
-from tetrapylon._core.respond cimport fault_name
 from tetrapylon._core.stages cimport Pipeline
 
 

@@ -5,8 +5,8 @@ HAProxy's proxy-protocol.txt. A sender writes one header before the first byte o
 
 from libc.string cimport memchr, memcmp, memcpy, memset
 
-from tetrapylon._core.address cimport spell
 from tetrapylon._core.exchange cimport Peer
+from tetrapylon._core.net.address cimport spell
 
 cdef extern from "<sys/socket.h>" nogil:
     cdef enum:

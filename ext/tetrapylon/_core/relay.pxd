@@ -1,7 +1,7 @@
-from tetrapylon._core.counters cimport WorkerCounters
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor
 from tetrapylon._core.stream cimport Connection, Stream
+from tetrapylon._core.telemetry.counters cimport WorkerCounters
 
 
 cdef class Tunnel:

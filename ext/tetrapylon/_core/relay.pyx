@@ -1,9 +1,9 @@
 """Tunnels: what an exchange becomes once both sides have switched protocols (RFC 9110 section 7.8)."""
 
-from tetrapylon._core.counters cimport WorkerCounters
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, arm, disarm
 from tetrapylon._core.stream cimport NOWHERE, Connection, Stream
+from tetrapylon._core.telemetry.counters cimport WorkerCounters
 
 
 cdef Tunnel join(Exchange x, Reactor reactor, Stream downstream, Stream upstream, DeadlineQueue* idle,

@@ -1,16 +1,16 @@
 from libc.stdint cimport uint64_t
 
 from tetrapylon._core.buffer cimport Head, Header
-from tetrapylon._core.counters cimport Slab, WorkerCounters
 from tetrapylon._core.exchange cimport Exchange, Fault, Stages
+from tetrapylon._core.http.message cimport Limits
+from tetrapylon._core.http.pages cimport Pages
+from tetrapylon._core.http.wire cimport Via
 from tetrapylon._core.lifetime cimport Lifetime
-from tetrapylon._core.log cimport AccessLog
-from tetrapylon._core.message cimport Limits
 from tetrapylon._core.policy cimport Policy, Verdict
-from tetrapylon._core.pages cimport Pages
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed
-from tetrapylon._core.route cimport Router
-from tetrapylon._core.wire cimport Via
+from tetrapylon._core.routing.route cimport Router
+from tetrapylon._core.telemetry.counters cimport Slab, WorkerCounters
+from tetrapylon._core.telemetry.log cimport AccessLog
 
 
 cdef class Snapshot:

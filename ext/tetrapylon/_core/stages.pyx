@@ -4,27 +4,27 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memset, strlen
 
-from tetrapylon._core.buffer cimport (
-    HOST, OURS, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_add, head_append,
-    head_find, head_known,
-)
 from tetrapylon._core.body cimport collect, held_bytes
-from tetrapylon._core.counters cimport Reject, RouteCounters, Slab, count_exchange, method_of
-from tetrapylon._core.edit cimport drop_variables
+from tetrapylon._core.buffer cimport (
+    HOST, OURS, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_add, head_append, head_find,
+    head_known,
+)
 from tetrapylon._core.exchange cimport *
-from tetrapylon._core.forwarded cimport find_client
+from tetrapylon._core.http.edit cimport drop_variables
+from tetrapylon._core.http.forwarded cimport find_client
+from tetrapylon._core.http.message cimport Limits
+from tetrapylon._core.http.request_line cimport find_header, read_target, rewrite_path
+from tetrapylon._core.http.respond cimport Answer, fault_name, fault_reject, fault_status, put_problem
+from tetrapylon._core.http.wire cimport Via
 from tetrapylon._core.lifetime cimport Lifetime
-from tetrapylon._core.log cimport AccessLog
-from tetrapylon._core.log_line cimport AccessRecord, Text, text_of
-from tetrapylon._core.message cimport Limits
 from tetrapylon._core.policy cimport ANSWER, COLLECT, CONTINUE, Policy, Verdict
 from tetrapylon._core.reactor cimport Reactor, Timed, arm, clock, disarm
 from tetrapylon._core.relay cimport Tunnel, join
-from tetrapylon._core.request_line cimport find_header, read_target, rewrite_path
-from tetrapylon._core.respond cimport Answer, fault_name, fault_reject, fault_status, put_problem
-from tetrapylon._core.route cimport Outcome, Router
+from tetrapylon._core.routing.route cimport Outcome, Router
 from tetrapylon._core.stream cimport Stream
-from tetrapylon._core.wire cimport Via
+from tetrapylon._core.telemetry.counters cimport Reject, RouteCounters, Slab, count_exchange, method_of
+from tetrapylon._core.telemetry.log cimport AccessLog
+from tetrapylon._core.telemetry.log_line cimport AccessRecord, Text, text_of
 
 
 cdef class Snapshot:

@@ -5,11 +5,11 @@ from typing import Final
 
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.counters import Slab
-from tetrapylon._core.log import AccessLog
+from tetrapylon._core.net.tls import Tls
 from tetrapylon._core.reactor import Handle, Reactor, Timed
 from tetrapylon._core.stages import Pipeline, Snapshot
-from tetrapylon._core.tls import Tls
+from tetrapylon._core.telemetry.counters import Slab
+from tetrapylon._core.telemetry.log import AccessLog
 
 MOST_UNSENT: Final = 262144
 """Bytes to a client that the kernel takes beyond what the network has taken (TCP_NOTSENT_LOWAT)."""

@@ -6,12 +6,12 @@ from typing import Protocol, final
 from typing_extensions import disjoint_base
 
 from tetrapylon._core.accept import Acceptor
-from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Sink
-from tetrapylon._core.log import AccessLog
 from tetrapylon._core.reactor import Reactor
 from tetrapylon._core.stages import Snapshot
 from tetrapylon._core.stream import Connection, StreamProtocol
+from tetrapylon._core.telemetry.counters import Slab
+from tetrapylon._core.telemetry.log import AccessLog
 
 class _Closes(Protocol):
     def close(self) -> None: ...

@@ -5,9 +5,9 @@ from typing import Any, Final, Literal
 
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Consumer
 from tetrapylon._core.policy import Policy
+from tetrapylon._core.telemetry.counters import Slab
 
 REFUSALS: Final[str]
 

@@ -5,15 +5,15 @@ from typing import Any, Final
 
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Destination, Plan, Stages
+from tetrapylon._core.http.message import Limits
+from tetrapylon._core.http.pages import Pages
+from tetrapylon._core.http.wire import Via
 from tetrapylon._core.lifetime import Lifetime
-from tetrapylon._core.log import AccessLog
-from tetrapylon._core.message import Limits
-from tetrapylon._core.pages import Pages
 from tetrapylon._core.reactor import Reactor, Timed
-from tetrapylon._core.route import Router
-from tetrapylon._core.wire import Via
+from tetrapylon._core.routing.route import Router
+from tetrapylon._core.telemetry.counters import Slab
+from tetrapylon._core.telemetry.log import AccessLog
 
 @disjoint_base
 class Snapshot:

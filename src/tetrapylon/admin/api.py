@@ -18,7 +18,7 @@ from tetrapylon.admin.text import Format, prefers_openmetrics
 from tetrapylon.admin.upstreams import show
 
 if TYPE_CHECKING:
-    from tetrapylon._core.counters import Slabs
+    from tetrapylon._core.telemetry.counters import Slabs
     from tetrapylon.control.link import Link
 
 

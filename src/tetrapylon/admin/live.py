@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tetrapylon.admin.upstreams import state
 
 if TYPE_CHECKING:
-    from tetrapylon._core.counters import HistogramCounts, Slabs, Totals, WorkerCounts
+    from tetrapylon._core.telemetry.counters import HistogramCounts, Slabs, Totals, WorkerCounts
 
 EVERY = 5.0
 """Seconds between two samples."""

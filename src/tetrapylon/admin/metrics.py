@@ -10,7 +10,7 @@ from tetrapylon.admin import upstreams
 from tetrapylon.admin.text import Format, Kind, both, bucket_labels, join_labels, seconds
 
 if TYPE_CHECKING:
-    from tetrapylon._core.counters import HistogramCounts, RouteCounts, Slabs, Totals, WorkerCounts
+    from tetrapylon._core.telemetry.counters import HistogramCounts, RouteCounts, Slabs, Totals, WorkerCounts
 
 PIECE = 64 * 1024
 
@@ -72,7 +72,7 @@ UPSTREAM_GAUGES: tuple[tuple[Literal["connections", "idle", "waiting"], str, str
 )
 OVERFLOW = (("upstream", "other"), ("otel_metric_overflow", "true"))
 
-# Families whose series get their names as the gateway runs (`_core/series.pyi`): kind and text.
+# Families whose series get their names as the gateway runs (`_core/shared/series.pyi`): kind and text.
 FAMILIES: dict[str, tuple[Kind, str]] = {
     "tetrapylon_reloads_total": (
         "counter",

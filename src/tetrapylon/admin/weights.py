@@ -8,7 +8,7 @@ from tetrapylon.admin.answer import Answer, Asked, Endpoint, json, problem
 from tetrapylon.events import say
 
 if TYPE_CHECKING:
-    from tetrapylon._core.board import Board
+    from tetrapylon._core.shared.board import Board
 
 __all__ = ["endpoint"]
 

@@ -14,8 +14,8 @@ from itertools import pairwise
 import msgspec
 from msgspec import UNSET
 
-from tetrapylon._core.counters import MOST_BOUNDS
-from tetrapylon._core.route import RouteConflict, RouteError, Router
+from tetrapylon._core.routing.route import RouteConflict, RouteError, Router
+from tetrapylon._core.telemetry.counters import MOST_BOUNDS
 from tetrapylon.config import consumers, table
 from tetrapylon.config.check_aggregate import check_aggregate
 from tetrapylon.config.check_move import check_move, check_moves

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from tetrapylon._core.template import pieces, unknown
+from tetrapylon._core.http.template import pieces, unknown
 from tetrapylon.config.check_upstreams import upstream_known
 from tetrapylon.config.edits import edit_problems
 from tetrapylon.config.model import Config, Part, Route

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from tetrapylon._core.route import NotAllowed, RouteMatch, Router
+from tetrapylon._core.routing.route import NotAllowed, RouteMatch, Router
 from tetrapylon.config import describe, shape, table
 from tetrapylon.config.mask import masked_route, masked_settings
 from tetrapylon.config.model import Config, PolicyUse, Route, Upstream

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tetrapylon import catalog
-from tetrapylon._core.template import unknown
+from tetrapylon._core.http.template import unknown
 from tetrapylon.config import shape
 from tetrapylon.config.model import Config, PluginOptions, PolicyUse
 from tetrapylon.config.shape import FAILED, Section, nearest

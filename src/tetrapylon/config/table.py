@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tetrapylon.config.model import Config, Route
 
 if TYPE_CHECKING:
-    from tetrapylon._core.route import Router
+    from tetrapylon._core.routing.route import Router
 
 __all__ = ["add", "router"]
 
@@ -21,7 +21,7 @@ def add(table: Router[Route], route: Route) -> None:
 
 def router(config: Config) -> Router[Route]:
     """The frozen table of a checked config."""
-    from tetrapylon._core.route import Router
+    from tetrapylon._core.routing.route import Router
 
     table: Router[Route] = Router()
     for route in config.routes:

@@ -14,8 +14,8 @@ from tetrapylon.events import say
 from tetrapylon.identity.consumers import Untellable, by_name, claimed, known
 
 if TYPE_CHECKING:
-    from tetrapylon._core.call import Call
     from tetrapylon._core.identity import Known
+    from tetrapylon._core.upstreams.call import Call
     from tetrapylon.config.model import Config
     from tetrapylon.identity.jwks import Published
     from tetrapylon.identity.tokens import Key
@@ -102,7 +102,7 @@ class Bearers:
         self.changed()
 
     def _publish(self, scope: Any) -> Published:
-        from tetrapylon._core.call import Call
+        from tetrapylon._core.upstreams.call import Call
         from tetrapylon.identity.jwks import Published
         from tetrapylon.identity.tokens import read_jwks
 

@@ -4,10 +4,10 @@ from libc.stdint cimport uint64_t
 
 from tetrapylon._core.exchange cimport Exchange, Ticket, current, wait
 from tetrapylon._core.identity cimport ABSENT, PRESENT, Found, Identity, Known, Place
-from tetrapylon._core.limits cimport Hash, siphash
 from tetrapylon._core.memo cimport Memo
 from tetrapylon._core.policy cimport WAIT, Verdict
 from tetrapylon._core.reactor cimport clock
+from tetrapylon._core.shared.limits cimport Hash, siphash
 
 import os
 from base64 import b64decode

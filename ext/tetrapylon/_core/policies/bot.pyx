@@ -2,8 +2,8 @@
 
 from tetrapylon._core.buffer cimport USER_AGENT, Head, Header, head_known
 from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.http.respond cimport Refusal, refuse
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
-from tetrapylon._core.respond cimport Refusal, refuse
 
 from typing import Annotated, Literal
 

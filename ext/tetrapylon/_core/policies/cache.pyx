@@ -3,32 +3,32 @@
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint64_t
 
-from tetrapylon._core.buffer cimport Head, head_clone
 from tetrapylon._core.body cimport set_response_body
-from tetrapylon._core.cache_key cimport CacheKey, survey
-from tetrapylon._core.cache_status cimport say_forwarded, say_used
-from tetrapylon._core.call cimport Call, CallStages
-from tetrapylon._core.coalesce cimport Errand
-from tetrapylon._core.counters cimport Slab
-from tetrapylon._core.draft cimport (
+from tetrapylon._core.buffer cimport Head, head_clone
+from tetrapylon._core.caching.cache_key cimport CacheKey, survey
+from tetrapylon._core.caching.cache_status cimport say_forwarded, say_used
+from tetrapylon._core.caching.coalesce cimport Errand
+from tetrapylon._core.caching.draft cimport (
     Draft, add_validators, asks_for_less, draft_of, fields_for, freshened, has_validator,
 )
-from tetrapylon._core.edit cimport drop_lines, out_of_memory
+from tetrapylon._core.caching.freshness cimport (
+    USE, USE_AND_ASK, USE_STALE, Control, Guess, Terms, Use, current_age, judge, read_control,
+)
+from tetrapylon._core.caching.sharing cimport Sharing
+from tetrapylon._core.caching.store cimport Location, Store, Stored
 from tetrapylon._core.exchange cimport (
     CLIENT_GONE, CLIENT_STALLED, INTERNAL_FAULT, NO_FAULT, Destination, Exchange, Ticket, current, install,
     is_method, wait,
 )
-from tetrapylon._core.freshness cimport (
-    USE, USE_AND_ASK, USE_STALE, Control, Guess, Terms, Use, current_age, judge, read_control,
-)
-from tetrapylon._core.kept cimport Kept
-from tetrapylon._core.limits cimport Hash
+from tetrapylon._core.http.edit cimport drop_lines, out_of_memory
+from tetrapylon._core.http.respond cimport Refusal, refuse
+from tetrapylon._core.limiting.kept cimport Kept
 from tetrapylon._core.memo cimport Memo
 from tetrapylon._core.policy cimport ANSWER, CONTINUE, WAIT, Verdict
 from tetrapylon._core.reactor cimport Reactor, clock
-from tetrapylon._core.respond cimport Refusal, refuse
-from tetrapylon._core.sharing cimport Sharing
-from tetrapylon._core.store cimport Location, Store, Stored
+from tetrapylon._core.shared.limits cimport Hash
+from tetrapylon._core.telemetry.counters cimport Slab
+from tetrapylon._core.upstreams.call cimport Call, CallStages
 
 from typing import Annotated, Literal
 

@@ -4,17 +4,17 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 
 from tetrapylon._core.body cimport unframe
 from tetrapylon._core.buffer cimport CONTENT_TYPE, DROPPED, Head, Header, head_find, head_known
-from tetrapylon._core.edit cimport add_line, add_vary, drop_lines, out_of_memory
 from tetrapylon._core.exchange cimport INTERNAL_FAULT, Exchange, Filter, install, is_method
-from tetrapylon._core.fields cimport Piece, has_item, next_part
-from tetrapylon._core.negotiate cimport IDENTITY, Coding, choose_coding
+from tetrapylon._core.http.edit cimport add_line, add_vary, drop_lines, out_of_memory
+from tetrapylon._core.http.fields cimport Piece, has_item, next_part
+from tetrapylon._core.http.negotiate cimport IDENTITY, Coding, choose_coding
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
 
 from typing import Annotated, Literal
 
 from msgspec import Struct
 
-from tetrapylon._core.negotiate import CODINGS_BY_NAME
+from tetrapylon._core.http.negotiate import CODINGS_BY_NAME
 from tetrapylon.codings import encoder, missing
 from tetrapylon.config.model.base import doc
 from tetrapylon.config.units import Size

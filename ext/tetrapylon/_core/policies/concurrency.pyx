@@ -2,13 +2,13 @@
 
 from libc.stdint cimport uint64_t, uintptr_t
 
-from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport Exchange
-from tetrapylon._core.flights cimport FULL, NO_SEAT, Boarding, Flight, Flights, land
-from tetrapylon._core.kept cimport Kept
-from tetrapylon._core.key cimport KEY_ROOM, Key
+from tetrapylon._core.http.respond cimport Refusal, refuse
+from tetrapylon._core.limiting.kept cimport Kept
+from tetrapylon._core.limiting.key cimport KEY_ROOM, Key
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
-from tetrapylon._core.respond cimport Refusal, refuse
+from tetrapylon._core.shared.flights cimport FULL, NO_SEAT, Boarding, Flight, Flights, land
+from tetrapylon._core.telemetry.counters cimport Slab
 
 from typing import Annotated
 

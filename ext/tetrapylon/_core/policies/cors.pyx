@@ -4,11 +4,11 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memcmp
 
 from tetrapylon._core.buffer cimport Head, Header, head_find, same_name
-from tetrapylon._core.edit cimport add_line, add_vary, drop_prefixed, out_of_memory
 from tetrapylon._core.exchange cimport Exchange, is_method
-from tetrapylon._core.fields cimport Items, Piece, items_of, next_item
+from tetrapylon._core.http.edit cimport add_line, add_vary, drop_prefixed, out_of_memory
+from tetrapylon._core.http.fields cimport Items, Piece, items_of, next_item
+from tetrapylon._core.http.respond cimport Answer, Refusal, refuse
 from tetrapylon._core.policy cimport ANSWER, CONTINUE, Policy, Verdict
-from tetrapylon._core.respond cimport Answer, Refusal, refuse
 
 import re
 from typing import Annotated

@@ -4,18 +4,18 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 
 from tetrapylon._core.body cimport set_request_body, unframe
 from tetrapylon._core.buffer cimport DROPPED, Head, Header, head_find
-from tetrapylon._core.edit cimport add_line, add_vary, drop_lines, out_of_memory
 from tetrapylon._core.exchange cimport RESPONSE_MALFORMED, Exchange, Filter, install, is_method
-from tetrapylon._core.fields cimport Items, Piece, items_of, next_item
-from tetrapylon._core.negotiate cimport IDENTITY, Coding, acceptable, coding_of
+from tetrapylon._core.http.edit cimport add_line, add_vary, drop_lines, out_of_memory
+from tetrapylon._core.http.fields cimport Items, Piece, items_of, next_item
+from tetrapylon._core.http.negotiate cimport IDENTITY, Coding, acceptable, coding_of
+from tetrapylon._core.http.respond cimport Refusal, refuse
 from tetrapylon._core.policy cimport COLLECT, CONTINUE, Policy, Verdict
-from tetrapylon._core.respond cimport Refusal, refuse
 
 from typing import Annotated
 
 from msgspec import Struct
 
-from tetrapylon._core.negotiate import NAMES
+from tetrapylon._core.http.negotiate import NAMES
 from tetrapylon.codings import Broken, Decoder, Expanding, missing
 from tetrapylon.config.model.base import Count, doc
 from tetrapylon.config.units import Size

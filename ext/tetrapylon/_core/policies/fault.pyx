@@ -1,8 +1,8 @@
 """`fault`: delays and errors on a share of the requests, to see what they do to those who depend on them."""
 
 from tetrapylon._core.exchange cimport Exchange, Ticket, wait
+from tetrapylon._core.http.respond cimport Refusal, refuse
 from tetrapylon._core.policy cimport CONTINUE, WAIT, Policy, Verdict
-from tetrapylon._core.respond cimport Refusal, refuse
 
 from http import HTTPStatus
 from random import random

@@ -2,9 +2,9 @@
 
 from tetrapylon._core.buffer cimport Head
 from tetrapylon._core.exchange cimport Exchange
-from tetrapylon._core.path cimport path_length
+from tetrapylon._core.http.respond cimport Refusal, refuse
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
-from tetrapylon._core.respond cimport Refusal, refuse
+from tetrapylon._core.routing.path cimport path_length
 
 import re
 from typing import Annotated, Literal

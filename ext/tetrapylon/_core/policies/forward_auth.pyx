@@ -6,13 +6,13 @@ from libc.string cimport memcpy
 from tetrapylon._core.buffer cimport (
     DROPPED, HOST, OURS, X_FORWARDED_PROTO, Head, Header, head_add, head_known, same_name,
 )
-from tetrapylon._core.call cimport Call
 from tetrapylon._core.exchange cimport Exchange, Peer, Ticket, current, wait
+from tetrapylon._core.http.respond cimport Answer
 from tetrapylon._core.identity cimport Identity, Known
 from tetrapylon._core.memo cimport Memo
 from tetrapylon._core.policy cimport CONTINUE, WAIT, Verdict
 from tetrapylon._core.reactor cimport clock
-from tetrapylon._core.respond cimport Answer
+from tetrapylon._core.upstreams.call cimport Call
 
 import hashlib
 from typing import Annotated

@@ -1,12 +1,12 @@
 """`headers`: header fields set, added, removed and renamed, on their way in and out."""
 
 from tetrapylon._core.buffer cimport DROPPED, OURS, Head, Header, head_append, known_name, same_name
-from tetrapylon._core.edit cimport (
+from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.http.edit cimport (
     add_line, drop_lines, drop_prefixed, drop_prefixed_variables, drop_variables, out_of_memory,
 )
-from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.http.template cimport Template
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
-from tetrapylon._core.template cimport Template
 
 from typing import Annotated
 

@@ -3,11 +3,11 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from tetrapylon._core.buffer cimport DROPPED, HOST, X_FORWARDED_PROTO, Head, Header, head_known, same_name
-from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.identity cimport Identity, Known
-from tetrapylon._core.limits cimport Table, Taken, Windows
 from tetrapylon._core.policy cimport COLLECT, CONTINUE, Verdict
+from tetrapylon._core.shared.limits cimport Table, Taken, Windows
+from tetrapylon._core.telemetry.counters cimport Slab
 
 import hashlib
 import hmac

@@ -2,9 +2,9 @@
 
 from libc.stdint cimport int32_t
 
-from tetrapylon._core.cidr cimport Networks
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.identity cimport Guard
+from tetrapylon._core.net.cidr cimport Networks
 from tetrapylon._core.policy cimport CONTINUE, Verdict
 
 from typing import Annotated

@@ -1,11 +1,11 @@
 """`maintenance`: a route that is closed for a while, and for whom it is open all the same."""
 
-from tetrapylon._core.cidr cimport Networks
 from tetrapylon._core.exchange cimport Exchange
-from tetrapylon._core.fields cimport Piece
+from tetrapylon._core.http.fields cimport Piece
+from tetrapylon._core.http.respond cimport Answer, Refusal, refuse
+from tetrapylon._core.http.template cimport client_of
+from tetrapylon._core.net.cidr cimport Networks
 from tetrapylon._core.policy cimport ANSWER, CONTINUE, Policy, Verdict
-from tetrapylon._core.respond cimport Answer, Refusal, refuse
-from tetrapylon._core.template cimport client_of
 
 from typing import Annotated
 

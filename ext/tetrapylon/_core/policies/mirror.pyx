@@ -2,11 +2,11 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from tetrapylon._core.call cimport CallStages
-from tetrapylon._core.copies cimport Copy, copied_head
-from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport Exchange, Plan
 from tetrapylon._core.policy cimport COLLECT, CONTINUE, Policy, Verdict
+from tetrapylon._core.telemetry.counters cimport Slab
+from tetrapylon._core.upstreams.call cimport CallStages
+from tetrapylon._core.upstreams.copies cimport Copy, copied_head
 
 from random import random
 from typing import Annotated

@@ -3,8 +3,8 @@
 from tetrapylon._core.exchange cimport (
     BODY_TOO_LARGE, CLIENT_GONE, CLIENT_STALLED, NO_FAULT, REQUEST_TIMEOUT, STOPPING, Destination, Exchange,
 )
-from tetrapylon._core.moves cimport NEW, OLD, Moves, MoveSlot, note
 from tetrapylon._core.policy cimport Policy
+from tetrapylon._core.shared.moves cimport NEW, OLD, Moves, MoveSlot, note
 
 
 cdef class Watch(Policy):

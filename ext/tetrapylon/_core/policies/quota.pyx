@@ -3,12 +3,12 @@
 from libc.stdint cimport uint64_t
 from libc.time cimport time
 
-from tetrapylon._core.counted cimport Counted
-from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport Exchange
-from tetrapylon._core.key cimport UNKEYED
-from tetrapylon._core.limits cimport Decision, Hash, count_up, siphash
+from tetrapylon._core.limiting.counted cimport Counted
+from tetrapylon._core.limiting.key cimport UNKEYED
 from tetrapylon._core.policy cimport Verdict
+from tetrapylon._core.shared.limits cimport Decision, Hash, count_up, siphash
+from tetrapylon._core.telemetry.counters cimport Slab
 
 from datetime import date
 from pathlib import Path

@@ -1,11 +1,11 @@
 """`rate_limit`: how often a client, a consumer or whatever else may ask."""
 
-from tetrapylon._core.counted cimport Counted
-from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport Exchange
-from tetrapylon._core.key cimport UNKEYED
-from tetrapylon._core.limits cimport Hash, Taken, Windows, siphash
+from tetrapylon._core.limiting.counted cimport Counted
+from tetrapylon._core.limiting.key cimport UNKEYED
 from tetrapylon._core.policy cimport Verdict
+from tetrapylon._core.shared.limits cimport Hash, Taken, Windows, siphash
+from tetrapylon._core.telemetry.counters cimport Slab
 
 from math import ceil
 from typing import Annotated, Literal

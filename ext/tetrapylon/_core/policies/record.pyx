@@ -2,12 +2,10 @@
 
 from libc.stdint cimport uint32_t
 
-from tetrapylon._core.buffer cimport (
-    CONTENT_LENGTH, DROPPED, HOP, OURS, TRANSFER_ENCODING, Head, Header,
-)
+from tetrapylon._core.buffer cimport CONTENT_LENGTH, DROPPED, HOP, OURS, TRANSFER_ENCODING, Head, Header
+from tetrapylon._core.caching.share cimport Share, falls_in, share_of
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.policy cimport COLLECT, CONTINUE, Policy, Verdict
-from tetrapylon._core.share cimport Share, falls_in, share_of
 
 import time
 from typing import Annotated

@@ -1,12 +1,12 @@
 """`redirect`: to TLS, to the one host, to the one spelling of a path, or elsewhere."""
 
 from tetrapylon._core.buffer cimport Head
-from tetrapylon._core.edit cimport add_line, drop_lines, out_of_memory
 from tetrapylon._core.exchange cimport Exchange
-from tetrapylon._core.fields cimport Piece
+from tetrapylon._core.http.edit cimport add_line, drop_lines, out_of_memory
+from tetrapylon._core.http.fields cimport Piece
+from tetrapylon._core.http.respond cimport Answer, Refusal, refuse
+from tetrapylon._core.http.template cimport URL, Template, host_of, is_secure
 from tetrapylon._core.policy cimport ANSWER, CONTINUE, Policy, Verdict
-from tetrapylon._core.respond cimport Answer, Refusal, refuse
-from tetrapylon._core.template cimport URL, Template, host_of, is_secure
 
 import re
 from typing import Annotated, Literal

@@ -4,12 +4,12 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 
 from tetrapylon._core.buffer cimport Head, head_append
-from tetrapylon._core.edit cimport out_of_memory
 from tetrapylon._core.exchange cimport Exchange
-from tetrapylon._core.path cimport PATH_GROWTH, normalise, path_length
+from tetrapylon._core.http.edit cimport out_of_memory
+from tetrapylon._core.http.respond cimport Refusal, refuse
+from tetrapylon._core.http.template cimport URL, VALUE, Template
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
-from tetrapylon._core.respond cimport Refusal, refuse
-from tetrapylon._core.template cimport URL, VALUE, Template
+from tetrapylon._core.routing.path cimport PATH_GROWTH, normalise, path_length
 
 import re
 from typing import Annotated
@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from msgspec import Struct
 
-from tetrapylon._core.template import pieces
+from tetrapylon._core.http.template import pieces
 from tetrapylon.config.model.base import doc
 
 

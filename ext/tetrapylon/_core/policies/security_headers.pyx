@@ -1,10 +1,10 @@
 """`security_headers`: what browsers are told to be careful about."""
 
-from tetrapylon._core.edit cimport add_line, drop_lines, out_of_memory
 from tetrapylon._core.buffer cimport Head, head_find
 from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.http.edit cimport add_line, drop_lines, out_of_memory
+from tetrapylon._core.http.template cimport is_secure
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
-from tetrapylon._core.template cimport is_secure
 
 from typing import Annotated, Literal
 

@@ -4,8 +4,8 @@ from libc.stdint cimport uint64_t
 from libc.stdio cimport snprintf
 
 from tetrapylon._core.buffer cimport head_find
-from tetrapylon._core.edit cimport add_line, out_of_memory
 from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.http.edit cimport add_line, out_of_memory
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
 from tetrapylon._core.reactor cimport clock
 

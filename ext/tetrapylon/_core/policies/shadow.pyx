@@ -3,12 +3,12 @@
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from tetrapylon._core.buffer cimport DROPPED, HOP, Head, Header
-from tetrapylon._core.call cimport CallStages
-from tetrapylon._core.copies cimport Copy, copied_head
-from tetrapylon._core.counters cimport Slab
 from tetrapylon._core.exchange cimport NO_FAULT, Exchange, Filter, Peer, Plan, install
 from tetrapylon._core.policy cimport COLLECT, CONTINUE, Policy, Verdict
 from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, Timed, arm, disarm
+from tetrapylon._core.telemetry.counters cimport Slab
+from tetrapylon._core.upstreams.call cimport CallStages
+from tetrapylon._core.upstreams.copies cimport Copy, copied_head
 
 import os
 from collections import deque

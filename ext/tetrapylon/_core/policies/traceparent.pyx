@@ -6,8 +6,8 @@ from tetrapylon._core.buffer cimport (
     DROPPED, HOST, OURS, USER_AGENT, Head, Header, head_add, head_known, same_name, same_variable,
 )
 from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.http.respond cimport fault_name
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
-from tetrapylon._core.respond cimport fault_name
 
 import os
 import time

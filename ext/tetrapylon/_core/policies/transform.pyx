@@ -4,13 +4,13 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 
 from tetrapylon._core.body cimport set_request_body, set_response_body
 from tetrapylon._core.buffer cimport DROPPED, Head, Header, head_find
-from tetrapylon._core.edit cimport add_line, drop_lines, out_of_memory
+from tetrapylon._core.code.json_edit cimport Edit, Slice, checked, edited, find, with_default
+from tetrapylon._core.code.json_rules cimport BadJson, hold_to_rules
 from tetrapylon._core.exchange cimport Exchange, is_method
-from tetrapylon._core.fields cimport is_json, media_type
-from tetrapylon._core.json_edit cimport Edit, Slice, checked, edited, find, with_default
-from tetrapylon._core.json_rules cimport BadJson, hold_to_rules
+from tetrapylon._core.http.edit cimport add_line, drop_lines, out_of_memory
+from tetrapylon._core.http.fields cimport is_json, media_type
+from tetrapylon._core.http.respond cimport Refusal, refuse
 from tetrapylon._core.policy cimport COLLECT, CONTINUE, Policy, Verdict
-from tetrapylon._core.respond cimport Refusal, refuse
 
 import re
 from typing import Annotated, Literal
@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Struct
 
-from tetrapylon._core.json_edit import make_edit, split
+from tetrapylon._core.code.json_edit import make_edit, split
 from tetrapylon.config.changes import Change
 from tetrapylon.config.model.base import doc
 from tetrapylon.config.units import Size

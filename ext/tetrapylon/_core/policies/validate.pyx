@@ -4,14 +4,14 @@ from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport int64_t, uint64_t
 
 from tetrapylon._core.buffer cimport Buffer, Head
-from tetrapylon._core.counters cimport Slab
-from tetrapylon._core.edit cimport drop_lines
+from tetrapylon._core.code.json_rules cimport BadJson, hold_to_rules
+from tetrapylon._core.code.surface cimport Request, request_view
 from tetrapylon._core.exchange cimport Exchange, Filter, install, is_method
-from tetrapylon._core.fields cimport Piece, content_coding, is_json, media_type
-from tetrapylon._core.json_rules cimport BadJson, hold_to_rules
+from tetrapylon._core.http.edit cimport drop_lines
+from tetrapylon._core.http.fields cimport Piece, content_coding, is_json, media_type
+from tetrapylon._core.http.respond cimport Refusal, refuse
 from tetrapylon._core.policy cimport COLLECT, CONTINUE, Policy, Verdict
-from tetrapylon._core.respond cimport Refusal, refuse
-from tetrapylon._core.surface cimport Request, request_view
+from tetrapylon._core.telemetry.counters cimport Slab
 
 from typing import Annotated, Literal
 

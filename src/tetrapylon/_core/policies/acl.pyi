@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from msgspec import Struct
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.counters import Slab
 from tetrapylon._core.identity import Guard
+from tetrapylon._core.telemetry.counters import Slab
 
 class Settings(Struct, frozen=True, kw_only=True):
     """Lets consumers through by name, group and scope; list it behind the policies that say who it is."""

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.counters import Slab
 from tetrapylon._core.identity import Identity, Known
+from tetrapylon._core.telemetry.counters import Slab
 from tetrapylon.config.model.credentials import Identifies
 
 class Settings(Identifies, frozen=True, kw_only=True):

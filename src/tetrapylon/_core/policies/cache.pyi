@@ -7,13 +7,13 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from msgspec import Struct
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.call import Call, CallStages
-from tetrapylon._core.coalesce import Errand
-from tetrapylon._core.counters import Slab
+from tetrapylon._core.caching.coalesce import Errand
+from tetrapylon._core.caching.sharing import Sharing
+from tetrapylon._core.caching.store import Store
 from tetrapylon._core.exchange import Destination
 from tetrapylon._core.reactor import Reactor
-from tetrapylon._core.sharing import Sharing
-from tetrapylon._core.store import Store
+from tetrapylon._core.telemetry.counters import Slab
+from tetrapylon._core.upstreams.call import Call, CallStages
 from tetrapylon.config.amounts import KeyPart, RedisUrl, StoreTimeout
 from tetrapylon.config.model import Config
 from tetrapylon.config.model.base import Text, doc

@@ -7,7 +7,7 @@ from msgspec import Struct
 from typing_extensions import disjoint_base
 
 from tetrapylon._core.exchange import Filter
-from tetrapylon._core.negotiate import CODINGS_BY_NAME as CODINGS_BY_NAME
+from tetrapylon._core.http.negotiate import CODINGS_BY_NAME as CODINGS_BY_NAME
 from tetrapylon._core.policy import Policy
 from tetrapylon.config.model.base import doc
 from tetrapylon.config.units import Size

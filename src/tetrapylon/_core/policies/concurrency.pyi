@@ -4,8 +4,8 @@ from typing import Any, ClassVar, TypeAlias
 from msgspec import Struct
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.counters import Slab
 from tetrapylon._core.policy import Policy
+from tetrapylon._core.telemetry.counters import Slab
 from tetrapylon.config.amounts import CountedBy, Ipv6Prefix
 from tetrapylon.config.model import Config
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 from typing_extensions import disjoint_base
 
 from tetrapylon._core.exchange import Filter
-from tetrapylon._core.negotiate import NAMES as NAMES
+from tetrapylon._core.http.negotiate import NAMES as NAMES
 from tetrapylon._core.policy import Policy
 from tetrapylon.config.model.base import Count, doc
 from tetrapylon.config.units import Size

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from msgspec import Struct
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.counters import Slab
 from tetrapylon._core.identity import Guard
+from tetrapylon._core.telemetry.counters import Slab
 
 class Settings(Struct, frozen=True, kw_only=True):
     """Lets requests in by the client's address: the most specific network that holds it decides."""

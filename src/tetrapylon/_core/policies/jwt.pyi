@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Final, Literal
 from msgspec import Struct
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Ticket
 from tetrapylon._core.identity import Identity
 from tetrapylon._core.memo import Memo
+from tetrapylon._core.telemetry.counters import Slab
 from tetrapylon.config.model.credentials import Identifies
 
 Algorithm = Literal[

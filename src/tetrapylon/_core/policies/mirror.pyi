@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Self
 from msgspec import Struct
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.call import CallStages
-from tetrapylon._core.copies import Copy
-from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Plan
 from tetrapylon._core.policy import Policy
+from tetrapylon._core.telemetry.counters import Slab
+from tetrapylon._core.upstreams.call import CallStages
+from tetrapylon._core.upstreams.copies import Copy
 
 class Settings(Struct, frozen=True, kw_only=True):
     """Sends a copy of a share of the requests to a second upstream, whose answers nobody waits for."""

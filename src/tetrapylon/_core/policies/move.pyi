@@ -3,8 +3,8 @@
 from typing_extensions import disjoint_base
 
 from tetrapylon._core.exchange import Destination
-from tetrapylon._core.moves import Moves
 from tetrapylon._core.policy import Policy
+from tetrapylon._core.shared.moves import Moves
 
 @disjoint_base
 class Watch(Policy):

@@ -4,8 +4,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from msgspec import Struct
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.counted import Counted
-from tetrapylon._core.counters import Slab
+from tetrapylon._core.limiting.counted import Counted
+from tetrapylon._core.telemetry.counters import Slab
 from tetrapylon.config.amounts import CountedBy, Ipv6Prefix, OnFailure, RedisUrl, StoreTimeout, Told
 from tetrapylon.config.model import Config
 

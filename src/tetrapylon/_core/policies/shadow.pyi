@@ -7,12 +7,12 @@ from typing import Any, Protocol, type_check_only
 
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.call import CallStages
-from tetrapylon._core.copies import Copy
-from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Filter, Plan
 from tetrapylon._core.policy import Policy
 from tetrapylon._core.reactor import Timed
+from tetrapylon._core.telemetry.counters import Slab
+from tetrapylon._core.upstreams.call import CallStages
+from tetrapylon._core.upstreams.copies import Copy
 
 @type_check_only
 class Outbox(Protocol):

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Literal
 from msgspec import Struct
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.json_edit import make_edit as make_edit
-from tetrapylon._core.json_edit import split as split
+from tetrapylon._core.code.json_edit import make_edit as make_edit
+from tetrapylon._core.code.json_edit import split as split
 from tetrapylon._core.policy import Policy
 from tetrapylon.config.changes import Change
 

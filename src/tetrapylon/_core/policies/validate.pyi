@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Literal, Self
 from msgspec import Struct
 from typing_extensions import disjoint_base
 
-from tetrapylon._core.counters import Slab
 from tetrapylon._core.exchange import Filter
 from tetrapylon._core.policy import Policy
+from tetrapylon._core.telemetry.counters import Slab
 from tetrapylon.config.schemas import Agreed
 from tetrapylon.validation import Checks
 

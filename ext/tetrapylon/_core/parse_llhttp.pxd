@@ -1,5 +1,0 @@
-from tetrapylon._core.message cimport Backend
-
-
-cdef class LlhttpBackend(Backend):
-    pass

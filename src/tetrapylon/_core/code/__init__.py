@@ -1,0 +1,1 @@
+"""Users' own Python: handlers, plugins, aggregates."""

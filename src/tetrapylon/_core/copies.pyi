@@ -1,8 +1,0 @@
-"""Copies of requests on their way to somebody else, too: for a mirror, and for a shadow."""
-
-from tetrapylon._core.call import Call
-
-class Copy(Call):
-    """A request made of another exchange's, by compiled code alone."""
-
-    def __init__(self) -> None: ...

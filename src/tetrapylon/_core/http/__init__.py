@@ -1,0 +1,1 @@
+"""Messages as they are on the wire, and the gateway's own answers."""

@@ -1,0 +1,1 @@
+"""Amounts by key: who has used how much."""

@@ -1,0 +1,1 @@
+"""Addresses, TLS and what a client says before HTTP."""

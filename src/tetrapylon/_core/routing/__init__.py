@@ -1,0 +1,1 @@
+"""From method, host and path to a route."""

@@ -1,0 +1,1 @@
+"""Words in memory that all workers share."""
