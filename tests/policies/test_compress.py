@@ -27,6 +27,7 @@ DECODE: dict[str, Callable[[bytes], bytes]] = {
     "zstd": zstd.decompress,
 }
 ALL = {"use": "compress", "codings": ["zstd", "br", "gzip"]}
+JSON = answers.response(b'{"text": "%s"}' % TEXT, headers=[("Content-Type", "application/json")])
 Fields = list[tuple[str, str]]
 
 
@@ -53,6 +54,32 @@ class TestCompress:
         assert got.headers.all("Vary") == ["Accept-Encoding"]
         assert len(got.body) < len(TEXT) / 10
         assert DECODE[coding](got.body) == TEXT
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"use": "transform", "response": {"wrap": "data"}},
+            {"use": "headers", "request": {"remove": ["Accept-Encoding"]}},
+            {"use": "headers", "request": {"set": {"Accept-Encoding": "identity"}}},
+        ],
+        ids=["transform", "remove", "set"],
+    )
+    def test_it_hears_the_client_before_those_who_keep_that_from_the_upstream(
+        self, other: dict[str, Any]
+    ) -> None:
+        with behind(ALL, other, script=answers.raw(JSON)) as (client, upstream, _):
+            got = client.ask("GET", "/", [("Accept-Encoding", "gzip")])
+            assert upstream.requests[0].headers.get("Accept-Encoding") in (None, "identity")
+        assert got.headers.get("Content-Encoding") == "gzip"
+        assert TEXT in gzip.decompress(got.body)
+
+    def test_behind_them_it_leaves_the_answer_plain(self) -> None:
+        """Listed later, it would compress first, and `transform` could not read it."""
+        transform = {"use": "transform", "response": {"wrap": "data"}}
+        with behind(transform, ALL, script=answers.raw(JSON)) as (client, _, _gateway):
+            got = client.ask("GET", "/", [("Accept-Encoding", "gzip")])
+        assert not got.headers.has("Content-Encoding")
+        assert got.body.startswith(b'{"data":')
 
     @pytest.mark.parametrize(
         ("accept", "coding"),

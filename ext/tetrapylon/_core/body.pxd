@@ -1,6 +1,6 @@
 # Bodies that somebody wants whole, or changes.
 
-from tetrapylon._core.exchange cimport Exchange, Held, Sink
+from tetrapylon._core.exchange cimport Exchange, Filter, Held, Sink
 
 
 cdef class Collector(Sink):
@@ -9,7 +9,14 @@ cdef class Collector(Sink):
     cdef object pieces
 
 
+cdef class Gatherer(Filter):
+    # The last of the filters that a collected response passes before the policy has it.
+    pass
+
+
 cdef void collect(Exchange x, size_t limit) noexcept            # Stages.collected comes when it is there
+cdef void gather(Exchange x) noexcept           # what is collected passes the filters first that are there
+cdef void keep(Exchange x, Held held, const char* data, size_t n) noexcept
 cdef int set_request_body(Exchange x, bytes body) except -1
 cdef int set_response_body(Exchange x, bytes body) except -1    # of one that is held: within whole_response
 cdef bytes held_bytes(Held held)

@@ -4,7 +4,10 @@ from libc.stdio cimport snprintf
 from tetrapylon._core.buffer cimport (
     CONTENT_LENGTH, DROPPED, EXPECT, TRANSFER_ENCODING, Buffer, Head, head_add, head_reset,
 )
-from tetrapylon._core.exchange cimport BODY_TOO_LARGE, INTERNAL_FAULT, Exchange, Held, Sink
+from tetrapylon._core.exchange cimport (
+    BODY_TOO_LARGE, INTERNAL_FAULT, RESPONSE_LARGE, Exchange, Fault, Filter, Held, Sink, drop_filters,
+    install,
+)
 
 
 cdef void say_continue(Exchange x) noexcept:
@@ -53,6 +56,41 @@ cdef void collect(Exchange x, size_t limit) noexcept:
     x.source.resume(x)
 
 
+cdef class Gatherer(Filter):
+    cdef void body(self, Exchange x, const char* data, size_t n) noexcept:
+        keep(x, x.held, data, n)
+
+
+cdef void keep(Exchange x, Held held, const char* data, size_t n) noexcept:
+    try:
+        held.keep(data, n)
+    except MemoryError:
+        x.stages.fail(x, INTERNAL_FAULT)
+        return
+    if held.collecting and held.body.end - held.body.start > held.limit:
+        x.stages.fail(x, RESPONSE_LARGE)
+
+
+cdef void gather(Exchange x) noexcept:
+    cdef Held held = x.held
+    cdef Buffer pending = held.body
+    cdef uint32_t generation = x.generation
+    cdef Fault fault = x.fault
+    cdef bint ended = held.ended
+    held.body = None
+    held.ended = False
+    held.filtered = True
+    install(x, Gatherer.__new__(Gatherer))
+    if pending is not None and pending.end > pending.start:
+        x.stages.reactor.keep(pending)
+        x.stages.body(x, pending.data + pending.start, pending.end - pending.start)
+        if x.over or x.generation != generation or x.fault != fault:
+            return
+    if ended:
+        x.trailers = &held.trailers if held.has_trailers else NULL
+        x.stages.end(x)
+
+
 cdef int set_length(Head* head, size_t n) except -1:
     """Content-Length, in place of whatever told where the body ends."""
     cdef char[24] text
@@ -76,6 +114,8 @@ cdef int set_request_body(Exchange x, bytes body) except -1:
 
 cdef int set_response_body(Exchange x, bytes body) except -1:
     cdef Held held = x.held
+    if x.filter is not None:            # they were for another body
+        drop_filters(x)
     if held is None:                    # it came without a body
         held = x.held = Held.__new__(Held)
         held.answer = x.answer

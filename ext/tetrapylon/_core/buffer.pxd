@@ -30,10 +30,11 @@ cdef enum Known:
 
 
 cdef enum Mark:
-    # Why a header line is not forwarded.
+    # What becomes of a header line.
     DROPPED = 1     # taken out by the gateway or a policy
     HOP = 2         # hop-by-hop, by RFC 9110 section 7.6.1 or because Connection names it
     OURS = 4        # set by the gateway: a client's Connection header cannot remove it
+    HEARD = 8       # a policy goes by it on the way out, whatever becomes of it on the way in
 
 
 cdef struct Header:
@@ -89,7 +90,7 @@ cdef inline bint same_name(const char* s, const char* lower, size_t n) noexcept 
     # In a token (RFC 9110 section 5.1), folding bit 5 folds letters, and otherwise `^` into `~` alone.
     # Most that differ do so in the first; after it eight at a time, while all of them are alike when folded.
     cdef size_t i = 0
-    cdef uint64_t given, wanted
+    cdef uint64_t given = 0, wanted = 0
     if n and (s[0] | 0x20) != lower[0] and s[0] != lower[0]:
         return False
     while n - i >= 8:

@@ -364,7 +364,7 @@ cdef class DownstreamConnection(Connection):
         x.congested = False
         if not self.paused and not x.request_complete:
             arm(self.gateway.reactor, self, self.body_deadline(x))
-        if x.destination is not None and (x.held is None or x.held.collecting):
+        if x.destination is not None and (x.held is None or x.held.collecting) and x.dam is None:
             x.destination.resume(x)
 
     # Endings

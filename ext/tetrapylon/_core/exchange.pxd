@@ -125,6 +125,7 @@ cdef class Held:
     cdef bint has_trailers
     cdef bint ended
     cdef bint collecting                # for the policy to have it whole; else for its verdict
+    cdef bint filtered                  # collecting behind the filters: what comes passes these first
     cdef size_t limit
     cdef Destination answer             # Exchange.answer as the wait began
 
@@ -195,6 +196,7 @@ cdef class Exchange(Timed):
     cdef bytes body                     # the request's, whole, where a policy or destination asked for it
     cdef Filter filter                  # the response's body passes these
     cdef Held held                      # the response waits for a policy
+    cdef Held dam                       # its body waits for a filter
 
     cdef uint16_t entered               # policies whose request side has run
     cdef int leaving                    # of these, those whose response side is to come; -1: no response yet
@@ -227,7 +229,7 @@ cpdef Py_ssize_t live_exchanges()
 cdef Ticket wait(Exchange x)                            # for a policy that says WAIT
 cdef bint current(Ticket ticket) noexcept               # does the exchange still wait for it?
 cdef void install(Exchange x, Filter filter) noexcept   # behind those that are there
-cdef void hold_back(Exchange x) noexcept                # a filter waits: what comes is held before the first
+cdef void dam_up(Exchange x) noexcept                   # a filter waits: what comes is held before the first
 cdef void drop_filters(Exchange x) noexcept
 
 

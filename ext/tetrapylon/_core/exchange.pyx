@@ -144,9 +144,8 @@ cdef void install(Exchange x, Filter filter) noexcept:
     last.next = filter
 
 
-cdef void hold_back(Exchange x) noexcept:
-    x.held = Held.__new__(Held)
-    x.held.answer = x.answer
+cdef void dam_up(Exchange x) noexcept:
+    x.dam = Held.__new__(Held)
     if x.destination is not None:
         x.destination.pause(x)
 
@@ -173,6 +172,8 @@ cdef class Held:
     cdef void keep_trailers(self, const Head* trailers) noexcept:
         cdef const Header* line
         cdef uint32_t i
+        if trailers is NULL or trailers == &self.trailers:
+            return
         head_reset(&self.trailers)
         self.has_trailers = True
         for i in range(trailers.count):
@@ -276,6 +277,8 @@ cdef void release(Exchange x) noexcept:
         x.filter = None
     if x.held is not None:
         x.held = None
+    if x.dam is not None:
+        x.dam = None
     if x.tries is not None:
         x.tries = None
     live -= 1

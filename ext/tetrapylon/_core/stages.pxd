@@ -1,7 +1,7 @@
 from libc.stdint cimport uint64_t
 
 from tetrapylon._core.buffer cimport Head, Header
-from tetrapylon._core.exchange cimport Exchange, Fault, Stages
+from tetrapylon._core.exchange cimport Exchange, Fault, Held, Stages
 from tetrapylon._core.http.message cimport Limits
 from tetrapylon._core.http.pages cimport Pages
 from tetrapylon._core.http.wire cimport Via
@@ -57,9 +57,8 @@ cdef class Pipeline(Stages):
     cdef bint whole(self, Exchange x) noexcept
     cdef void replace(self, Exchange x) noexcept
     cdef void give_up(self, Exchange x) noexcept
-    cdef void let_go(self, Exchange x) noexcept
-    cdef void hold(self, Exchange x, const char* data, size_t n) noexcept
-    cdef void complete(self, Exchange x) noexcept
+    cdef void let_go(self, Exchange x, Held held) noexcept
+    cdef bint filters_end(self, Exchange x) noexcept
     cdef void write_log(self, Exchange x, uint64_t total) noexcept
     cdef bint last_hop(self, Exchange x) noexcept
     cdef void refuse_method(self, Exchange x, uint64_t allowed) noexcept

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memset, strlen
 
-from tetrapylon._core.body cimport collect, held_bytes
+from tetrapylon._core.body cimport collect, gather, held_bytes, keep
 from tetrapylon._core.buffer cimport (
     HOST, OURS, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_add, head_append, head_find,
     head_known,
@@ -280,11 +280,11 @@ cdef class Pipeline(Stages):
             return
         x.ticket = 0
         self.reactor.enter()
-        if x.held is not None:
+        if x.dam is not None:
+            self.let_go(x, x.dam)
+        elif x.held is not None:
             if x.answer is not x.held.answer:
                 self.replace(x)
-            elif x.told:
-                self.let_go(x)
             else:
                 self.leave(x)
         elif x.answer is not None:
@@ -315,7 +315,7 @@ cdef class Pipeline(Stages):
         x.status = x.response.status
         x.sink.head(x)
         if x.held is not None:
-            self.let_go(x)
+            self.let_go(x, x.held)
 
     cdef bint passes_policies(self, Exchange x) noexcept:
         cdef Policy policy
@@ -349,6 +349,9 @@ cdef class Pipeline(Stages):
                 x.destination.pause(x)
             return False
         held.limit = policy.response_limit
+        if x.filter is not None:
+            gather(x)
+            return False
         if held.ended:                      # an inner policy held it to the end
             return self.whole(x)
         return False
@@ -368,72 +371,69 @@ cdef class Pipeline(Stages):
         if x.plan is not None:
             x.plan.destination.cancel(x)
         x.destination = None
-        x.held = None
+        x.held = x.dam = None
         if x.filter is not None:
             drop_filters(x)
 
-    cdef void let_go(self, Exchange x) noexcept:
-        """The head has gone down: what was held of the body follows, until a filter waits."""
-        cdef Held held = x.held
+    cdef void let_go(self, Exchange x, Held held) noexcept:
+        """What has come of the body while a policy or a filter was waited for goes on as if it came now."""
         cdef uint32_t generation = x.generation
-        x.held = None
+        cdef Fault fault = x.fault
+        if held is x.dam:
+            x.dam = None
+        else:
+            x.held = None
         self.reactor.keep(held)
         if held.body is not None and held.body.end > held.body.start:
             self.body(x, held.body.data + held.body.start, held.body.end - held.body.start)
-            if x.over or x.generation != generation:
+            if x.over or x.generation != generation or x.fault != fault:
                 return
         if held.ended:
             x.trailers = &held.trailers if held.has_trailers else NULL
             self.end(x)
-        elif x.destination is not None and not x.congested and x.held is None:
+        elif x.destination is not None and not x.congested and x.dam is None:
             x.destination.resume(x)
 
     cdef void body(self, Exchange x, const char* data, size_t n) noexcept:
-        if x.held is not None:
-            self.hold(x, data, n)
+        if x.dam is not None:
+            keep(x, x.dam, data, n)
+        elif x.held is not None and not x.held.filtered:
+            keep(x, x.held, data, n)
         elif x.filter is not None:
             x.filter.body(x, data, n)
         else:
             x.sink.body(x, data, n)
 
-    cdef void hold(self, Exchange x, const char* data, size_t n) noexcept:
-        cdef Held held = x.held
-        try:
-            held.keep(data, n)
-        except MemoryError:
-            self.fail(x, INTERNAL_FAULT)
-            return
-        if held.collecting and held.body.end - held.body.start > held.limit:
-            self.fail(x, RESPONSE_LARGE)
-
     cdef void end(self, Exchange x) noexcept:
-        cdef Held held
-        if x.held is None:
-            self.complete(x)
+        cdef Held held = x.dam if x.dam is not None else x.held
+        if held is None:
+            if x.filter is None or self.filters_end(x):
+                x.sink.end(x)
+                self.finish(x)
             return
-        held = x.held
+        if held.filtered:
+            if not self.filters_end(x):
+                return
+            held.filtered = False
         held.ended = True
-        if x.trailers is not NULL:
-            held.keep_trailers(x.trailers)
+        held.keep_trailers(x.trailers)
         if held.collecting and self.whole(x):
             self.leave(x)
 
-    cdef void complete(self, Exchange x) noexcept:
+    cdef bint filters_end(self, Exchange x) noexcept:
+        """Each has its last word. False: one waits, or found that the body is not what it should be."""
         cdef Filter filter
-        cdef uint32_t generation
-        if x.filter is not None:
-            generation = x.generation
-            while x.filter is not None:
-                filter = x.filter
-                filter.end(x)
-                if x.over or x.generation != generation:
-                    return              # it found that the body is not what it should be
-                x.filter = filter.next
-                if x.held is not None:  # what it emitted is waited for by one behind it
-                    self.end(x)
-                    return
-        x.sink.end(x)
-        self.finish(x)
+        cdef uint32_t generation = x.generation
+        while x.filter is not None:
+            filter = x.filter
+            filter.end(x)
+            if x.over or x.generation != generation:
+                return False
+            x.filter = filter.next
+            if x.dam is not None:       # what it emitted is waited for by one behind it
+                self.end(x)
+                return False
+        return True
 
     cdef void upgrade(self, Exchange x, Stream upstream, const char* early, size_t n) noexcept:
         cdef Stream downstream

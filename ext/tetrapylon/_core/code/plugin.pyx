@@ -9,7 +9,7 @@ from tetrapylon._core.code.guard cimport Work, begin, end as finish
 from tetrapylon._core.code.handler cimport Answerer, Made, problem_text, send_problem
 from tetrapylon._core.code.surface cimport Request, Response, field_lines, request_view, response_view
 from tetrapylon._core.exchange cimport (
-    RESPONSE_CUT, Destination, Exchange, Filter, current, hold_back, install, is_method, wait as ticket_for,
+    RESPONSE_CUT, Destination, Exchange, Filter, current, dam_up, install, is_method, wait as ticket_for,
 )
 from tetrapylon._core.http.respond cimport fault_name
 from tetrapylon._core.policy cimport ANSWER, COLLECT, CONTINUE, WAIT, Policy, Verdict
@@ -336,7 +336,7 @@ cdef class BodyFilter(Filter):
             return self.settled(x, waiting)
         self.waits = True
         plugin.hold(x, waiting)
-        hold_back(x)
+        dam_up(x)
         return False
 
     cdef bint settled(self, Exchange x, Wait waited) noexcept:

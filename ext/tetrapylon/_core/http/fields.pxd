@@ -1,8 +1,8 @@
 # Values of header fields that are lists, parameters, numbers and dates (RFC 9110 section 5.6).
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from tetrapylon._core.buffer cimport Head
+from tetrapylon._core.buffer cimport DROPPED, Head
 
 
 cdef struct Piece:
@@ -16,6 +16,8 @@ cdef struct Items:
     const Head* head
     const char* name        # in lower case
     size_t name_n
+    uint8_t mask            # lines count whose marks of these are `marks`: unless said otherwise, what is
+    uint8_t marks           # not DROPPED
     uint32_t line           # the next one to look at
     const char* data        # what is left of the current one
     const char* end
@@ -39,6 +41,8 @@ cdef inline Items items_of(const Head* head, const char* name, size_t name_n) no
     items.head = head
     items.name = name
     items.name_n = name_n
+    items.mask = DROPPED
+    items.marks = 0
     items.line = 0
     items.data = items.end = NULL
     return items

@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcmp
 
-from tetrapylon._core.buffer cimport CONTENT_TYPE, DROPPED, Head, Header, head_known, same_name
+from tetrapylon._core.buffer cimport CONTENT_TYPE, Head, Header, head_known, same_name
 
 cdef enum:
     MOST_SECONDS = 2147483648       # what an overlong delta-seconds is taken for (RFC 9111 section 1.2.2)
@@ -33,7 +33,7 @@ cdef bint next_item(Items* items, Piece* item) noexcept nogil:
                 return False
             line = &head.headers[items.line]
             items.line += 1
-            if (line.name_length == items.name_n and not line.mark & DROPPED
+            if (line.name_length == items.name_n and line.mark & items.mask == items.marks
                     and same_name(head.data + line.name, items.name, items.name_n)):
                 items.data = head.data + line.value
                 items.end = items.data + line.value_length

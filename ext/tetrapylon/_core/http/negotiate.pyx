@@ -1,4 +1,6 @@
-from tetrapylon._core.buffer cimport Head, head_add, head_free, head_reset
+from libc.stdint cimport uint8_t
+
+from tetrapylon._core.buffer cimport HEARD, Head, head_add, head_free, head_reset
 from tetrapylon._core.http.fields cimport Items, Piece, is_word, items_of, next_item, next_part, read_quality
 
 CODINGS_BY_NAME = {"identity": IDENTITY, "gzip": GZIP, "br": BROTLI, "zstd": ZSTD}
@@ -20,14 +22,19 @@ cdef Coding coding_of(const char* name, size_t n) noexcept nogil:
     return UNKNOWN_CODING
 
 
-cdef void weigh(const Head* request, int* weights) noexcept nogil:
-    """What the client says of each coding; -1 for one that it does not name, `*` last."""
+cdef void weigh(const Head* request, uint8_t mark, int* weights) noexcept nogil:
+    """What the client says of each coding; -1 for one that it does not name, `*` last.
+
+    With a mark, by the lines that have it, even if they are not forwarded.
+    """
     cdef Items items = items_of(request, b"accept-encoding", 15)
     cdef Piece item, name
     cdef Coding coding
     cdef int i
     for i in range(CODINGS + 1):
         weights[i] = -1
+    if mark:
+        items.mask = items.marks = mark
     while next_item(&items, &item):
         next_part(&item, &name)
         coding = coding_of(name.data, name.n)
@@ -39,7 +46,7 @@ cdef void weigh(const Head* request, int* weights) noexcept nogil:
 
 cdef int acceptable(const Head* request, Coding coding) noexcept nogil:
     cdef int[CODINGS + 1] weights
-    weigh(request, weights)
+    weigh(request, 0, weights)
     return weight_of(weights, coding)
 
 
@@ -52,7 +59,7 @@ cdef inline int weight_of(const int* weights, Coding coding) noexcept nogil:
 
 
 cdef Coding choose_coding(const Head* request, const Coding* offered, size_t n) noexcept nogil:
-    """The offered coding that the client likes best; of equals the first one.
+    """Of what the lines HEARD say, the offered coding that the client likes best; of equals the first one.
 
     IDENTITY unless the client prefers another, and where it takes nothing that there is: an answer that
     it may not read is of more use than none.
@@ -61,7 +68,7 @@ cdef Coding choose_coding(const Head* request, const Coding* offered, size_t n) 
     cdef int best_weight = 0, weight
     cdef Coding best = IDENTITY
     cdef size_t i
-    weigh(request, weights)
+    weigh(request, HEARD, weights)
     for i in range(n):
         weight = weight_of(weights, offered[i])
         if weight > best_weight:
@@ -88,7 +95,7 @@ def negotiate(str accept, tuple offered not None):
         n += 1
     if accept is not None:
         value = accept.encode("latin-1")
-        head_add(&head, b"Accept-Encoding", 15, value, len(value), 0)
+        head_add(&head, b"Accept-Encoding", 15, value, len(value), HEARD)
     chosen = choose_coding(&head, codings, n)
     head_free(&head)
     return NAMES[chosen]

@@ -1,9 +1,12 @@
 """`compress`: responses in a content coding that the client likes (RFC 9110 section 8.4)."""
 
 from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.stdint cimport uint32_t
 
 from tetrapylon._core.body cimport unframe
-from tetrapylon._core.buffer cimport CONTENT_TYPE, DROPPED, Head, Header, head_find, head_known
+from tetrapylon._core.buffer cimport (
+    CONTENT_TYPE, DROPPED, HEARD, Head, Header, head_find, head_known, same_name,
+)
 from tetrapylon._core.exchange cimport INTERNAL_FAULT, Exchange, Filter, install, is_method
 from tetrapylon._core.http.edit cimport add_line, add_vary, drop_lines, out_of_memory
 from tetrapylon._core.http.fields cimport Piece, has_item, next_part
@@ -122,6 +125,15 @@ cdef class Compress(Policy):
             if kind.count("/") != 1 or not kind.strip("/") == kind or kind.startswith("*"):
                 hint = "expected one such as text/html, text/* or *+json"
                 yield ("types", index), f"{kind!r} is no media type", hint
+
+    cdef Verdict request(self, Exchange x) noexcept:
+        cdef Head* head = &x.request
+        cdef uint32_t i
+        for i in range(head.count):
+            if (head.headers[i].name_length == 15 and not head.headers[i].mark & DROPPED
+                    and same_name(head.data + head.headers[i].name, b"accept-encoding", 15)):
+                head.headers[i].mark |= HEARD
+        return CONTINUE
 
     cdef Verdict response(self, Exchange x) noexcept:
         cdef Head* head = &x.response
