@@ -108,6 +108,8 @@ def contained() -> Iterator[Contained]:
         try:
             yield running
         finally:
+            if running.process.poll() is None:
+                os.kill(running.first, signal.SIGKILL)  # a namespace ends with its first process
             running.process.kill()
             running.process.wait()
 
