@@ -71,8 +71,7 @@ def targets() -> dict[str, Peer]:
 def for_config(peer: Peer, config: str) -> Peer:
     if peer.folder != "tetrapylon":
         return peer
-    command = tuple(word.replace("gateway.yaml", config) for word in peer.command)
-    return replace(peer, configs=(config,), command=command, log="access.log" if config == LOGGED else "")
+    return peer.with_config(config, log="access.log" if config == LOGGED else "")
 
 
 def totals(directory: Path) -> int:

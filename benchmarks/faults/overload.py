@@ -14,7 +14,7 @@ from tests.faults.traffic import Answers, Traffic
 
 from ..e2e.workshop import Unavailable, Workshop
 from ..peers import tetrapylon
-from .scenes import Stage, with_config
+from .scenes import Stage
 
 PLACES = 20
 """Requests that the upstream works on at once; then a fifth of them."""
@@ -86,7 +86,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10, help="that the narrow upstream is watched")
     parser.add_argument("--turns", type=int, default=7, help="that the second upstream is frozen")
     options = parser.parse_args()
-    peer = with_config(tetrapylon.PLAIN, "overload.yaml")
+    peer = tetrapylon.PLAIN.with_config("overload.yaml")
     try:
         workshop = Workshop()
         workshop.prepare((peer,))

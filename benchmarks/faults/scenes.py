@@ -42,16 +42,11 @@ ONE_OF_THREE = (
 )
 
 
-def with_config(peer: Peer, config: str) -> Peer:
-    command = tuple(word.replace(peer.configs[0], config) for word in peer.command)
-    return replace(peer, configs=(config,), command=command)
-
-
 PEERS = {
-    "tetrapylon": with_config(tetrapylon.PLAIN, "faults.yaml"),
-    "haproxy": with_config(haproxy.PEER, "faults.cfg"),
-    "envoy": with_config(envoy.PEER, "faults.yaml"),
-    "nginx": with_config(nginx.PEER, "faults.conf"),
+    "tetrapylon": tetrapylon.PLAIN.with_config("faults.yaml"),
+    "haproxy": haproxy.PEER.with_config("faults.cfg"),
+    "envoy": envoy.PEER.with_config("faults.yaml"),
+    "nginx": nginx.PEER.with_config("faults.conf"),
 }
 
 

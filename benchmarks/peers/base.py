@@ -1,8 +1,9 @@
 """What the experiment needs to know of a system: its config, its command, how it is deployed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 PEERS = Path(__file__).parent
 
@@ -66,6 +67,11 @@ class Peer:
     @property
     def home(self) -> Path:
         return PEERS / self.folder
+
+    def with_config(self, config: str, **changes: Any) -> "Peer":
+        """The same with another of its folder's config files."""
+        command = tuple(word.replace(self.configs[0], config) for word in self.command)
+        return replace(self, configs=(config,), command=command, **changes)
 
     @property
     def deploy_names(self) -> tuple[str, ...]:
