@@ -1,8 +1,8 @@
 """Four hundred triples of answers, by one who knows the diff from its documentation alone.
 
-Each is one that services give while a team replaces one by another, Flask by Go, Node by FastAPI: what the old
-service said, what it said when it was asked again, and what the new one said. In 200 the new service is wrong, in 200 it
-is right and merely another program. Everything is drawn from a case's name, so that it is the same in every run.
+Each is one that services give while a team replaces one by another, Flask by Go, Node by FastAPI: what the
+old service said, what it said when it was asked again, and what the new one said. In 200 the new service is
+wrong, in 200 it is right and merely another program. All is drawn from a case's name: the same in every run.
 """
 
 import copy
@@ -331,9 +331,8 @@ def spoilt() -> Iterator[Case]:
     )
     yield packed(of_json("cut under gzip", user), lambda body: gzip.compress(body)[:-30])
     case = of_json("it broke, and breaks", user)
-    yield Case(
-        case.name, case.first, *(Answer(500, [("Content-Type", "text/plain")], b"oops") for _ in range(2))
-    )
+    broken = Answer(500, [("Content-Type", "text/plain")], b"oops")
+    yield Case(case.name, case.first, broken, broken)
 
 
 def real() -> Iterator[Case]:
