@@ -62,6 +62,24 @@ def test_noise_that_is_learned_later_takes_back_what_was_found_before() -> None:
     assert findings.told()[0]["different"] == 1
 
 
+def test_texts_found_before_their_words_were_known_are_told_apart_by_them() -> None:
+    findings = Findings()
+    findings.take(pair(answer(text="made at 1"), answer(text="made at 2")), Rules())
+    findings.take(pair(answer(text="made at 1"), answer(text="broken at 2")), Rules())
+    findings.take(pair(answer(text="made at 1"), answer(text="made at 2"), answer(text="made at 3")), Rules())
+    assert findings.told()[0]["different"] == 1
+
+
+def test_many_texts_found_before_they_were_known_to_be_free_are_taken_back() -> None:
+    findings = Findings()
+    words = [chr(97 + n // 26) + chr(97 + n % 26) for n in range(100)]
+    for word in words:
+        findings.take(pair(answer(text="x"), answer(text=f"a {word}")), Rules())
+    assert findings.told()[0]["different"] == 100
+    findings.take(pair(answer(text="x"), answer(text="y"), answer(text="z")), Rules())
+    assert findings.told()[0]["different"] == 0
+
+
 def test_integers_that_no_float_holds_are_counted_like_others() -> None:
     findings = Findings()
     findings.take(pair(answer(a=10**400), answer(a=-(10**401)), again=answer(a=10**402)), Rules())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +11,9 @@ import msgspec
 
 from tetrapylon.diff.answer import ABSENT, Answer, Difference
 from tetrapylon.diff.compare import compare, learn
-from tetrapylon.diff.noise import Noise, Seen, magnitude, shape
-from tetrapylon.diff.redact import redacted_target, shown
+from tetrapylon.diff.forms import is_data, magnitude, shape, tokens
+from tetrapylon.diff.noise import LONGEST, Noise, Seen
+from tetrapylon.diff.redact import hidden, is_private, redacted_target, shown
 from tetrapylon.diff.rules import Rules
 
 __all__ = ["Findings", "Group", "Pair", "Route"]
@@ -22,6 +24,8 @@ SIGNATURES = 500
 """Sets of places that differ together."""
 SAMPLES = 3
 SHAPES = 16
+PHRASES = 8
+"""Of these forms, texts that are told apart by their words."""
 MORE = "(more)"
 """In place of the forms of one place that are beyond SHAPES."""
 OTHER = ("(elsewhere)", "other", MORE)
@@ -74,11 +78,16 @@ class Group(msgspec.Struct):
                     "second": shown(found.right, found.where),
                 }
             )
-        form = _form(found.right)
+        form, small = _form(found.right), _small(found.right)
+        if form == "text" and not is_private(self.where) and len(found.right) <= LONGEST:
+            text = hidden(found.right)
+            phrase = f"text {_digest(text)}"
+            if phrase in self.forms or sum(each.startswith("text ") for each in self.forms) < PHRASES:
+                form, small = phrase, {"form": "text", "text": text}
         if form not in self.forms:
             if len(self.forms) >= SHAPES:
                 return MORE
-            self.forms[form] = _small(found.right)
+            self.forms[form] = small
         return form
 
     def real(self, noise: Noise) -> set[str]:
@@ -92,6 +101,12 @@ class Group(msgspec.Struct):
 
     def is_noise(self, noise: Noise) -> bool:
         return len(self.forms) < SHAPES and self.real(noise) == {MORE} and bool(self.forms)
+
+
+def _digest(text: str) -> str:
+    """Equal for texts that differ in their data alone."""
+    words = "\0".join("" if is_data(token) else token for token in tokens(text))
+    return hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
 def _form(value: Any) -> str:
@@ -120,6 +135,8 @@ EXAMPLES = {
     "date": "2000-01-01",
     "HTTP date": "Sat, 01 Jan 2000 00:00:00 GMT",
     "digits": "0",
+    "ulid": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "jwt": "eyJ0.e30.x",
     "text": "x",
     "time T ": "2000-01-01T00:00:00",
     "time T Z": "2000-01-01T00:00:00Z",
@@ -139,6 +156,8 @@ def _whole(value: Any) -> Any:
     if "bytes" in value:
         return b""
     form = value["form"]
+    if "text" in value:
+        return value["text"]
     if form.startswith("hex "):
         return "a" * int(form[4:])
     return EXAMPLES.get(form, {"x": 0})
