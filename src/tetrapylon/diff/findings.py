@@ -12,7 +12,7 @@ import msgspec
 from tetrapylon.diff.answer import ABSENT, Answer, Difference
 from tetrapylon.diff.compare import compare, learn
 from tetrapylon.diff.forms import is_data, magnitude, shape, tokens
-from tetrapylon.diff.noise import LONGEST, Noise, Seen
+from tetrapylon.diff.noise import LONGEST, MOST, Noise, Seen
 from tetrapylon.diff.redact import hidden, is_private, redacted_target, shown
 from tetrapylon.diff.rules import Rules
 
@@ -89,6 +89,16 @@ class Group(msgspec.Struct):
                 return MORE
             self.forms[form] = small
         return form
+
+    def absorb(self, other: Group) -> None:
+        """The same place, elsewhere."""
+        self.count += other.count
+        self.first = min(self.first or other.first, other.first or self.first)
+        self.last = max(self.last, other.last)
+        self.samples = [*self.samples, *other.samples][:SAMPLES]
+        for form, value in other.forms.items():
+            if len(self.forms) < SHAPES:
+                self.forms.setdefault(form, value)
 
     def real(self, noise: Noise) -> set[str]:
         """Forms that are not explained by what has been learned since."""
@@ -175,6 +185,37 @@ class Route(msgspec.Struct):
     noise: dict[tuple[str, str], Seen] = {}
     again: int = 0
     """Pairs of the primary with itself that noise was learned from."""
+
+    def absorb(self, other: Route) -> None:
+        """What was found elsewhere, or before."""
+        self.since = min(self.since or other.since, other.since or self.since)
+        self.compared += other.compared
+        self.again += other.again
+        for key, group in other.groups.items():
+            room = key in self.groups or len(self.groups) < GROUPS
+            self.groups.setdefault(key if room else OTHER[:2], Group(*(key if room else OTHER[:2]))).absorb(
+                group
+            )
+        for places, count in other.signatures.items():
+            # A form that has no room in its group is counted with those beyond.
+            known = tuple(sorted({self._known(place) for place in places}))
+            room = known in self.signatures or len(self.signatures) < SIGNATURES
+            signature = known if room else (OTHER,)
+            if not room:
+                self.groups.setdefault(OTHER[:2], Group(*OTHER[:2]))
+            self.signatures[signature] = self.signatures.get(signature, 0) + count
+        for key, seen in other.noise.items():
+            if key in self.noise:
+                self.noise[key].absorb(seen)
+            elif len(self.noise) < MOST:
+                self.noise[key] = seen
+
+    def _known(self, place: Place) -> Place:
+        where, kind, form = place
+        group = self.groups.get((where, kind))
+        if group is None:
+            return OTHER
+        return place if form in group.forms else (where, kind, MORE)
 
     def different(self) -> int:
         """Pairs with a difference that is no noise, as far as is known by now."""

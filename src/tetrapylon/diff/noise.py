@@ -49,6 +49,21 @@ class Phrase(msgspec.Struct):
             self.words[at] = ""
         return True
 
+    def absorb(self, other: Phrase) -> bool:
+        """Whether the two are the same but for data."""
+        if len(other.words) != len(self.words):
+            return False
+        for at, (word, another) in enumerate(zip(self.words, other.words, strict=True)):
+            if word == another:
+                self.forms[at] = self.forms.get(at, set()) | other.forms.get(at, set())
+                continue
+            if not all(not each or is_data(each) for each in (word, another)):
+                return False
+            forms = self.forms.get(at, {shape(word)}) | other.forms.get(at, {shape(another)})
+            self.words[at], self.forms[at] = "", forms
+        self.forms = {at: forms for at, forms in self.forms.items() if forms}
+        return True
+
     def covers(self, value: str) -> bool:
         found = tokens(hidden(value))
         return len(found) == len(self.words) and all(
@@ -86,6 +101,19 @@ class Seen(msgspec.Struct):
         if form == "number":
             self.low = min(self.low, magnitude(value))
             self.high = max(self.high, magnitude(value))
+
+    def absorb(self, other: Seen) -> None:
+        """What was seen elsewhere."""
+        self.count += other.count
+        self.shapes = set(sorted(self.shapes | other.shapes)[:SHAPES])
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.free = self.free or other.free
+        if self.phrase is None:
+            self.phrase = other.phrase
+        elif other.phrase is not None:
+            self.free = not self.phrase.absorb(other.phrase) or self.free
+        if self.free:
+            self.phrase = None
 
     def covers(self, value: Any) -> bool:
         form = shape(value)
