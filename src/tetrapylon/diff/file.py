@@ -13,7 +13,7 @@ import time
 import msgspec
 
 from tetrapylon.diff.findings import Findings, Route
-from tetrapylon.events import say
+from tetrapylon.telemetry.events import say
 
 __all__ = ["FindingsFile"]
 

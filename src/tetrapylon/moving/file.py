@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tetrapylon.events import say
 from tetrapylon.moving.state import Move
+from tetrapylon.telemetry.events import say
 
 __all__ = ["MovesFile"]
 
