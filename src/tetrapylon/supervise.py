@@ -17,10 +17,13 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from tetrapylon import __version__, events, logs
+from tetrapylon import __version__
 from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon._core.telemetry.counters import Slab, State
-from tetrapylon.channel import (
+from tetrapylon.net.listening import Change, Listening
+from tetrapylon.net.sockets import Listener, ListenError, given_by_manager, open_listeners
+from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
+from tetrapylon.processes.channel import (
     APP,
     Ask,
     Channel,
@@ -37,15 +40,9 @@ from tetrapylon.channel import (
     Told,
     file_of,
 )
-from tetrapylon.child import Child
-from tetrapylon.events import line, say
-from tetrapylon.findings import Findings
-from tetrapylon.handover import TRIAL, Shared, become, command, memory_of, received
-from tetrapylon.hosting import Hostings
-from tetrapylon.listening import Change, Listening
-from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
-from tetrapylon.predecessors import Predecessors
-from tetrapylon.process import (
+from tetrapylon.processes.child import Child
+from tetrapylon.processes.findings import Findings
+from tetrapylon.processes.fork import (
     EXIT_FAILED,
     EXIT_USAGE,
     SIGNALS,
@@ -55,10 +52,14 @@ from tetrapylon.process import (
     send_signal,
     spawn,
 )
-from tetrapylon.reload import Order, Reloads
-from tetrapylon.service import Manager, activated
-from tetrapylon.sockets import Listener, ListenError, given_by_manager, open_listeners
-from tetrapylon.wakeup import Pipe, handle_signals
+from tetrapylon.processes.handover import TRIAL, Shared, become, command, memory_of, received
+from tetrapylon.processes.hosting import Hostings
+from tetrapylon.processes.predecessors import Predecessors
+from tetrapylon.processes.reload import Order, Reloads
+from tetrapylon.processes.service import Manager, activated
+from tetrapylon.processes.wakeup import Pipe, handle_signals
+from tetrapylon.telemetry import events, logs
+from tetrapylon.telemetry.events import line, say
 
 CONTROL = "control process"
 HOST = "host of apps"

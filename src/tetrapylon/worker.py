@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import uvloop
 
-from tetrapylon import events
 from tetrapylon._core.telemetry.counters import Slab, Slabs, State, set_bounds
-from tetrapylon.channel import content_of, file_of
 from tetrapylon.config.wire import Encoded, encode
 from tetrapylon.errors import TetrapylonError
-from tetrapylon.events import line, say
-from tetrapylon.process import EXIT_USAGE, Context
-from tetrapylon.renew import Renewable, Renewals
+from tetrapylon.processes.channel import content_of, file_of
+from tetrapylon.processes.fork import EXIT_USAGE, Context
+from tetrapylon.processes.renew import Renewable, Renewals
+from tetrapylon.telemetry import events
+from tetrapylon.telemetry.events import line, say
 
 if TYPE_CHECKING:
     import socket
@@ -250,11 +250,11 @@ def _tell_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 
 
 def _run_alone(source: str) -> int:
-    from tetrapylon import logs, misfit
     from tetrapylon.config import encode, load
     from tetrapylon.config.apps import refuse_apps
     from tetrapylon.config.net import listener_keys
-    from tetrapylon.sockets import open_listeners
+    from tetrapylon.net.sockets import open_listeners
+    from tetrapylon.telemetry import logs, misfit
 
     config = load(source)
     refuse_apps(config)

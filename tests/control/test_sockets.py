@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tetrapylon.sockets import Listener, ListenError, open_listeners
+from tetrapylon.net.sockets import Listener, ListenError, open_listeners
 
 
 @contextmanager

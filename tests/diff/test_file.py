@@ -14,7 +14,7 @@ from tetrapylon.diff import Answer, Rules
 from tetrapylon.diff import file as module
 from tetrapylon.diff.file import FindingsFile
 from tetrapylon.diff.findings import Pair
-from tetrapylon.sqlite_file import move_aside
+from tetrapylon.stores.sqlite_file import move_aside
 
 SIZE = 1 << 20
 JSON = [(b"Content-Type", b"application/json")]

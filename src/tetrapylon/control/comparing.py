@@ -12,8 +12,8 @@ from msgspec import Raw
 
 from tetrapylon.config.wire import Encoded
 from tetrapylon.control.aside import Aside
-from tetrapylon.events import say
-from tetrapylon.shadows import rules
+from tetrapylon.destinations.shadows import rules
+from tetrapylon.telemetry.events import say
 
 if TYPE_CHECKING:
     from tetrapylon.config.model import Config, Shadow

@@ -15,8 +15,8 @@ import time
 import msgspec
 
 from tetrapylon.diff.findings import Findings, Route
-from tetrapylon.events import say
-from tetrapylon.sqlite_file import is_broken, is_full, move_aside, why
+from tetrapylon.stores.sqlite_file import is_broken, is_full, move_aside, why
+from tetrapylon.telemetry.events import say
 
 __all__ = ["FindingsFile"]
 

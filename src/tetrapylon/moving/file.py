@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tetrapylon.events import say
 from tetrapylon.moving.state import Move
-from tetrapylon.sqlite_file import is_broken, is_full, move_aside, why
+from tetrapylon.stores.sqlite_file import is_broken, is_full, move_aside, why
+from tetrapylon.telemetry.events import say
 
 __all__ = ["MovesFile"]
 
