@@ -11,7 +11,6 @@ import gc
 import os
 import select
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -217,10 +216,12 @@ class Supervisor:
         self._reloads.forget_files()
         worker = place >= 0
         self._listening.keep(place if worker else None)
-        sockets = self._listening.of(place) if worker else self._admin_sockets()
+        sockets = self._listening.of(place) if worker else []
+        for listener in self._admin:
+            own = listener.sockets(0, 1) if main is self._plan.control else []
+            listener.keep(own)
+            sockets += [(sock, listener.asked) for sock in own]
         if worker:
-            for listener in self._admin:
-                listener.keep()
             self._slabs.close_fd()
             os.close(self._plan.slots)
         return main(
@@ -238,9 +239,6 @@ class Supervisor:
                 found=self._findings.targets,
             )
         )
-
-    def _admin_sockets(self) -> list[tuple[socket.socket, str]]:
-        return [(sock, listener.asked) for listener in self._admin for sock in listener.sockets(0, 1)]
 
     def _add_worker(self) -> None:
         place = len(self._workers)
@@ -384,10 +382,11 @@ class Supervisor:
         self._add_control()
         self._add_host()
 
-    def renewed(self, change: Change) -> None:
+    def renewed(self) -> None:
         now = time.monotonic()
-        for listener in change.gone:
-            listener.close()
+        self._listening.settle()
+        if self._stops:
+            return
         while len(self._workers) > self._facts.workers:
             child = self._workers.pop()
             child.start_at = None
@@ -489,6 +488,7 @@ class Supervisor:
         order = signal.SIGTERM if self._stops == 1 else signal.SIGQUIT
         if self._stops == 1:
             self._slab.state = State.DRAINING
+            self._reloads.stop(now)
             self._listening.close()
             self._kill_at = now + self._facts.drain + self._plan.timing.grace
         else:

@@ -150,6 +150,7 @@ class _Worker:
         self._gateway = gateway
         self._next_beat = 0.0
         self._draining = False
+        self._renewals: Renewals | None = None
         self._stopped = asyncio.Event()
 
     async def run(self) -> None:
@@ -161,10 +162,9 @@ class _Worker:
             self._loop.add_reader(self._context.lifeline, self._orphaned)
         else:
             self._loop.add_signal_handler(signal.SIGINT, self._stop)
-        renewals = None
         if self._context.channel is not None:
-            renewals = Renewals(self._loop, self._context.channel, self._gateway, self._name)
-            renewals.begin()
+            self._renewals = Renewals(self._loop, self._context.channel, self._gateway, self._name)
+            self._renewals.begin()
         await self._gateway.start()
         await self._first_targets()
         if self._draining:
@@ -172,10 +172,10 @@ class _Worker:
             return await self._gateway.stop()
         for sock, address in self._context.sockets:
             self._gateway.listen(sock, address)
-        if renewals is not None:
+        if self._renewals is not None:
             for sock, _ in self._context.sockets:
                 sock.close()  # the gateway has its own: one that a reload closes must be closed everywhere
-            renewals.serve()
+            self._renewals.serve()
         self._next_beat = time.monotonic()
         self._beat()
         self._slab.state = State.SERVING
@@ -219,6 +219,8 @@ class _Worker:
             return
         self._draining = True
         self._slab.state = State.DRAINING
+        if self._renewals is not None:
+            self._renewals.drain()
         drain = self._gateway.drain_time
         self._gateway.drain(min(LAST_REQUEST, drain / 2))
         self._wait_idle(time.monotonic() + drain)

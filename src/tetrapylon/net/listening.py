@@ -37,22 +37,30 @@ class Listening:
         """Those of `given` that fit are taken from it, in place of new ones."""
         self.listeners = open_listeners(addresses, workers, SETTING, tls=tls, given=given)
         self._workers = workers
+        self._change: Change | None = None
+        """One that is under way."""
 
     def __iter__(self) -> Iterator[Listener]:
         return iter(self.listeners)
 
     def of(self, place: int) -> list[tuple[socket.socket, str]]:
         """The sockets of the worker at that place, each with its address."""
+        change = self._change
+        coming = () if change is None or change.listeners is self.listeners else change.grown
+        bound = {sock for _, more in coming for sock in more}  # and nobody listens on them yet
         return [
             (sock, listener.asked)
             for listener in self.listeners
             for sock in listener.sockets(place, self._workers)
+            if sock not in bound
         ]
 
     def keep(self, place: int | None) -> None:
         """In a child: closes the copies of all that is not the worker's at that place."""
         own = [] if place is None else [sock for sock, _ in self.of(place)]
-        for listener in self.listeners:
+        change = self._change
+        others = [] if change is None else [*change.fresh, *change.gone]
+        for listener in dict.fromkeys([*self.listeners, *others]):
             listener.keep(own)
 
     def change(self, addresses: Sequence[str], workers: int, tls: Collection[str]) -> Change:
@@ -82,6 +90,7 @@ class Listening:
         except BaseException:
             self.undo(change)
             raise
+        self._change = change
         return change
 
     def handed(self, change: Change, place: int) -> list[tuple[socket.socket, str]]:
@@ -103,7 +112,15 @@ class Listening:
         self.listeners = change.listeners
         self._workers = change.workers
 
+    def settle(self) -> None:
+        """All workers have taken the change on: what has gone is closed."""
+        if self._change is not None:
+            for listener in self._change.gone:
+                listener.close()
+        self._change = None
+
     def undo(self, change: Change) -> None:
+        self._change = None
         for listener, sockets in change.grown:
             listener.shrink(sockets)
         for listener in change.fresh:

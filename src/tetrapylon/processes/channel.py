@@ -6,6 +6,7 @@ file in memory, so that a message always fits.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Sequence
@@ -16,6 +17,16 @@ import msgspec
 # The kernel takes 253 descriptors a message (SCM_MAX_FD).
 MOST_DESCRIPTORS = 250
 LARGEST = 65536
+UNHEARD = frozenset(
+    {
+        errno.EPIPE,
+        errno.ECONNRESET,
+        errno.EAGAIN,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.ETOOMANYREFS,  # more descriptors are on their way between processes than one may have open
+    }
+)
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
@@ -25,23 +36,29 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 # From the supervisor to a worker
 
 
-class Prepare(Message, frozen=True):
-    """Compile this config and hold it ready. With its file, and a socket for each of `addresses`."""
+class Handed(Message, frozen=True):
+    """To listen on once the config is in force that comes next. With a socket for each of `addresses`."""
 
-    generation: int
     addresses: list[str]
+
+
+class Prepare(Message, frozen=True):
+    """Compile this config and hold it ready. With its file."""
+
+    attempt: int
+    """A number that no other reload has, not one that came to nothing either."""
 
 
 class Commit(Message, frozen=True):
     """Serve by it."""
 
-    generation: int
+    attempt: int
 
 
 class Abort(Message, frozen=True):
     """Forget it."""
 
-    generation: int
+    attempt: int
 
 
 # From a worker to the supervisor
@@ -50,12 +67,12 @@ class Abort(Message, frozen=True):
 class Prepared(Message, frozen=True):
     """`error` is empty where it could be compiled."""
 
-    generation: int
+    attempt: int
     error: str = ""
 
 
 class Committed(Message, frozen=True):
-    generation: int
+    attempt: int
 
 
 class Pairs(Message, frozen=True):
@@ -135,6 +152,7 @@ class Found(Message, frozen=True):
 
 Any: TypeAlias = (
     Found
+    | Handed
     | Prepare
     | Commit
     | Abort
@@ -169,11 +187,14 @@ class Channel:
         return self._sock.fileno()
 
     def send(self, message: Any, descriptors: Sequence[int] = ()) -> bool:
-        """Whether the other end will see it: not one that has gone, or that has stopped reading long ago."""
+        """Whether the other end will see it: not one that has gone, or that has stopped reading long ago, and
+        none where the kernel has no room for it."""
         try:
             socket.send_fds(self._sock, [msgspec.msgpack.encode(message)], descriptors)
-        except (BrokenPipeError, ConnectionResetError, BlockingIOError):
-            return False
+        except OSError as error:
+            if error.errno in UNHEARD:
+                return False
+            raise
         return True
 
     def receive(self) -> tuple[Any, list[int]] | None:

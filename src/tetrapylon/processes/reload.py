@@ -10,8 +10,8 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
+from itertools import count
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -20,9 +20,18 @@ from tetrapylon.config.diff import Changes, excerpt, summary
 from tetrapylon.net.listening import Change
 from tetrapylon.net.sockets import ListenError
 from tetrapylon.plan import Facts, Finding, Paper, Reader, overflow_told, read_finding
-from tetrapylon.processes.channel import Abort, Commit, Committed, Prepare, Prepared, file_of
+from tetrapylon.processes.channel import (
+    MOST_DESCRIPTORS,
+    Abort,
+    Commit,
+    Committed,
+    Handed,
+    Prepare,
+    Prepared,
+    file_of,
+)
 from tetrapylon.processes.child import Child
-from tetrapylon.processes.fork import describe_end, spawn
+from tetrapylon.processes.fork import describe_end, send_signal, spawn
 from tetrapylon.telemetry.events import say
 
 READ = 60.0
@@ -33,6 +42,7 @@ KEPT = 10
 """Configs in the history, the one in force among them."""
 WAITING = 16
 """Orders that wait for the one before."""
+STOPPED = "the gateway is about to end"
 
 
 class Order(NamedTuple):
@@ -94,7 +104,7 @@ class Family(Protocol):
     def adopt(self, facts: Facts, config: int, change: Change) -> None:
         """Whoever is born from now on serves by this config. Raises ListenError, with nothing changed."""
 
-    def renewed(self, change: Change) -> None:
+    def renewed(self) -> None:
         """All workers serve by it: those too many can go, those that lack can come."""
 
     def tell(self) -> None:
@@ -119,7 +129,8 @@ class _Attempt:
         self.finding_file = file_of(b"", "finding")
         self.finding = Finding()
         self.change: Change | None = None
-        self.generation = 0
+        self.number = 0
+        """By which workers know it; 0 until they are asked."""
         self.waits: set[Child] = set()
         """Workers that have not answered."""
         self.committing = False
@@ -139,6 +150,8 @@ class Reloads:
         self._facts = facts
         self._source = source
         self._orders: deque[Order] = deque()
+        self._stopped = False
+        self._numbers = count(1)
         self._attempt: _Attempt | None = None
         self._last: Outcome | None = None
         self.history = [Past(1, time.time(), "start", source, "", config)]
@@ -192,19 +205,31 @@ class Reloads:
         alike = [each for each in self._orders if each.reply is None and each[:3] == order[:3]]
         if order.reply is None and alike:
             return  # it has not begun yet, so it will see what this one is about
-        if len(self._orders) >= WAITING:
-            self._end(order, now, Finding(problems=[_problem(f"{WAITING} reloads wait already")]), "refused")
+        if self._stopped or len(self._orders) >= WAITING:
+            why = STOPPED if self._stopped else f"{WAITING} reloads wait already"
+            self._end(order, now, Finding(problems=[_problem(why)]), "refused")
             return
         self._orders.append(order)
         self._next(now)
+
+    def stop(self, now: float) -> None:
+        """No more of them: the gateway drains. What workers take on already they take on."""
+        self._stopped = True
+        orders, self._orders = self._orders, deque()
+        attempt = self._attempt
+        if attempt is not None and not attempt.committing:
+            if attempt.reader:
+                send_signal(attempt.reader, signal.SIGKILL)
+            self._refuse(now, [_problem(STOPPED)])
+        for each in orders:
+            self._end(each, now, Finding(problems=[_problem(STOPPED)]), "refused")
 
     def tick(self, now: float) -> None:
         attempt = self._attempt
         if attempt is None or now < attempt.due or attempt.committing:
             return
         if attempt.reader:
-            with suppress(ProcessLookupError):
-                os.kill(attempt.reader, signal.SIGKILL)
+            send_signal(attempt.reader, signal.SIGKILL)
             attempt.due = now + READ  # its end is heard of meanwhile
             return
         late = ", ".join(sorted(map(str, attempt.waits)))
@@ -250,7 +275,7 @@ class Reloads:
 
     def heard(self, child: Child, message: Prepared | Committed, now: float) -> None:
         attempt = self._attempt
-        if attempt is None or message.generation != attempt.generation or child not in attempt.waits:
+        if attempt is None or message.attempt != attempt.number or child not in attempt.waits:
             return
         attempt.waits.discard(child)
         if isinstance(message, Prepared) and message.error:
@@ -299,7 +324,7 @@ class Reloads:
         except ListenError as error:
             self._refuse(now, [_problem(str(error))])
             return
-        attempt.generation = self.generation + 1
+        attempt.number = next(self._numbers)
         attempt.due = now + PREPARE
         for child in self._family.living:
             self._ask(attempt, attempt.change, child)
@@ -307,9 +332,13 @@ class Reloads:
 
     def _ask(self, attempt: _Attempt, change: Change, child: Child) -> None:
         handed = self._family.handed(change, child)
-        message = Prepare(attempt.generation, [address for _, address in handed])
-        files = [attempt.config, *(descriptor for descriptor, _ in handed)]
-        if child.channel is not None and child.channel.send(message, files):
+        channel = child.channel
+        for at in range(0, len(handed), MOST_DESCRIPTORS):
+            some = handed[at : at + MOST_DESCRIPTORS]
+            message = Handed([address for _, address in some])
+            if channel is None or not channel.send(message, [descriptor for descriptor, _ in some]):
+                return
+        if channel is not None and channel.send(Prepare(attempt.number), [attempt.config]):
             attempt.waits.add(child)
 
     def _go_on(self, attempt: _Attempt, now: float) -> None:
@@ -320,7 +349,7 @@ class Reloads:
         assert facts is not None
         assert change is not None
         if attempt.committing:
-            self._family.renewed(change)
+            self._family.renewed()
             self._conclude(now, "applied")
             return
         try:
@@ -332,7 +361,7 @@ class Reloads:
         self._facts = facts
         self._remember(attempt)
         for child in self._family.living:
-            if child.channel is not None and child.channel.send(Commit(attempt.generation)):
+            if child.channel is not None and child.channel.send(Commit(attempt.number)):
                 attempt.waits.add(child)
             else:
                 child.signal(signal.SIGTERM)  # its successor is born by the new config
@@ -342,7 +371,7 @@ class Reloads:
         changes = attempt.finding.changes
         self.history.append(
             Past(
-                generation=attempt.generation,
+                generation=self.generation + 1,
                 time=time.time(),
                 origin=attempt.order.origin,
                 source=self._source,
@@ -362,7 +391,7 @@ class Reloads:
         if attempt.change is not None:
             for child in self._family.living:
                 if child.channel is not None:
-                    child.channel.send(Abort(attempt.generation))
+                    child.channel.send(Abort(attempt.number))
             self._family.give_up(attempt.change)
         attempt.finding = msgspec.structs.replace(attempt.finding, problems=problems)
         self._conclude(now, "refused")

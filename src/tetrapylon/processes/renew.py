@@ -8,7 +8,6 @@ import signal
 import socket
 import traceback
 from collections.abc import Awaitable, Coroutine, Sequence
-from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -22,6 +21,7 @@ from tetrapylon.processes.channel import (
     Commit,
     Committed,
     Found,
+    Handed,
     Message,
     Prepare,
     Prepared,
@@ -62,9 +62,8 @@ class Renewable(Protocol):
 
 
 class Ready(NamedTuple):
-    generation: int
+    attempt: int
     edition: Any
-    sockets: list[tuple[socket.socket, str]]
 
 
 class Renewals:
@@ -77,15 +76,22 @@ class Renewals:
         self._channel = channel
         self._gateway = gateway
         self._name = name
+        self._handed: list[tuple[socket.socket, str]] = []
+        """For the config that comes next."""
         self._ready: Ready | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._freeing: asyncio.Task[None] | None = None
+        self._draining = False
         self._early: list[tuple[Message, list[int]]] | None = []
         """What was heard before the gateway served, but for targets."""
 
     def begin(self) -> None:
         """Listens from now on: to what is found at once, to all else once it serves."""
         self._loop.add_reader(self._channel.fileno(), self._listen)
+
+    def drain(self) -> None:
+        """It accepts nothing more: not on sockets either that a reload hands it from now on."""
+        self._draining = True
 
     def serve(self) -> None:
         early, self._early = self._early or [], None
@@ -112,12 +118,17 @@ class Renewals:
             case Found():
                 self._gateway.found(message.upstream, message.fingerprint, content_of(descriptors[0]))
                 os.close(descriptors[0])
+            case Handed():
+                sockets = (socket.socket(fileno=descriptor) for descriptor in descriptors)
+                self._handed += zip(sockets, message.addresses, strict=True)
             case Prepare():
-                self._prepare(message, descriptors)
+                encoded = content_of(descriptors[0])
+                os.close(descriptors[0])
+                self._preparing = self._loop.create_task(self._compile(message.attempt, encoded))
             case Commit():
-                self._commit(message.generation)
+                self._commit(message.attempt)
             case Abort():
-                self._abort(message.generation)
+                self._abort()
             case Ask():
                 self._tell(message.number, self._gateway.upstreams())
             case Purge():
@@ -125,56 +136,47 @@ class Renewals:
                 os.close(descriptors[0])
                 self._tell(message.number, self._gateway.purge(how, what))
 
-    def _prepare(self, message: Prepare, descriptors: list[int]) -> None:
-        config, *rest = descriptors
-        sockets = [
-            (socket.socket(fileno=descriptor), address)
-            for descriptor, address in zip(rest, message.addresses, strict=True)
-        ]
-        encoded = content_of(config)
-        os.close(config)
-        self._preparing = self._loop.create_task(self._compile(message.generation, encoded, sockets))
-        self._preparing.add_done_callback(partial(self._prepared, sockets))
-
-    def _prepared(self, sockets: Sockets, task: asyncio.Task[None]) -> None:
-        if task is self._preparing:
-            self._preparing = None
-        if task.cancelled():
-            close_all(sockets)
-
-    async def _compile(
-        self, generation: int, encoded: bytes, sockets: list[tuple[socket.socket, str]]
-    ) -> None:
+    async def _compile(self, attempt: int, encoded: bytes) -> None:
         try:
             if self._freeing is not None:
-                await self._freeing
+                await asyncio.wait([self._freeing])  # which goes on to its end, whatever becomes of this one
             edition = await self._gateway.prepare(Encoded(encoded))
         except Exception as error:  # noqa: BLE001 - whatever it is, this worker goes on as before and says so
             if not isinstance(error, (TetrapylonError, OSError)):
                 traceback.print_exc()
-            close_all(sockets)
-            self._channel.send(Prepared(generation, f"{self._name}: {error or type(error).__name__}"))
+            self._channel.send(Prepared(attempt, f"{self._name}: {error or type(error).__name__}"))
             return
-        self._ready = Ready(generation, edition, sockets)
-        self._channel.send(Prepared(generation))
+        self._ready = Ready(attempt, edition)
+        self._channel.send(Prepared(attempt))
 
-    def _commit(self, generation: int) -> None:
+    def _commit(self, attempt: int) -> None:
         ready, self._ready = self._ready, None
-        if ready is None or ready.generation != generation:
-            say("error", f"{self._name} never heard of generation {generation}: draining for its successor")
-            os.kill(os.getpid(), signal.SIGTERM)
+        sockets, self._handed = self._handed, []
+        if ready is None or ready.attempt != attempt:
+            self._give_way("was not told of the config that is in force now")
             return
-        rest = self._gateway.adopt(ready.edition, ready.sockets)
-        close_all(ready.sockets)
-        self._channel.send(Committed(generation))
+        try:
+            rest = self._gateway.adopt(ready.edition, [] if self._draining else sockets)
+        except Exception:  # noqa: BLE001 - it serves by neither config now: only another process can
+            traceback.print_exc()
+            self._give_way("could not take the config on that is in force now")
+            return
+        finally:
+            close_all(sockets)
+        self._channel.send(Committed(attempt))
         self._freeing = self._loop.create_task(rest)
 
-    def _abort(self, generation: int) -> None:
+    def _give_way(self, why: str) -> None:
+        say("error", f"{self._name} {why}: draining for its successor")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _abort(self) -> None:
         if self._preparing is not None:
             self._preparing.cancel()
+        close_all(self._handed)
+        self._handed.clear()
         ready, self._ready = self._ready, None
-        if ready is not None and ready.generation == generation:
-            close_all(ready.sockets)
+        if ready is not None:
             self._freeing = self._loop.create_task(_run(self._gateway.discard(ready.edition)))
 
     def _tell(self, number: int, answer: Any) -> None:
