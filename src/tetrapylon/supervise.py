@@ -12,16 +12,18 @@ import math
 import os
 import select
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from tetrapylon import __version__, events, logs
+from tetrapylon import __version__
 from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon._core.telemetry.counters import Slab, State
-from tetrapylon.channel import (
+from tetrapylon.net.listening import Change, Listening
+from tetrapylon.net.sockets import Listener, ListenError, given_by_manager, open_listeners
+from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
+from tetrapylon.processes.channel import (
     APP,
     Ask,
     Channel,
@@ -38,15 +40,9 @@ from tetrapylon.channel import (
     Told,
     file_of,
 )
-from tetrapylon.child import Child
-from tetrapylon.events import line, say
-from tetrapylon.findings import Findings
-from tetrapylon.handover import TRIAL, Shared, become, command, memory_of, received
-from tetrapylon.hosting import Hostings
-from tetrapylon.listening import Change, Listening
-from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
-from tetrapylon.predecessors import Predecessors
-from tetrapylon.process import (
+from tetrapylon.processes.child import Child
+from tetrapylon.processes.findings import Findings
+from tetrapylon.processes.fork import (
     EXIT_FAILED,
     EXIT_USAGE,
     SIGNALS,
@@ -56,10 +52,14 @@ from tetrapylon.process import (
     send_signal,
     spawn,
 )
-from tetrapylon.reload import Order, Reloads
-from tetrapylon.service import Manager, activated
-from tetrapylon.sockets import Listener, ListenError, given_by_manager, open_listeners
-from tetrapylon.wakeup import Pipe, handle_signals
+from tetrapylon.processes.handover import TRIAL, Shared, become, command, memory_of, received
+from tetrapylon.processes.hosting import Hostings
+from tetrapylon.processes.predecessors import Predecessors
+from tetrapylon.processes.reload import Order, Reloads
+from tetrapylon.processes.service import Manager, activated
+from tetrapylon.processes.wakeup import Pipe, handle_signals
+from tetrapylon.telemetry import events, logs
+from tetrapylon.telemetry.events import line, say
 
 CONTROL = "control process"
 HOST = "host of apps"
@@ -152,8 +152,7 @@ class Supervisor:
         self._announced = False
         self._stops = 0
         """How many times it was told to stop."""
-        self._drain_at: float | None = None
-        self._kill_at: float | None = None
+        self._drain_at = self._kill_at = math.inf
         self._control_told = False
         self._status = 0
 
@@ -190,7 +189,7 @@ class Supervisor:
                     self._note_served()
                 if self._wakeup.read in ready:
                     self._take_signals(self._wakeup.drain(), now)
-                if self._drain_at is not None and now >= self._drain_at:
+                if now >= self._drain_at:
                     self._drain(signal.SIGTERM, now)
                 if now - looked >= self._plan.timing.beat / 2 or self._stops:
                     self._look(now, now - looked)
@@ -220,10 +219,12 @@ class Supervisor:
         self._reloads.forget_files()
         worker = place >= 0
         self._listening.keep(place if worker else None)
-        sockets = self._listening.of(place) if worker else self._admin_sockets()
+        sockets = self._listening.of(place) if worker else []
+        for listener in self._admin:
+            own = listener.sockets(0, 1) if main is self._plan.control else []
+            listener.keep(own)
+            sockets += [(sock, listener.asked) for sock in own]
         if worker:
-            for listener in self._admin:
-                listener.keep()
             self._slabs.close_fd()
             os.close(self._plan.slots)
         return main(
@@ -241,9 +242,6 @@ class Supervisor:
                 found=self._findings.targets,
             )
         )
-
-    def _admin_sockets(self) -> list[tuple[socket.socket, str]]:
-        return [(sock, listener.asked) for listener in self._admin for sock in listener.sockets(0, 1)]
 
     def _add_worker(self) -> None:
         place = len(self._workers)
@@ -387,10 +385,11 @@ class Supervisor:
         self._add_control()
         self._add_host()
 
-    def renewed(self, change: Change) -> None:
+    def renewed(self) -> None:
         now = time.monotonic()
-        for listener in change.gone:
-            listener.close()
+        self._listening.settle()
+        if self._stops:
+            return
         while len(self._workers) > self._facts.workers:
             child = self._workers.pop()
             child.start_at = None
@@ -490,18 +489,18 @@ class Supervisor:
         self._stops += 1
         self._manager.stopping()
         self._slab.state = State.DRAINING
+        self._reloads.stop(now)
         for child in self._children:
             child.start_at = None
-        if self._stops == 1 and delay:
-            self._drain_at = now + delay
-        else:
-            self._drain(signal.SIGTERM if self._stops == 1 else signal.SIGQUIT, now)
+        if self._stops > 1 or not delay:
+            return self._drain(signal.SIGTERM if self._stops == 1 else signal.SIGQUIT, now)
+        self._drain_at = now + delay
 
     def _drain(self, order: signal.Signals, now: float) -> None:
-        self._drain_at = None
+        self._drain_at = math.inf
         self._listening.close()
         patience = self._facts.drain if order == signal.SIGTERM else 0.0
-        self._kill_at = min(self._kill_at or math.inf, now + patience + self._plan.timing.grace)
+        self._kill_at = min(self._kill_at, now + patience + self._plan.timing.grace)
         for child in [*self._workers, *self._leaving]:
             child.signal(order)
             child.signal(signal.SIGCONT)
@@ -569,8 +568,8 @@ class Supervisor:
             for child in self._control:
                 child.signal(signal.SIGQUIT)
             self._kill_at = now + self._plan.timing.grace + (END_OF_APPS if self._facts.hosts else 0.0)
-        if self._kill_at is not None and now >= self._kill_at:
-            self._kill_at = None
+        if now >= self._kill_at:
+            self._kill_at = math.inf
             for child in alive or self._control:
                 if child.alive:
                     say("warning", f"{child} has not ended in time; killing it")

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tetrapylon import x509
 from tetrapylon.admin.text import Format, join_labels
+from tetrapylon.net import x509
 
 if TYPE_CHECKING:
     from tetrapylon.config.model import Config
@@ -26,7 +26,7 @@ class Certificates:
 
     def follow(self, config: Config) -> None:
         """By this config from now on; its routes are not looked at."""
-        from tetrapylon.tls import pairs
+        from tetrapylon.net.tls import pairs
 
         files: dict[str, str] = {}
         for upstream in config.upstreams.values():
