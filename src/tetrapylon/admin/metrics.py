@@ -283,10 +283,11 @@ class Exposition:
 
     def _named_families(self, form: Format) -> Iterator[str]:
         told = ""
-        for text, value in self._slabs.series.totals():
+        for text, count in self._slabs.series.totals():
+            value: float = count
             family, _, labels = text.partition("{")
             if family.endswith(COUNTED_IN_MS):  # words of shared memory are whole numbers
-                family, value = f"{family.removesuffix(COUNTED_IN_MS)}_seconds_total", value / 1000
+                family, value = f"{family.removesuffix(COUNTED_IN_MS)}_seconds_total", count / 1000
             kind, about = FAMILIES[family]
             if family != told:
                 told = family
