@@ -21,6 +21,7 @@ class Own(msgspec.Struct):
     status: int = 0
     duration_us: int = ABSENT
     upstream_us: int = ABSENT
+    client_us: int = 0
     upstream: str | None = None
     dropped: int = 0
 
@@ -69,9 +70,9 @@ def _own() -> Format:
         if told.duration_us < 0 or told.upstream_us < 0:
             return None
         upstream = NONE if told.upstream is None and not told.upstream_us else told.upstream_us
-        return Line(when, told.duration_us, upstream, told.status)
+        return Line(when, max(0, told.duration_us - told.client_us), upstream, told.status)
 
-    return Format("tetrapylon", "duration_us, upstream_us", Clock(1), Clock(1), read)
+    return Format("tetrapylon", "duration_us, client_us, upstream_us", Clock(1), Clock(1), read)
 
 
 OWN = _own()
