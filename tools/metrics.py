@@ -27,8 +27,8 @@ dashboard and alerts.
 
 Names are OpenTelemetry's where it has one, `process_...` those of Prometheus' own clients; all others begin
 with `tetrapylon_`. Durations are seconds, sizes bytes. `http_route` is a route's name or its path's template,
-never a path that a client asked for; with `server_address` and `tetrapylon_route_methods` it is one route. What
-was cut short has `error_type` in place of `http_response_status_class`.
+never a path that a client asked for; with `server_address` and `tetrapylon_route_methods` it is one route.
+What was cut short has `error_type` in place of `http_response_status_class`.
 """
 TABLE = "| name | kind | labels | |\n| --- | --- | --- | --- |"
 ROUTE = {"http_route": "/", "server_address": "shop.example", "tetrapylon_route_methods": "GET"}
