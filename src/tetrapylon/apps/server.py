@@ -13,11 +13,11 @@ from enum import Enum
 from tetrapylon.apps.inside import PATIENCE
 from tetrapylon.apps.output import Output
 from tetrapylon.apps.servers import LAST, command, reference
-from tetrapylon.config.model import App
+from tetrapylon.config.model import App, Target
 from tetrapylon.events import say
 from tetrapylon.process import describe_end
 
-__all__ = ["Server", "State"]
+__all__ = ["Server", "State", "target_name"]
 
 MANAGERS = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 """What a service manager tells the gateway alone (sd_notify(3), sd_listen_fds(3))."""
@@ -30,6 +30,11 @@ class State(Enum):
     LEAVING = "leaving"
     """It is to end; what is in flight may finish."""
     GONE = "gone"
+
+
+def target_name(app: str, number: int) -> str:
+    """What metrics, logs and operators call a process of an app."""
+    return f"{app}/{number}"
 
 
 class Server:
@@ -46,6 +51,8 @@ class Server:
         self.epoch = epoch
         """Which of the orders to be replaced it has followed."""
         self.socket = socket
+        self.number = 0
+        """Among the processes of its app, once it serves: what its target is called by."""
         self.born = now
         self.state = State.STARTING
         self.spent = ""
@@ -88,6 +95,10 @@ class Server:
 
     def __str__(self) -> str:
         return f"app {self.name} (pid {self.pid})"
+
+    @property
+    def target(self) -> Target:
+        return Target(url=f"unix:{self.socket}", name=target_name(self.name, self.number))
 
     @property
     def pid(self) -> int:
