@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tetrapylon.apps.server import Server, State, target_name
 from tetrapylon.apps.servers import reference
-from tetrapylon.child import CRASH_LOOP, FIRST_DELAY, LONGEST_DELAY, SHORT_LIFE
 from tetrapylon.config.model import App, Target
-from tetrapylon.events import say
+from tetrapylon.processes.child import CRASH_LOOP, FIRST_DELAY, LONGEST_DELAY, SHORT_LIFE
+from tetrapylon.telemetry.events import say
 
 if TYPE_CHECKING:
     from tetrapylon._core.shared.board import Board

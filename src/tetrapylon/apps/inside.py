@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from tetrapylon.code.load import load_object
 from tetrapylon.errors import LoadError
-from tetrapylon.load import load_object
 
 __all__ = ["Chain", "Pulse", "Stuck", "load", "request_line", "unproxied"]
 

@@ -14,8 +14,8 @@ from tetrapylon.apps.inside import PATIENCE
 from tetrapylon.apps.output import Output
 from tetrapylon.apps.servers import LAST, command, reference
 from tetrapylon.config.model import App, Target
-from tetrapylon.events import say
-from tetrapylon.process import describe_end
+from tetrapylon.processes.fork import describe_end
+from tetrapylon.telemetry.events import say
 
 __all__ = ["Server", "State", "target_name"]
 
