@@ -112,7 +112,7 @@ cdef class Shadow(Policy):
     cdef uint64_t twice
     cdef uint64_t state                 # of the generator (xorshift64*)
     cdef frozenset methods
-    cdef bytes names                    # of the fields that are compared, in lower case, each behind its length
+    cdef bytes names                    # of the fields compared, in lower case, each behind its length
     cdef uint64_t lengths               # of these names, a bit each
     cdef size_t body_limit
     cdef uint32_t in_flight
