@@ -22,7 +22,7 @@ cdef class Copy(Call):
         self.peer = peer
 
     cdef int write(self, Exchange x) except -1:
-        """As the original goes on, framing and all. The body is whole: nobody is asked for leave to send it."""
+        """As the original goes on, framing and all. The body is whole: no leave is asked to send it."""
         cdef Head* head = &x.request
         cdef uint32_t i
         if head_clone(head, self.original) < 0:
