@@ -554,9 +554,6 @@ cdef class Pipeline(Stages):
         if x.upstream_name is not None:
             record.upstream.data = x.upstream_name
             record.upstream.length = len(x.upstream_name)
-        if x.consumer is not None:
-            record.consumer.data = x.consumer.label
-            record.consumer.length = len(x.consumer.label)
         if x.fault:
             record.failed = True
             record.error.data = fault_name(x.fault)
