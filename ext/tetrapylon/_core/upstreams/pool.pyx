@@ -202,15 +202,9 @@ cdef class UpstreamConnection(Connection):
             self.drop()             # nothing was asked: a response before its request
             return
         stages = x.stages
-        if not self.heard:
-            if self.rival is not None:
-                self.win(x)
-            if self.hedge_timer is not None:
-                disarm(self.hedge_timer)
-            self.heard = True
-            x.answered = self.upstream.reactor.now
-            x.waited += x.answered - x.sent
         while True:
+            if n and not self.heard:
+                self.hear(x)
             event = self.parser.next(data, n)
             data += self.parser.consumed
             n -= self.parser.consumed
@@ -221,6 +215,7 @@ cdef class UpstreamConnection(Connection):
             if event == HEAD:
                 if x.response.status < 200 and x.response.status != 101:
                     stages.interim(x)
+                    self.await_another(x)
                     continue
                 if x.response.status == 101:
                     self.switch_protocols(x, data, n)
@@ -247,6 +242,22 @@ cdef class UpstreamConnection(Connection):
             else:
                 self.lose(RESPONSE_CUT if x.response_started else RESPONSE_MALFORMED)
                 return
+
+    cdef void hear(self, Exchange x) noexcept:
+        """The first byte of an answer."""
+        if self.rival is not None:
+            self.win(x)
+        if self.hedge_timer is not None:
+            disarm(self.hedge_timer)
+        self.heard = True
+        x.answered = self.upstream.reactor.now
+        x.waited += x.answered - x.sent
+
+    cdef void await_another(self, Exchange x) noexcept:
+        """What came was no answer yet (RFC 9110 section 15.2): times go on as if nothing had."""
+        self.heard = False
+        x.waited -= x.answered - x.sent
+        x.answered = 0
 
     cdef void switch_protocols(self, Exchange x, const char* early, size_t n) noexcept:
         """RFC 9110 section 7.8: only what the client offered can be switched to."""
