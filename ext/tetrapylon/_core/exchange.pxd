@@ -236,8 +236,8 @@ cdef void deliver(Exchange x, const char* data, size_t n) noexcept      # a resp
 
 
 cdef inline uint64_t response_of(Exchange x) noexcept:
-    # Whoever sends a response piece by piece asks, when others have had a say, whether it is `still_wanted`: a
-    # policy may have put another in its place, or the object may be the next exchange's by now.
+    # Whoever sends a response piece by piece asks, when others have had a say, whether it is `still_wanted`:
+    # a policy may have put another in its place, or the object may be the next exchange's by now.
     return <uint64_t>x.generation << 32 | x.given_up
 
 
