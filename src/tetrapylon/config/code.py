@@ -39,8 +39,8 @@ def report_load(path: Path, error: LoadError, report: Report) -> None:
 
 def signature_of(route: Route) -> Any:
     """The signature of a route's handler. Raises LoadError."""
+    from tetrapylon.code.load import load_object
     from tetrapylon.handler import read_signature
-    from tetrapylon.load import load_object
 
     assert route.handler is not None
     return read_signature(
@@ -78,7 +78,7 @@ def _handler(route: Route, path: Path, report: Report) -> None:
 
 
 def _lifespan(reference: str, path: Path, report: Report) -> None:
-    from tetrapylon.load import load_object, place_of
+    from tetrapylon.code.load import load_object, place_of
 
     try:
         found = load_object(reference)
@@ -98,7 +98,7 @@ def with_docs(config: Config) -> Config:
     docs = config.docs
     if docs is None or docs is FAILED:
         return config
-    from tetrapylon.openapi import page
+    from tetrapylon.code.openapi import page
 
     handled = [route for route in config.routes if route.handler is not None]
     signatures = {id(route): signature_of(route) for route in handled}
@@ -116,7 +116,7 @@ def with_docs(config: Config) -> Config:
 
 def _document(docs: Docs, routes: list[Route], signatures: dict[int, Any]) -> str:
     """Of two routes of one path, the one for fewer hosts is described: the last one counts."""
-    from tetrapylon.openapi import Operation, document
+    from tetrapylon.code.openapi import Operation, document
 
     operations = []
     for route in sorted(routes, key=lambda route: len((route.host or "").removeprefix("*"))):
