@@ -68,7 +68,7 @@ cdef class UpstreamConnection(Connection):
     cdef bint connecting
     cdef bint pooled
     cdef bint reused
-    cdef bint heard                     # an answer has begun
+    cdef bint heard                     # the response has begun
     cdef bint hurried                   # the deadline is that of one try of several
     cdef bint alive
     cdef bint uploading                 # its exchange's request is not complete
@@ -78,12 +78,11 @@ cdef class UpstreamConnection(Connection):
     cdef void ask_too(self, Exchange x) noexcept
     cdef void win(self, Exchange x) noexcept
     cdef void give_way(self) noexcept
+    cdef void leave_to_client(self, Exchange x, uint64_t now) noexcept
     cdef void await_head(self, Exchange x) noexcept
     cdef void take(self, Exchange x) noexcept
     cdef void part(self) noexcept
     cdef void claim(self, Exchange x) noexcept
-    cdef void hear(self, Exchange x) noexcept
-    cdef void await_another(self, Exchange x) noexcept
     cdef void uploaded(self) noexcept
     cdef void complete(self, bint keep) noexcept
     cdef void discard(self, Exchange x, const char* data, size_t n) noexcept
