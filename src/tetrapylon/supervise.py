@@ -473,8 +473,9 @@ class Supervisor:
                 self._stop(now)
             elif number == signal.SIGUSR1:
                 events.reopen()
-                for child in [*self._workers, *self._leaving, *self._control]:
+                for child in self._children:
                     child.signal(signal.SIGUSR1)
+                self._old.signal(signal.SIGUSR1)
             elif number == signal.SIGHUP:
                 self._reloads.order(Order("SIGHUP"), now)
             elif number == signal.SIGUSR2:
