@@ -115,10 +115,7 @@ class Supervisor:
                 admin, 1, "admin.listen", tls=admin if facts.admin_tls else (), given=given
             )
             for listener in given:
-                say(
-                    "warning",
-                    f"{listener.address} was handed over and is in no use; closing it",
-                )
+                say("warning", f"{listener.address} was handed over and is in no use; closing it")
                 listener.close()
             most = max(MOST_WORKERS, 2 * facts.workers)
             memory = handover.memory if handover else None

@@ -107,7 +107,7 @@ def digest(folders: Iterable[str]) -> bytes:
         try:
             paths = sorted(Path(folder).iterdir())
         except OSError as error:
-            found.update(b"%d " % error.errno)  # that it has gone is a change, too
+            found.update(str(error.errno).encode())  # that it has gone is a change, too
             continue
         for path in paths:
             if path.suffix in SUFFIXES and not path.is_fifo():
