@@ -110,7 +110,7 @@ cdef class Quota(Counted):
             if not isdir(dirname(abspath(settings.path))):
                 yield ("path",), f"there is no folder for {settings.path!r}", "make it, or choose another"
             elif "\0" in settings.path or isdir(settings.path):
-                yield ("path",), f"{settings.path!r} is not the path of a file", "expected one such as quota.db"
+                yield ("path",), f"{settings.path!r} is no path of a file", "expected one such as quota.db"
         yield from check_key(settings)
         yield from check_store(settings)
 
