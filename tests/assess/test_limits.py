@@ -8,9 +8,9 @@ import pytest
 
 from tests.assess.simulate import START, System, combined, constant, gunicorn_split, own, uniform
 from tetrapylon.assess import Assessment, Present, assess
-from tetrapylon.assess.formats import Line
 from tetrapylon.assess.limits import erlang_wait
 from tetrapylon.assess.load import load_of, parse_growth, trend_of
+from tetrapylon.assess.logs.formats import Line
 from tetrapylon.assess.result import Limits, Trend
 from tetrapylon.assess.tally import Tally
 from tetrapylon.errors import UsageError

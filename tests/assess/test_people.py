@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tetrapylon.assess.found import find
-from tetrapylon.assess.languages import language_of
-from tetrapylon.assess.people import team_of
+from tetrapylon.assess.repository.languages import language_of
+from tetrapylon.assess.repository.people import team_of
+from tetrapylon.assess.repository.workers import workers_of
 from tetrapylon.cli import main
 from tetrapylon.errors import UsageError
 
@@ -173,7 +173,7 @@ def test_programs_that_a_repository_names_are_not_run(
     hook.chmod(0o755)
     sprung.unlink(missing_ok=True)
     assert team_of([str(repository)], NOW).authors == 1
-    assert find([str(repository)]) == []
+    assert workers_of([str(repository)]) == []
     assert not sprung.exists(), sprung.read_text()
 
 
@@ -244,5 +244,5 @@ def test_workers_are_found_in_the_repository(
     repository: Path, commit: Commit, path: str, text: str, slots: tuple[int, int] | None
 ) -> None:
     commit("Ada L", path, text=text)
-    found = find([str(repository)])
+    found = workers_of([str(repository)])
     assert [(each.workers, each.threads, each.where) for each in found] == ([(*slots, path)] if slots else [])

@@ -9,9 +9,9 @@ import pytest
 
 from tests.assess.simulate import STYLES, System, combined, constant, gunicorn, nginx, own, uniform
 from tetrapylon.assess import assess
-from tetrapylon.assess.formats import ABSENT, Line, compile_format
-from tetrapylon.assess.reading import Reading
-from tetrapylon.assess.times import NONE
+from tetrapylon.assess.logs.formats import ABSENT, Line, compile_format
+from tetrapylon.assess.logs.reading import Reading
+from tetrapylon.assess.logs.times import NONE
 from tetrapylon.errors import TetrapylonError, UsageError
 
 STEADY = System(uniform(6, 8), uniform(28, 32))

@@ -23,8 +23,8 @@ from tests.assess.simulate import (
     weibull,
 )
 from tetrapylon.assess import Assessment, assess
-from tetrapylon.assess.groups import Groups, deviation, student
 from tetrapylon.assess.histogram import BINS, LARGEST, bin_of, edge
+from tetrapylon.assess.jackknife import Groups, deviation, student
 from tetrapylon.assess.result import Split
 
 

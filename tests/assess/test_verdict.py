@@ -8,8 +8,8 @@ import pytest
 from tests.assess.simulate import STYLES, System, gunicorn, lognormal, uniform
 from tests.assess.test_people import NOW, RECENT, git
 from tetrapylon.assess import Assessment, Present, assess
+from tetrapylon.assess.report.text import to_text
 from tetrapylon.assess.result import Answer, Verdict
-from tetrapylon.assess.show import to_text
 
 
 def log_of(path: Path, system: System, count: int = 6000, style: str = "gunicorn-split") -> str:

@@ -8,18 +8,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tetrapylon.assess.costs import Prices, costs_of
-from tetrapylon.assess.formats import ABSENT, Format, Line, compile_format
-from tetrapylon.assess.found import find
 from tetrapylon.assess.limits import limits_of
 from tetrapylon.assess.live import Hop, hop_of, measure
 from tetrapylon.assess.load import load_of, parse_growth, trend_of
+from tetrapylon.assess.logs.formats import ABSENT, Format, Line, compile_format
+from tetrapylon.assess.logs.reading import Reading
+from tetrapylon.assess.logs.times import NONE
 from tetrapylon.assess.measured import measured
-from tetrapylon.assess.people import team_of
-from tetrapylon.assess.reading import Reading
+from tetrapylon.assess.repository.people import team_of
+from tetrapylon.assess.repository.workers import workers_of
 from tetrapylon.assess.result import Assessment, Costs, Limits, Load
 from tetrapylon.assess.split import log_of, split, split_of_two, take
 from tetrapylon.assess.tally import Tally
-from tetrapylon.assess.times import NONE
 from tetrapylon.assess.verdict import verdict_of
 from tetrapylon.errors import TetrapylonError, UsageError
 
@@ -146,7 +146,7 @@ def _limits(load: Load, tally: Tally, present: Present) -> Limits:
     if workers is not None:
         slots = workers * (present.threads or 1)
     elif present.repositories:
-        found = find(present.repositories)
+        found = workers_of(present.repositories)
         if len(found) == 1:
             workers, slots = found[0].workers, found[0].workers * found[0].threads
             source = f"{workers} workers with {found[0].threads} threads, as {found[0].where} has it"

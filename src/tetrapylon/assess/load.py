@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tetrapylon.assess.groups import student
+from tetrapylon.assess.jackknife import student
 from tetrapylon.assess.result import Load, Trend
 from tetrapylon.assess.tally import Tally, Window
 from tetrapylon.errors import UsageError

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import NamedTuple
 
-from tetrapylon.assess.formats import Clock
-from tetrapylon.assess.groups import Group, deviation, student
 from tetrapylon.assess.histogram import Distribution, empty, merged, without
+from tetrapylon.assess.jackknife import Group, deviation, student
+from tetrapylon.assess.logs.formats import Clock
 
 __all__ = ["FEWEST", "LEVEL", "Interval", "Share", "curve", "mean_share", "shares", "whole_times"]
 

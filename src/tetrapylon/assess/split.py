@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tetrapylon.assess.formats import EXACT, Clock, Line
-from tetrapylon.assess.groups import Group
-from tetrapylon.assess.reading import Reading
+from tetrapylon.assess.jackknife import Group
+from tetrapylon.assess.logs.formats import EXACT, Clock, Line
+from tetrapylon.assess.logs.reading import Reading
 from tetrapylon.assess.result import Log, Quantile, Range, Split
 from tetrapylon.assess.share import FEWEST, Interval, Share, curve, mean_share, shares, whole_times
 from tetrapylon.assess.tally import Tally

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tetrapylon.assess.formats import ABSENT, Line
-from tetrapylon.assess.groups import FIRST, FIRST_SECONDS, Groups
-from tetrapylon.assess.times import NONE
+from tetrapylon.assess.jackknife import FIRST, FIRST_SECONDS, Groups
+from tetrapylon.assess.logs.formats import ABSENT, Line
+from tetrapylon.assess.logs.times import NONE
 
 __all__ = ["Tally", "Window"]
 

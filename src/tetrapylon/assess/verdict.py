@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tetrapylon.assess.result import Answer, Assessment, Costs, Limits, Load, Quantile, Split, Team, Verdict
-from tetrapylon.assess.words import milliseconds, number, percent, points, several
+from tetrapylon.assess.wording import milliseconds, number, percent, points, several
 
 __all__ = ["NOTICED_MS", "NOTICED_SHARE", "verdict_of"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from tetrapylon.assess.detect import format_of
-from tetrapylon.assess.formats import ABSENT, Clock, Format, Line
-from tetrapylon.assess.json_lines import Dropped
-from tetrapylon.assess.lines import lines
+from tetrapylon.assess.logs.detect import format_of
+from tetrapylon.assess.logs.files import lines
+from tetrapylon.assess.logs.formats import ABSENT, Clock, Format, Line
+from tetrapylon.assess.logs.json_lines import Dropped
 
 __all__ = ["Reading"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from tetrapylon.assess.times import MICROSECONDS, duration, moment_of, upstream_duration
+from tetrapylon.assess.logs.times import MICROSECONDS, duration, moment_of, upstream_duration
 from tetrapylon.errors import UsageError
 
 __all__ = ["ABSENT", "PRESETS", "Clock", "Field", "Format", "Line", "compile_format", "role_of"]

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tetrapylon.assess.formats import ABSENT, NGINX, Clock, Format, Line
-from tetrapylon.assess.times import MICROSECONDS, NONE, duration, moment_of, upstream_duration
+from tetrapylon.assess.logs.formats import ABSENT, NGINX, Clock, Format, Line
+from tetrapylon.assess.logs.times import MICROSECONDS, NONE, duration, moment_of, upstream_duration
 
 __all__ = ["OWN", "Dropped", "json_format"]
 

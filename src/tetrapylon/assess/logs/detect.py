@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tetrapylon.assess.formats import AGENTS, NGINX_START, Format, compile_format, role_of
-from tetrapylon.assess.json_lines import json_format
+from tetrapylon.assess.logs.formats import AGENTS, NGINX_START, Format, compile_format, role_of
+from tetrapylon.assess.logs.json_lines import json_format
 
 __all__ = ["format_of"]
 

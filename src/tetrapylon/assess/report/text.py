@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from tetrapylon.assess.result import Assessment, Costs, Limits, Load, Log, Split, Team, Verdict
-from tetrapylon.assess.words import (
+from tetrapylon.assess.wording import (
     day,
     gigabytes,
     harmless,

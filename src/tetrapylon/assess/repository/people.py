@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from secrets import token_hex
 from typing import NamedTuple
 
-from tetrapylon.assess import git
-from tetrapylon.assess.languages import language_of
+from tetrapylon.assess.repository import git
+from tetrapylon.assess.repository.languages import language_of
 from tetrapylon.assess.result import Language, Team
 
 __all__ = ["team_of"]

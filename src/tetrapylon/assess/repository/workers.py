@@ -7,9 +7,9 @@ import re
 import shlex
 from typing import NamedTuple
 
-from tetrapylon.assess import git
+from tetrapylon.assess.repository import git
 
-__all__ = ["Found", "find"]
+__all__ = ["Workers", "workers_of"]
 
 PLACES = re.compile(
     r"(?:^|/)(?:Procfile[^/]*|[^/]*Dockerfile[^/]*|[^/]*compose[^/]*\.ya?ml|[^/]*\.service|[^/]*\.sh|Makefile"
@@ -23,22 +23,22 @@ MOST_DIGITS = 4
 """Of a number of workers or threads that is one."""
 
 
-class Found(NamedTuple):
+class Workers(NamedTuple):
     workers: int
     threads: int
     where: str
 
 
-def find(repositories: list[str]) -> list[Found]:
+def workers_of(repositories: list[str]) -> list[Workers]:
     """All that differ, each with its place. What is worked out when gunicorn starts is not known."""
-    found: dict[tuple[int, int], Found] = {}
+    found: dict[tuple[int, int], Workers] = {}
     for repository in repositories:
         for each in _in_one(repository):
             found.setdefault((each.workers, each.threads), each)
     return list(found.values())
 
 
-def _in_one(repository: str) -> list[Found]:
+def _in_one(repository: str) -> list[Workers]:
     listed = git.text(repository, "ls-tree", "-r", "-l", "-z", "HEAD").split("\0")
     found = []
     places = [entry for entry in listed if PLACES.search(entry.partition("\t")[2])]
@@ -49,7 +49,7 @@ def _in_one(repository: str) -> list[Found]:
             continue
         text = git.text(repository, "cat-file", "blob", name)
         read = _of_config(text) if CONFIG.search(path) else _of_commands(text)
-        found += [Found(workers, threads, path) for workers, threads in read]
+        found += [Workers(workers, threads, path) for workers, threads in read]
     return found
 
 
