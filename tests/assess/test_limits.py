@@ -2,6 +2,7 @@
 
 import math
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,14 @@ def test_erlangs_wait_is_that_of_the_textbook(load: float, slots: int, wait: flo
 def test_wait_is_without_bound_where_all_slots_are_taken() -> None:
     assert erlang_wait(4.0, 4) == math.inf
     assert erlang_wait(900.0, 1000) < 0.001  # and large numbers do not overflow
+
+
+def test_any_number_of_slots_is_quickly_told() -> None:
+    """Of a service of one, c - a slots idle in the mean: as many as Halfin and Whitt's square root has it."""
+    began = time.process_time()
+    slots = 100_000_000
+    assert erlang_wait(slots - 10_000, slots) == pytest.approx(0.2234 / 10_000, rel=0.01)
+    assert time.process_time() - began < 1
 
 
 def test_wait_is_that_of_a_queue() -> None:
