@@ -117,6 +117,32 @@ def test_merges_and_renames_make_nobody_an_author_of_more(repository: Path, comm
     assert team_of([str(repository)], NOW).languages[0].authors == 2
 
 
+def test_folder_of_a_repository_is_known_by_who_changed_it(repository: Path, commit: Commit) -> None:
+    commit("Ada L", "gateway/app.py", "gateway/Procfile", text="web: gunicorn -w 4 app\n")
+    commit("Grace H", "shop/main.go", "shop/Procfile", text="web: gunicorn -w 9 app\n")
+    folder = str(repository / "gateway")
+    told = team_of([folder], NOW)
+    assert (told.authors, told.commits, told.first_name) == (1, 1, "Ada L")
+    assert [each.name for each in told.languages] == ["Python"]
+    assert [each.workers for each in workers_of([folder])] == [4]
+
+
+def test_who_made_the_same_change_on_another_branch_counts(repository: Path, commit: Commit) -> None:
+    commit("Old Hand", "gateway/app.py")
+    git(repository, "switch", "-q", "-c", "other")
+    commit("Ada L", "gateway/b.py", text="same\n")
+    git(repository, "switch", "-q", "main")
+    commit("Grace H", "gateway/b.py", text="same\n")
+    git(repository, "-c", "user.name=m", "-c", "user.email=m@x", "merge", "-q", "--no-edit", "other")
+    assert team_of([str(repository / "gateway")], NOW).authors == 3
+
+
+def test_people_without_an_address_are_not_one(repository: Path, commit: Commit) -> None:
+    for name in ("Ada L", "Grace H"):
+        commit(name, "app.py", mail=" ")
+    assert team_of([str(repository)], NOW).authors == 2
+
+
 def test_nobody_within_a_year(repository: Path, commit: Commit) -> None:
     commit("Old Hand", "app.py", at=NOW - 500 * 86_400)
     told = team_of([str(repository)], NOW)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+from itertools import islice
 from typing import NamedTuple
 
 from tetrapylon.assess.repository import git
@@ -39,10 +40,10 @@ def workers_of(repositories: list[str]) -> list[Workers]:
 
 
 def _in_one(repository: str) -> list[Workers]:
-    listed = git.text(repository, "ls-tree", "-r", "-l", "-z", "HEAD").split("\0")
+    listed = git.fields(repository, "ls-tree", "-r", "-l", "-z", "HEAD")
+    places = (entry for entry in listed if PLACES.search(entry.partition("\t")[2]))
     found = []
-    places = [entry for entry in listed if PLACES.search(entry.partition("\t")[2])]
-    for entry in places[:MOST_FILES]:
+    for entry in islice(places, MOST_FILES):
         what, _, path = entry.partition("\t")
         _, kind, name, size = what.split()
         if kind != "blob" or int(size) > LARGEST:
