@@ -47,7 +47,7 @@ def load_of(tally: Tally) -> Load | None:
         own_ms=_per_request([window for _, window in windows]),
         own_ms_calm=calm,
         own_ms_pressed=pressed,
-        errors=sum(tally.errors.values()) / tally.requests,
+        errors=tally.errors / tally.requests,
         series=_series(windows, width),
     )
 

@@ -10,6 +10,7 @@ from tetrapylon.assess.logs.reading import Reading
 from tetrapylon.assess.result import Log, Quantile, Range, Split
 from tetrapylon.assess.share import FEWEST, Interval, Share, curve, mean_share, shares, whole_times
 from tetrapylon.assess.tally import Tally
+from tetrapylon.assess.wording import readable
 
 __all__ = ["log_of", "split", "split_of_two", "take"]
 
@@ -38,29 +39,30 @@ def take(reading: Reading, *, by_time: bool = False, change: Callable[[Line], Li
     """Reads all lines, each of them changed first."""
     tally = Tally(by_time=by_time)
     reading.on_file = tally.new_file
+    formats = 0
     for line in reading:
-        if not tally.slack:
-            tally.slack = reading.slack
+        if len(reading.counts) != formats:
+            formats, tally.slack = len(reading.counts), reading.slack
         tally.add(line if change is None else change(line))
     return tally
 
 
 def log_of(reading: Reading, tally: Tally) -> Log:
     return Log(
-        files=list(reading.paths),
+        files=[readable(path) for path in reading.paths],
         requests=tally.requests,
         formats={reading.shown(text): count for text, count in reading.counts.items()},
         begins=tally.first or None,
         ends=tally.last or None,
         without_times=tally.untimed,
         broken=reading.broken,
-        broken_at=reading.broken_at,
+        broken_at=[readable(place) for place in reading.broken_at],
         impossible=tally.impossible,
         clock_jumps=tally.jumps,
         closed_by_client=tally.aborted,
         upgraded=tally.switched,
         dropped=reading.dropped,
-        notes=reading.damaged,
+        notes=[readable(note) for note in reading.damaged],
     )
 
 

@@ -21,15 +21,14 @@ SWITCHED = 101
 class Window:
     """Requests that ended in one stretch of time. Times in microseconds; `forwarded` have both times."""
 
-    __slots__ = ("count", "errors", "forwarded", "own", "total")
+    __slots__ = ("count", "forwarded", "own", "total")
 
     def __init__(self) -> None:
-        self.count = self.errors = self.forwarded = 0
+        self.count = self.forwarded = 0
         self.total = self.own = 0
 
     def absorb(self, other: Window) -> None:
         self.count += other.count
-        self.errors += other.errors
         self.forwarded += other.forwarded
         self.total += other.total
         self.own += other.own
@@ -56,7 +55,8 @@ class Tally:
         self.aborted = self.switched = self.impossible = self.jumps = 0
         self.own = self.own_total = 0
         """Requests that no upstream saw, and their time."""
-        self.errors: dict[int, int] = {}
+        self.errors = 0
+        """Answers of 5xx."""
         self.first = self.last = 0.0
         self.width = MINUTE
         self.windows: dict[int, Window] = {}
@@ -66,11 +66,11 @@ class Tally:
         moment, total, upstream, status = line
         self.requests += 1
         if status >= 500:
-            self.errors[status] = self.errors.get(status, 0) + 1
+            self.errors += 1
         if status == SWITCHED:
             self.switched += 1
             return
-        window = self._window(moment, total, status) if moment is not None else None
+        window = self._window(moment, total) if moment is not None else None
         if moment is None:
             self.undated += 1
         if status == CLOSED_BY_CLIENT:
@@ -92,7 +92,7 @@ class Tally:
                     window.forwarded += 1
                     window.own += max(0, total - upstream)
 
-    def _window(self, moment: float, total: int, status: int) -> Window:
+    def _window(self, moment: float, total: int) -> Window:
         if moment < self._previous - JUMP:
             self.jumps += 1
         self._previous = moment
@@ -108,8 +108,6 @@ class Tally:
                 self._widen()
                 window = self.windows[key >> 1]
         window.count += 1
-        if status >= 500:
-            window.errors += 1
         if total > 0:
             window.total += total
         return window

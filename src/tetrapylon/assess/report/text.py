@@ -109,7 +109,7 @@ def load_lines(load: Load, limits: Limits | None) -> Iterator[str]:
     per = "minute" if load.window_s == 60 else f"{load.window_s // 60} minutes"
     yield (
         f"{number(load.rate)} requests a second on average, {number(load.peak_rate)} in the busiest {per}"
-        f" ({day(load.peak_at)})"
+        f" ({day(load.peak_at)} UTC)"
     )
     yield (
         f"{number(load.concurrency)} under way on average, {number(load.peak_concurrency)} in the fullest"
