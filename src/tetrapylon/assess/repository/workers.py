@@ -18,6 +18,8 @@ PLACES = re.compile(
 )
 CONFIG = re.compile(r"(?:^|/)[^/]*gunicorn[^/]*\.py$")
 COMMAND = re.compile(r"\bgunicorn\b[^\n&|;#]*")
+CONNECTIONS = 1000
+"""Of a worker that is an event loop: gunicorn's default."""
 MOST_FILES = 200
 LARGEST = 256 * 1024
 MOST_DIGITS = 4
@@ -25,6 +27,8 @@ MOST_DIGITS = 4
 
 
 class Workers(NamedTuple):
+    """`threads`: requests that one of them takes at once, be it by threads or by an event loop."""
+
     workers: int
     threads: int
     where: str
@@ -60,15 +64,26 @@ def _of_config(text: str) -> list[tuple[int, int]]:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return []
     told = {
-        target.id: node.value.value
+        target.id: str(node.value.value)
         for node in tree.body
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
         for target in node.targets
         if isinstance(target, ast.Name)
-        and isinstance(node.value.value, int)
-        and 0 < node.value.value < 10**MOST_DIGITS
     }
-    return [(told["workers"], told.get("threads", 1))] if "workers" in told else []
+    workers = _count(told.get("workers", ""))
+    names = ("worker_class", "threads", "worker_connections")
+    return [(workers, _at_once(*(told.get(name, "") for name in names)))] if workers else []
+
+
+def _at_once(kind: str, threads: str, connections: str) -> int:
+    """Requests that a worker takes at once."""
+    if kind in ("", "sync", "gthread"):
+        return _count(threads) or 1
+    return _count(connections) or CONNECTIONS
+
+
+def _count(text: str) -> int | None:
+    return int(text) or None if text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
 def _of_commands(text: str) -> list[tuple[int, int]]:
@@ -79,19 +94,23 @@ def _of_commands(text: str) -> list[tuple[int, int]]:
             words = shlex.split(re.sub(r"""["'],\s*["']|["']\]""", " ", command).replace('"', ""))
         except ValueError:
             continue
-        workers, threads = _option(words, "-w", "--workers"), _option(words, "", "--threads")
+        workers = _count(_option(words, "-w", "--workers"))
         if workers:
-            found.append((workers, threads or 1))
+            kind = _option(words, "-k", "--worker-class")
+            threads, connections = (
+                _option(words, "", f"--{name}") for name in ("threads", "worker-connections")
+            )
+            found.append((workers, _at_once(kind, threads, connections)))
     return found
 
 
-def _option(words: list[str], short: str, long: str) -> int | None:
+def _option(words: list[str], short: str, long: str) -> str:
+    """Its value; empty where it is not there."""
     for index, word in enumerate(words):
-        value = words[index + 1] if word in (short, long) and index + 1 < len(words) else ""
+        if word in (short, long) and index + 1 < len(words):
+            return words[index + 1]
         if word.startswith(f"{long}="):
-            value = word.partition("=")[2]
-        elif short and word.startswith(short) and word[2:].isdigit():
-            value = word[2:]
-        if value.isdecimal() and len(value) <= MOST_DIGITS and int(value):
-            return int(value)
-    return None
+            return word.partition("=")[2]
+        if short and word.startswith(short) and word != short:
+            return word.removeprefix(short)
+    return ""
