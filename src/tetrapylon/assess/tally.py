@@ -60,6 +60,10 @@ class Tally:
         self.first = self.last = 0.0
         self.width = MINUTE
         self.windows: dict[int, Window] = {}
+        self.met = 0
+        """Requests in the same second, summed over requests; `met_total`: their times, summed so, too."""
+        self.met_total = 0
+        self._second = self._count = self._total = 0
         self._previous = 0.0
 
     def add(self, line: Line) -> None:
@@ -100,7 +104,13 @@ class Tally:
             self.first = moment
         if moment > self.last:
             self.last = moment
-        key = int(moment) // self.width
+        second = int(moment)
+        if second != self._second:
+            self._meet()
+            self._second = second
+        self._count += 1
+        self._total += max(0, total)
+        key = second // self.width
         window = self.windows.get(key)
         if window is None:
             window = self.windows[key] = Window()
@@ -111,6 +121,11 @@ class Tally:
         if total > 0:
             window.total += total
         return window
+
+    def _meet(self) -> None:
+        self.met += self._count * self._count
+        self.met_total += self._count * self._total
+        self._count = self._total = 0
 
     def new_file(self) -> None:
         """Rotated files may come in any order: the clock does not jump between them."""
@@ -127,5 +142,6 @@ class Tally:
 
     def dated(self) -> Iterator[tuple[int, Window]]:
         """Windows in their order, with the second that each begins with."""
+        self._meet()
         for key in sorted(self.windows):
             yield key * self.width, self.windows[key]

@@ -36,7 +36,12 @@ class Clock(NamedTuple):
 
     tick: int
     phased: bool = False
-    unseen: int = 200
+    unseen: int = 500
+
+    @property
+    def is_of_the_app(self) -> bool:
+        """Whether it begins with the call of the app, once a worker was free."""
+        return self.unseen >= APP_ONLY
 
 
 EXACT = Clock(1)

@@ -77,7 +77,7 @@ def split_rows(split: Split) -> list[tuple[str, ...]]:
     for each in split.quantiles:
         name = f"p{100 * each.q:g}"
         if each.share is None or each.upstream is None or each.win is None:
-            why = "-" if split.cannot_tell else "cannot tell within 20 points: too few requests"
+            why = f"cannot tell {each.cannot_tell}" if each.cannot_tell else "-"
             rows.append((name, milliseconds(each.total), "-", "-", why))
         else:
             times = (each.total, each.upstream, each.win.value)
