@@ -155,8 +155,17 @@ def tetrapylon(system: System, folder: Path, ports: Ports) -> list[str]:
     return [sys.executable, "-m", "tetrapylon", "run", str(path)]
 
 
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process and of its children, in user space and in the kernel."""
+    own = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    ticks = int(own[11]) + int(own[12])
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return ticks / os.sysconf("SC_CLK_TCK") + sum(cpu_seconds(int(child)) for child in children)
+
+
 @contextmanager
-def running(command: list[str], folder: Path, **environment: str) -> Iterator[None]:
+def running(command: list[str], folder: Path, **environment: str) -> Iterator[int]:
+    """Gives the process's id."""
     with (folder / "said").open("a") as said:
         process = subprocess.Popen(
             command,
@@ -167,7 +176,7 @@ def running(command: list[str], folder: Path, **environment: str) -> Iterator[No
             stderr=said,
         )
         try:
-            yield
+            yield process.pid
         finally:
             process.terminate()
             process.wait(30)

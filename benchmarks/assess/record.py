@@ -48,17 +48,21 @@ def table(told: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def is_covered(each: dict[str, Any]) -> bool:
+    """Whether all that is said of a system is true, and something is said of its median."""
+    rows = each["quantiles"]
+    return bool(rows) and rows[0]["said"] is not None and all(row["covered"] for row in rows)
+
+
 def summary(told: dict[str, Any]) -> str:
     systems = told["systems"]
     rows = [row for each in systems for row in each["quantiles"]]
-    widths = [row["said"][2] - row["said"][0] for row in rows if row["said"]]
-    covered = sum(
-        bool(each["quantiles"]) and all(row["covered"] for row in each["quantiles"]) for each in systems
-    )
+    said = [row for row in rows if row["said"]]
+    widest = max((row["said"][2] - row["said"][0] for row in said), default=0.0)
     return (
-        f"{covered} of {len(systems)} systems covered at every quantile,"
-        f" {sum(row['covered'] for row in rows)} of {len(rows)} quantiles; the widest interval is"
-        f" {100 * max(widths, default=0):.1f} points ({told['date']})"
+        f"{sum(map(is_covered, systems))} of {len(systems)} systems covered;"
+        f" {sum(row['covered'] for row in said)} of {len(said)} intervals, {len(rows) - len(said)} withheld;"
+        f" the widest is {100 * widest:.1f} points ({told['date']})"
     )
 
 
@@ -70,7 +74,11 @@ def write(known: dict[str, Any]) -> None:
     if not (begun and ended):
         raise ValueError(f"{PAGE.name}: no {BEGIN} ... {END}")
     parts = []
-    for name, what in (("judged", "Held out"), ("first", "Those that the allowances were found with")):
+    for name, what in (
+        ("judged", "Held out"),
+        ("first", "Those that the first allowances were found with"),
+        ("second", "Those that waits were found with"),
+    ):
         if name in known:
             parts.append(f"- {what}: {summary(known[name])}.")
     if "without_times" in known:

@@ -1,13 +1,14 @@
 """The systems that are looked at: what stands in front of which service, and who asks how.
 
-`FIRST` are those that the estimator's allowances were found with. `JUDGED` were written down before any of
-them had been run, and are not for tuning: once a change of the estimator has been made with them in view,
-they belong to the first, and others have to be written. `WITHOUT_TIMES` have logs that cannot tell.
+`FIRST` and `SECOND` are those that the estimator's allowances were found with. `JUDGED` were written down
+before any of them had been run, and are not for tuning: once a change of the estimator has been made with
+them in view, they belong to the others, and new ones have to be written, as it went with the second.
+`WITHOUT_TIMES` have logs that cannot tell.
 """
 
 from dataclasses import dataclass
 
-__all__ = ["FIRST", "JUDGED", "WITHOUT_TIMES", "System"]
+__all__ = ["FIRST", "JUDGED", "SECOND", "WITHOUT_TIMES", "System"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ FIRST = [
     for service in ("30", "25..35")
 ]
 
-JUDGED = [
+SECOND = [
     System(server="sync", workers=4, work="7", arrivals="poisson 45", requests=2080),
     System(server="sync", workers=8, work="1", service="lognormal 30 0.4", arrivals="poisson 80"),
     System(
@@ -168,6 +169,97 @@ JUDGED = [
         arrivals="poisson 170",
         requests=10_400,
         log="json",
+    ),
+]
+
+JUDGED = [
+    System(server="sync", workers=6, work="7", service="25..35", arrivals="poisson 70"),
+    System(
+        server="sync", workers=3, work="1", service="lognormal 30 0.3", arrivals="poisson 30", requests=1200
+    ),
+    System(server="gthread", workers=3, threads=6, work="7", busy=True, arrivals="poisson 50", requests=1500),
+    System(
+        server="gthread",
+        threads=24,
+        work="1",
+        busy=True,
+        service="lognormal 30 0.35",
+        arrivals="poisson 80",
+    ),
+    System(server="gevent", work="1", busy=True, service="25..35", arrivals="poisson 70", keep_alive=False),
+    System(
+        server="gevent", workers=2, work="7", service="tail 30 0.1 300", arrivals="poisson 120", log="seconds"
+    ),
+    System(
+        server="gthread",
+        workers=2,
+        threads=12,
+        work="two 7 30 0.5",
+        arrivals="users 10",
+        keep_alive_behind=False,
+    ),
+    System(server="sync", workers=12, work="7", arrivals="bursts 40", requests=1200),
+    System(server="sync", workers=8, work="7", service="lognormal 30 0.2", arrivals="poisson 80", log="two"),
+    System(
+        server="gthread", threads=32, work="7", service="25..35", arrivals="poisson 60", log="milliseconds"
+    ),
+    System(
+        server="nginx", workers=2, work="1", service="lognormal 30 0.4", arrivals="bursts 120", log="json"
+    ),
+    System(
+        server="nginx",
+        work="30",
+        service="25..35",
+        arrivals="poisson 100",
+        keep_alive=False,
+        log="labels",
+    ),
+    System(server="nginx", work="two 1 30 0.3", arrivals="users 12", posted=64 << 10),
+    System(
+        server="nginx",
+        workers=2,
+        work="lognormal 7 0.5",
+        service="tail 30 0.02 400",
+        arrivals="poisson 110",
+        alone=0.2,
+        requests=2600,
+    ),
+    System(
+        server="nginx",
+        work="7",
+        arrivals="poisson 100",
+        retried=True,
+        keep_alive_behind=False,
+        log="json",
+    ),
+    System(
+        server="tetrapylon", work="7", service="lognormal 30 0.4", arrivals="poisson 120", posted=16 << 10
+    ),
+    System(
+        server="tetrapylon",
+        workers=2,
+        work="two 1 30 0.5",
+        service="25..35",
+        arrivals="poisson 170",
+        requests=6000,
+    ),
+    System(server="tetrapylon", work="7", busy=True, service="25..35", arrivals="poisson 40", requests=1500),
+    System(
+        server="tetrapylon",
+        workers=2,
+        work="30",
+        service="tail 30 0.1 300",
+        arrivals="bursts 90",
+        keep_alive=False,
+    ),
+    System(
+        server="nginx",
+        work="7",
+        service="lognormal 30 0.25",
+        arrivals="poisson 170",
+        requests=6000,
+        answered=64 << 10,
+        log="labels",
     ),
 ]
 
