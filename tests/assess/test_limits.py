@@ -59,6 +59,15 @@ def test_wait_is_that_of_a_queue() -> None:
     assert erlang_wait(1.5, 3) == pytest.approx(waited / 60_000, rel=0.1)
 
 
+@pytest.mark.parametrize("count", [1, 300, 6000])
+def test_peak_is_no_less_than_the_average(tmp_path: Path, count: int) -> None:
+    """Also of a log that is shorter than the minutes that peaks are looked for in."""
+    load = assess([write(tmp_path / "log", System(constant(10), constant(190), rate=20.0), count)]).load
+    assert load is not None
+    assert load.peak_rate >= load.rate * (1 - 1e-9)
+    assert load.peak_concurrency >= load.concurrency * (1 - 1e-9)
+
+
 def test_requests_under_way_are_rate_times_time(tmp_path: Path) -> None:
     told = assess([write(tmp_path / "log", System(constant(10), constant(190), rate=20.0))])
     assert told.load is not None

@@ -71,8 +71,10 @@ def shares(
     for q in QUANTILES:
         if min(totals[0].count, upstreams[0].count) * (1 - q) < BEYOND:
             continue
-        more = unseen.at(totals[0], q)
-        here, *others = [_bounds(one, other, q, more) for one, other in zip(totals, upstreams, strict=True)]
+        around = unseen.before(totals[0], q), unseen.within(upstreams[0], q)
+        here, *others = [
+            _bounds(one, other, q, *around) for one, other in zip(totals, upstreams, strict=True)
+        ]
         error = margin * deviation(sizes, here[1], [each[1] for each in others])
         low, high = min(here[0], here[1]) - error, max(here[2], here[1]) + error
         yield Share(
@@ -149,12 +151,12 @@ def _left_out(parts: list[array[int]], clock: Clock) -> list[Distribution]:
 
 
 def _bounds(
-    total: Distribution, upstream: Distribution, q: float, unseen: float
+    total: Distribution, upstream: Distribution, q: float, before: float, within: float
 ) -> tuple[float, float, float]:
     """The least, the likeliest and the greatest share by what the clocks leave open and do not see."""
     one, other = total.quantile(q), upstream.quantile(q)
     return (
         1 - (other.high + STRAIGHT) / (one.low + STRAIGHT) if one.low > 0 else 0.0,
         1 - other.value / one.value if one.value > 0 else 0.0,
-        1 - other.low / (one.high + unseen) if one.high > 0 else 0.0,
+        1 - max(0.0, other.low - within) / (one.high + before) if one.high > 0 else 0.0,
     )

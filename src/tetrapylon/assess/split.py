@@ -161,7 +161,7 @@ def _told(
         return _whole_only(
             list(whole),
             total,
-            cannot_tell=f"{count} requests with both times are too few",
+            cannot_tell=f"too few requests have both times: {count:,}",
             do=f"give a log of more: {FEWEST} for the median, 5,000 for p99",
         )
     unseen = unseen_of(total, capacity, load_of(tally))

@@ -40,11 +40,14 @@ class Wait(NamedTuple):
 class Unseen(NamedTuple):
     """By how much users may wait longer than a log says: `least` microseconds each, and then `waits`.
 
-    `cannot_tell`: why that is not known, and `do`, what would tell; `unknown`: what is not allowed for.
+    `turn` is one of them that a request meets again when its upstream has answered, where the log counts it
+    as the upstream's time. `cannot_tell`: why it is not known, and `do`, what would tell; `unknown`: what is
+    not allowed for.
     """
 
     least: float
     waits: Sequence[Wait] = ()
+    turn: Wait | None = None
     cannot_tell: str = ""
     do: str = ""
     unknown: str = ""
@@ -53,32 +56,39 @@ class Unseen(NamedTuple):
     def mean(self) -> float:
         return self.least + sum(wait.chance * wait.mean for wait in self.waits)
 
-    def at(self, logged: Distribution, q: float) -> float:
+    def before(self, whole: Distribution, q: float) -> float:
         """How far the quantile of what users wait may lie above that of what was logged."""
-        here = logged.quantile(q).value
-        if not self.waits:
-            return self.least
-        before = 0
-        times = []
-        for low, high, up_to in zip(logged.lows, logged.highs, logged.sums, strict=True):
-            times.append(((low + high) / 2, up_to - before))
-            before = up_to
-        longest = logged.highs[-1]
+        return self.least + shift(whole, self.waits, q)
 
-        def share(within: float) -> float:
-            """Of requests that are over within so long."""
-            over = sum(
-                count * max(0.0, 1 - sum(w.chance * math.exp((time - within) / w.mean) for w in self.waits))
-                for time, count in times
-                if time <= within
-            )
-            return over / logged.count
+    def within(self, upstream: Distribution, q: float) -> float:
+        """How far the quantile of the upstreams' own time may lie below that of what was logged."""
+        return 0.0 if self.turn is None else shift(upstream, [self.turn], q)
 
-        least, most = here, longest + 50 * sum(wait.mean for wait in self.waits)
-        for _ in range(40):
-            middle = (least + most) / 2
-            least, most = (middle, most) if share(middle) < q else (least, middle)
-        return self.least + most - here
+
+def shift(logged: Distribution, waits: Sequence[Wait], q: float) -> float:
+    """By how much waits move a quantile, in microseconds."""
+    if not waits:
+        return 0.0
+    here, before = logged.quantile(q).value, 0
+    times = []
+    for low, high, up_to in zip(logged.lows, logged.highs, logged.sums, strict=True):
+        times.append(((low + high) / 2, up_to - before))
+        before = up_to
+
+    def share(within: float) -> float:
+        """Of requests that are over within so long."""
+        over = sum(
+            count * max(0.0, 1 - sum(wait.chance * math.exp((time - within) / wait.mean) for wait in waits))
+            for time, count in times
+            if time <= within
+        )
+        return over / logged.count
+
+    least, most = here, logged.highs[-1] + 50 * sum(wait.mean for wait in waits)
+    for _ in range(40):
+        middle = (least + most) / 2
+        least, most = (middle, most) if share(middle) < q else (least, middle)
+    return most - here
 
 
 def unseen_of(clock: Clock, capacity: Capacity, load: Load | None) -> Unseen:
@@ -105,11 +115,9 @@ def unseen_of(clock: Clock, capacity: Capacity, load: Load | None) -> Unseen:
     mean = erlang_wait(concurrency, slots) * holds
     waits = [Wait(mean * (slots - concurrency) / holds, holds / (slots - concurrency))] if mean else []
     # A worker with threads, or with an event loop, has one interpreter for its requests.
-    return (
-        _in_turn(least, waits, capacity, capacity.workers, load)
-        if slots > capacity.workers
-        else Unseen(least, waits)
-    )
+    if slots == capacity.workers:
+        return Unseen(least, waits)
+    return _in_turn(least, waits, capacity, capacity.workers, load)
 
 
 def _in_turn(least: float, waits: list[Wait], capacity: Capacity, workers: int, load: Load) -> Unseen:
@@ -119,7 +127,10 @@ def _in_turn(least: float, waits: list[Wait], capacity: Capacity, workers: int, 
         return Unseen(least, waits)
     use = load.met_rate * cpu_ms / 1000 / workers
     if use < BUSIEST:
-        return Unseen(least, [*waits, Wait(use, cpu_ms * 1000 / (1 - use))])
+        # No turn is longer than what a request has of its own, in the log and before it.
+        turn = min(cpu_ms * 1000, (load.own_ms or 0.0) * 1000 + least)
+        wait = Wait(use, turn / (1 - use))
+        return Unseen(least, [*waits, wait], wait)
     known = capacity.cpu is not None
     return Unseen(
         least,

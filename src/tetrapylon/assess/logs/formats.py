@@ -46,8 +46,8 @@ class Clock(NamedTuple):
 
 EXACT = Clock(1)
 NGINX = Clock(1_000, phased=True)
-APP_ONLY = 2_000
-"""What gunicorn takes for itself: about 1 ms on an idle core, more on a busy one."""
+APP_ONLY = 4_000
+"""What gunicorn takes for itself: about 1 ms on an idle core, several on a busy one."""
 
 
 class Field(NamedTuple):
