@@ -170,9 +170,6 @@ SECOND = [
         requests=10_400,
         log="json",
     ),
-]
-
-JUDGED = [
     System(server="sync", workers=6, work="7", service="25..35", arrivals="poisson 70"),
     System(
         server="sync", workers=3, work="1", service="lognormal 30 0.3", arrivals="poisson 30", requests=1200
@@ -261,6 +258,94 @@ JUDGED = [
         answered=64 << 10,
         log="labels",
     ),
+]
+
+JUDGED = [
+    System(server="sync", workers=5, work="7", service="lognormal 30 0.25", arrivals="poisson 55"),
+    System(server="sync", workers=6, work="30", service="25..35", arrivals="poisson 40", requests=1500),
+    System(
+        server="gthread",
+        workers=2,
+        threads=10,
+        work="7",
+        busy=True,
+        service="25..35",
+        arrivals="poisson 40",
+        requests=1500,
+        keep_alive=False,
+    ),
+    System(
+        server="gthread", threads=20, work="1", busy=True, service="tail 30 0.02 300", arrivals="poisson 60"
+    ),
+    System(
+        server="gevent",
+        work="1",
+        busy=True,
+        service="lognormal 30 0.3",
+        arrivals="poisson 60",
+        keep_alive_behind=False,
+    ),
+    System(server="gevent", workers=2, work="30", service="25..35", arrivals="bursts 60", log="seconds"),
+    System(
+        server="gthread", workers=2, threads=16, work="two 1 30 0.3", arrivals="users 12", posted=16 << 10
+    ),
+    System(server="sync", workers=10, work="1", service="25..35", arrivals="bursts 40", requests=1200),
+    System(
+        server="gthread",
+        workers=2,
+        threads=16,
+        work="7",
+        service="lognormal 30 0.2",
+        arrivals="poisson 70",
+        log="two",
+    ),
+    System(server="gthread", threads=32, work="30", arrivals="poisson 70", log="milliseconds"),
+    System(server="nginx", work="7", service="25..35", arrivals="bursts 120", log="labels"),
+    System(
+        server="nginx",
+        workers=2,
+        work="1",
+        service="tail 30 0.02 300",
+        arrivals="poisson 100",
+        keep_alive=False,
+    ),
+    System(
+        server="nginx",
+        work="30",
+        service="lognormal 30 0.2",
+        arrivals="users 14",
+        answered=64 << 10,
+        keep_alive_behind=False,
+    ),
+    System(
+        server="nginx",
+        work="two 1 7 0.3",
+        service="25..35",
+        arrivals="poisson 110",
+        alone=0.25,
+        requests=2800,
+        log="json",
+    ),
+    System(server="nginx", workers=2, work="lognormal 30 0.2", arrivals="poisson 90", retried=True),
+    System(
+        server="tetrapylon",
+        work="1",
+        service="25..35",
+        arrivals="poisson 110",
+        posted=64 << 10,
+        keep_alive=False,
+    ),
+    System(
+        server="tetrapylon",
+        workers=2,
+        work="lognormal 7 0.5",
+        service="lognormal 30 0.3",
+        arrivals="poisson 170",
+        requests=6000,
+    ),
+    System(server="tetrapylon", work="7", busy=True, arrivals="poisson 30", requests=1200),
+    System(server="tetrapylon", work="30", service="tail 30 0.1 300", arrivals="users 14"),
+    System(server="nginx", work="7", service="lognormal 30 0.35", arrivals="poisson 170", requests=6000),
 ]
 
 WITHOUT_TIMES = [
