@@ -197,7 +197,7 @@ def certificate(directory: Path) -> tuple[Path, Path]:
 @contextmanager
 def servers() -> Iterator[tuple[Server, Server]]:
     """Ours and nginx's. Raises Unavailable."""
-    from tetrapylon.tls import CIPHERS
+    from tetrapylon.net.tls import CIPHERS
 
     workshop = Workshop()
     workshop.prepare((nginx.PEER,))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from msgspec import UnsetType, convert, json
 
-from tetrapylon import catalog, logs
+from tetrapylon import catalog
 from tetrapylon._core.downstream import Gateway
 from tetrapylon._core.exchange import Destination, Plan
 from tetrapylon._core.http.message import Limits
@@ -27,15 +27,16 @@ from tetrapylon._core.routing.route import Router
 from tetrapylon._core.stages import Snapshot, make_plan
 from tetrapylon._core.telemetry.counters import Slab
 from tetrapylon._core.upstreams.call import CallStages
-from tetrapylon.answers import fixed_answer
 from tetrapylon.config import model
 from tetrapylon.config.net import listener_keys
 from tetrapylon.config.template import split
-from tetrapylon.fleet import Closes
-from tetrapylon.moves import moving, watch
-from tetrapylon.shadows import shadow
-from tetrapylon.trusts import trusts
-from tetrapylon.upstreams import told
+from tetrapylon.destinations.answers import fixed_answer
+from tetrapylon.destinations.moves import moving, watch
+from tetrapylon.destinations.shadows import shadow
+from tetrapylon.net.trusts import trusts
+from tetrapylon.telemetry import logs
+from tetrapylon.upstreams.fleet import Closes
+from tetrapylon.upstreams.make import told
 from tetrapylon.works import Kept, Steps, Works, finish
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ if TYPE_CHECKING:
     import ssl
 
     from tetrapylon._core.accept import Listener
-    from tetrapylon.channel import Channel
-    from tetrapylon.redis_store import Redis
-    from tetrapylon.tracing import Spans
-    from tetrapylon.usercode import UserCode
+    from tetrapylon.code.usercode import UserCode
+    from tetrapylon.processes.channel import Channel
+    from tetrapylon.stores.redis import Redis
+    from tetrapylon.telemetry.tracing import Spans
 
 T = TypeVar("T")
 PRIORITIES = {"high": 0, "normal": 1, "low": 2}
@@ -476,7 +477,7 @@ def _plan(scope: Scope, route: model.Route, slot: int) -> Plan:
 
 
 def _aggregate(scope: Scope, route: model.Route, parts: Mapping[str, model.Part]) -> Destination:
-    from tetrapylon.aggregates import aggregate
+    from tetrapylon.destinations.aggregates import aggregate
 
     name = route.name or route.path
     place = scope.place

@@ -28,11 +28,11 @@ def embed(config: Config, loop: asyncio.AbstractEventLoop) -> Gateway:
 
     Raises ConfigError for a config that cannot be served.
     """
-    from tetrapylon import misfit
     from tetrapylon._core.telemetry.counters import Slabs
     from tetrapylon.compile import build
     from tetrapylon.config import validate
     from tetrapylon.config.apps import refuse_apps
+    from tetrapylon.telemetry import misfit
 
     checked = validate(config)
     refuse_apps(checked)
@@ -50,11 +50,11 @@ def embed(config: Config, loop: asyncio.AbstractEventLoop) -> Gateway:
 @asynccontextmanager
 async def embedded(config: Config) -> AsyncIterator[Gateway]:
     """As `embed`, on the running loop, with what handlers and plugins begin and end with."""
-    from tetrapylon import misfit
     from tetrapylon._core.telemetry.counters import Slabs
     from tetrapylon.compile import build
     from tetrapylon.config import validate
     from tetrapylon.config.apps import refuse_apps
+    from tetrapylon.telemetry import misfit
 
     checked = validate(config)
     refuse_apps(checked)

@@ -27,8 +27,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import inspect as shapes
 
+from tetrapylon.code.load import place_of
 from tetrapylon.errors import LoadError
-from tetrapylon.load import place_of
 
 __all__ = ["Body", "Cookie", "Header", "Parameter", "Path", "Query", "Signature", "read_signature"]
 

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tetrapylon.channel import content_of, file_of
 from tetrapylon.config.diff import Changes
 from tetrapylon.config.model import ErrorLog
 from tetrapylon.errors import ConfigError, TetrapylonError
-from tetrapylon.events import line, say
-from tetrapylon.handover import received
-from tetrapylon.process import EXIT_FAILED, Context, Timing, describe_end, spawn
+from tetrapylon.processes.channel import content_of, file_of
+from tetrapylon.processes.fork import EXIT_FAILED, Context, Timing, describe_end, spawn
+from tetrapylon.processes.handover import received
+from tetrapylon.telemetry.events import line, say
 
 Main = Callable[[Context], int]
 # Listeners, logs, pipes, the loop's own.
@@ -137,7 +137,7 @@ class ConfigRefused(TetrapylonError):
 
 def load_plan(source: Source) -> Plan:
     """Reads a config and plans for it. Raises ConfigRefused when that was said on standard error."""
-    from tetrapylon.slots import new_table
+    from tetrapylon.processes.slots import new_table
 
     table = new_table()
     paper = Paper(file_of(b"", "config"), file_of(b"", "finding"), table)
@@ -146,9 +146,10 @@ def load_plan(source: Source) -> Plan:
     import ipaddress  # noqa: F401
     import urllib.parse  # noqa: F401
 
-    from tetrapylon import catalog, compile, logs, misfit, worker, works  # noqa: F401
+    from tetrapylon import catalog, compile, worker, works  # noqa: F401
     from tetrapylon._core.telemetry.counters import set_bounds
     from tetrapylon.config.wire import Encoded
+    from tetrapylon.telemetry import logs, misfit
 
     worker.rehearse()
     status = os.waitpid(pid, 0)[1]
@@ -209,8 +210,8 @@ def read_finding(file: int) -> Finding:
 
 def _begin(source: Source, paper: Paper) -> int:
     """Reads the first config. Raises ConfigError."""
-    from tetrapylon.resolve import check_names
-    from tetrapylon.slots import go_on
+    from tetrapylon.processes.slots import go_on
+    from tetrapylon.upstreams.resolve import check_names
 
     config = _load(source)
     check_names(config, source.name)
@@ -226,7 +227,7 @@ def read_again(source: Source, paper: Paper) -> int:
     """Reads the config while another is in force. Problems are part of what is found."""
     from tetrapylon.config import decode
     from tetrapylon.config.diff import differences
-    from tetrapylon.resolve import check_names
+    from tetrapylon.upstreams.resolve import check_names
 
     os.nice(BEHIND)
     running = content_of(paper.running)
@@ -256,9 +257,9 @@ def describe(problem: Any) -> dict[str, Any]:
 
 def _load(source: Source, before: Any = None) -> Any:
     """Raises ConfigError. `before` is the config in force."""
-    from tetrapylon import logs
     from tetrapylon.config import override
     from tetrapylon.config.loading import from_values, load_document
+    from tetrapylon.telemetry import logs
 
     if source.values is not None:
         config, document = from_values(source.values, source.name)
@@ -270,7 +271,7 @@ def _load(source: Source, before: Any = None) -> Any:
 
 def _write(config: Any, paper: Paper, finding: Finding, running: bytes | None = None) -> None:
     from tetrapylon.config import encode
-    from tetrapylon.slots import assign, dropped, room_for
+    from tetrapylon.processes.slots import assign, dropped, room_for
 
     room = paper.room or room_for(config)
     slots = assign(paper.slots, config, room)

@@ -24,8 +24,8 @@ from typing import Any
 
 import msgspec
 
+from tetrapylon.code.load import load_object, place_of
 from tetrapylon.errors import LoadError
-from tetrapylon.load import load_object, place_of
 
 __all__ = ["HOOKS", "PluginKind", "read_plugin"]
 

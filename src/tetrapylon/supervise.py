@@ -11,16 +11,18 @@ import gc
 import os
 import select
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from tetrapylon import __version__, events, logs
+from tetrapylon import __version__
 from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon._core.telemetry.counters import Slab, State
-from tetrapylon.channel import (
+from tetrapylon.net.listening import Change, Listening
+from tetrapylon.net.sockets import Listener, ListenError, given_by_manager, open_listeners
+from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
+from tetrapylon.processes.channel import (
     APP,
     Ask,
     Channel,
@@ -37,15 +39,9 @@ from tetrapylon.channel import (
     Told,
     file_of,
 )
-from tetrapylon.child import Child
-from tetrapylon.events import line, say
-from tetrapylon.findings import Findings
-from tetrapylon.handover import TRIAL, Shared, become, command, memory_of, received
-from tetrapylon.hosting import Hostings
-from tetrapylon.listening import Change, Listening
-from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
-from tetrapylon.predecessors import Predecessors
-from tetrapylon.process import (
+from tetrapylon.processes.child import Child
+from tetrapylon.processes.findings import Findings
+from tetrapylon.processes.fork import (
     EXIT_FAILED,
     EXIT_USAGE,
     SIGNALS,
@@ -55,10 +51,14 @@ from tetrapylon.process import (
     send_signal,
     spawn,
 )
-from tetrapylon.reload import Order, Reloads
-from tetrapylon.service import Manager, activated
-from tetrapylon.sockets import Listener, ListenError, given_by_manager, open_listeners
-from tetrapylon.wakeup import Pipe, handle_signals
+from tetrapylon.processes.handover import TRIAL, Shared, become, command, memory_of, received
+from tetrapylon.processes.hosting import Hostings
+from tetrapylon.processes.predecessors import Predecessors
+from tetrapylon.processes.reload import Order, Reloads
+from tetrapylon.processes.service import Manager, activated
+from tetrapylon.processes.wakeup import Pipe, handle_signals
+from tetrapylon.telemetry import events, logs
+from tetrapylon.telemetry.events import line, say
 
 CONTROL = "control process"
 HOST = "host of apps"
@@ -216,10 +216,12 @@ class Supervisor:
         self._reloads.forget_files()
         worker = place >= 0
         self._listening.keep(place if worker else None)
-        sockets = self._listening.of(place) if worker else self._admin_sockets()
+        sockets = self._listening.of(place) if worker else []
+        for listener in self._admin:
+            own = listener.sockets(0, 1) if main is self._plan.control else []
+            listener.keep(own)
+            sockets += [(sock, listener.asked) for sock in own]
         if worker:
-            for listener in self._admin:
-                listener.keep()
             self._slabs.close_fd()
             os.close(self._plan.slots)
         return main(
@@ -237,9 +239,6 @@ class Supervisor:
                 found=self._findings.targets,
             )
         )
-
-    def _admin_sockets(self) -> list[tuple[socket.socket, str]]:
-        return [(sock, listener.asked) for listener in self._admin for sock in listener.sockets(0, 1)]
 
     def _add_worker(self) -> None:
         place = len(self._workers)
@@ -383,10 +382,11 @@ class Supervisor:
         self._add_control()
         self._add_host()
 
-    def renewed(self, change: Change) -> None:
+    def renewed(self) -> None:
         now = time.monotonic()
-        for listener in change.gone:
-            listener.close()
+        self._listening.settle()
+        if self._stops:
+            return
         while len(self._workers) > self._facts.workers:
             child = self._workers.pop()
             child.start_at = None
@@ -488,6 +488,7 @@ class Supervisor:
         order = signal.SIGTERM if self._stops == 1 else signal.SIGQUIT
         if self._stops == 1:
             self._slab.state = State.DRAINING
+            self._reloads.stop(now)
             self._listening.close()
             self._kill_at = now + self._facts.drain + self._plan.timing.grace
         else:

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import uvloop
 
-from tetrapylon import events
 from tetrapylon._core.telemetry.counters import Slab, Slabs, State, set_bounds
-from tetrapylon.channel import content_of, file_of
 from tetrapylon.config.wire import Encoded, encode
 from tetrapylon.errors import TetrapylonError
-from tetrapylon.events import line, say
-from tetrapylon.process import EXIT_USAGE, Context
-from tetrapylon.renew import Renewable, Renewals
+from tetrapylon.processes.channel import content_of, file_of
+from tetrapylon.processes.fork import EXIT_USAGE, Context
+from tetrapylon.processes.renew import Renewable, Renewals
+from tetrapylon.telemetry import events
+from tetrapylon.telemetry.events import line, say
 
 if TYPE_CHECKING:
     import socket
@@ -150,6 +150,7 @@ class _Worker:
         self._gateway = gateway
         self._next_beat = 0.0
         self._draining = False
+        self._renewals: Renewals | None = None
         self._stopped = asyncio.Event()
 
     async def run(self) -> None:
@@ -161,10 +162,9 @@ class _Worker:
             self._loop.add_reader(self._context.lifeline, self._orphaned)
         else:
             self._loop.add_signal_handler(signal.SIGINT, self._stop)
-        renewals = None
         if self._context.channel is not None:
-            renewals = Renewals(self._loop, self._context.channel, self._gateway, self._name)
-            renewals.begin()
+            self._renewals = Renewals(self._loop, self._context.channel, self._gateway, self._name)
+            self._renewals.begin()
         await self._gateway.start()
         await self._first_targets()
         if self._draining:
@@ -172,10 +172,10 @@ class _Worker:
             return await self._gateway.stop()
         for sock, address in self._context.sockets:
             self._gateway.listen(sock, address)
-        if renewals is not None:
+        if self._renewals is not None:
             for sock, _ in self._context.sockets:
                 sock.close()  # the gateway has its own: one that a reload closes must be closed everywhere
-            renewals.serve()
+            self._renewals.serve()
         self._next_beat = time.monotonic()
         self._beat()
         self._slab.state = State.SERVING
@@ -219,6 +219,8 @@ class _Worker:
             return
         self._draining = True
         self._slab.state = State.DRAINING
+        if self._renewals is not None:
+            self._renewals.drain()
         drain = self._gateway.drain_time
         self._gateway.drain(min(LAST_REQUEST, drain / 2))
         self._wait_idle(time.monotonic() + drain)
@@ -250,11 +252,11 @@ def _tell_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 
 
 def _run_alone(source: str) -> int:
-    from tetrapylon import logs, misfit
     from tetrapylon.config import encode, load
     from tetrapylon.config.apps import refuse_apps
     from tetrapylon.config.net import listener_keys
-    from tetrapylon.sockets import open_listeners
+    from tetrapylon.net.sockets import open_listeners
+    from tetrapylon.telemetry import logs, misfit
 
     config = load(source)
     refuse_apps(config)

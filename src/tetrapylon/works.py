@@ -22,26 +22,26 @@ from tetrapylon._core.telemetry.counters import Slab
 from tetrapylon._core.telemetry.log import AccessLog
 from tetrapylon._core.upstreams.target import Target
 from tetrapylon._core.upstreams.upstream import Upstream
-from tetrapylon.channel import APP
 from tetrapylon.config import model
 from tetrapylon.config.net import HostPort, listener_keys, target_address
-from tetrapylon.fleet import Closes, Fleet, host_of
-from tetrapylon.logs import access_log
-from tetrapylon.outbox import Outbox
-from tetrapylon.resolve import Resolver, look_up
-from tetrapylon.upstreams import Presence, make_upstream
+from tetrapylon.processes.channel import APP
+from tetrapylon.recording.outbox import Outbox
+from tetrapylon.telemetry.logs import access_log
+from tetrapylon.upstreams.fleet import Closes, Fleet, host_of
+from tetrapylon.upstreams.make import Presence, make_upstream
+from tetrapylon.upstreams.resolve import Resolver, look_up
 
 if TYPE_CHECKING:
     import ssl
 
     from tetrapylon._core.caching.store import Store
-    from tetrapylon.channel import Channel
+    from tetrapylon.code.usercode import UserCode
     from tetrapylon.discovery.follow import Follower
-    from tetrapylon.redis_cache import SharedAnswers
-    from tetrapylon.redis_store import Redis
-    from tetrapylon.tls import Watcher
-    from tetrapylon.tracing import Spans
-    from tetrapylon.usercode import UserCode
+    from tetrapylon.net.tls import Watcher
+    from tetrapylon.processes.channel import Channel
+    from tetrapylon.stores.redis import Redis
+    from tetrapylon.stores.redis_answers import SharedAnswers
+    from tetrapylon.telemetry.tracing import Spans
 
 T = TypeVar("T")
 Steps: TypeAlias = Generator[bool, None, T]
@@ -135,7 +135,7 @@ def fronts(listeners: Iterable[model.Listener]) -> dict[bytes, ssl.SSLContext]:
     settings = [listener.tls for listener in listeners if listener.tls is not None]
     if not settings:
         return {}
-    from tetrapylon import tls
+    from tetrapylon.net import tls
 
     return {fingerprint(each): tls.server_context(each) for each in settings}
 
@@ -180,7 +180,7 @@ class Works:
     def user_code(self) -> UserCode:
         """Made for the first handler or plugin."""
         if self.code is None:
-            from tetrapylon.usercode import UserCode
+            from tetrapylon.code.usercode import UserCode
 
             self.code = UserCode(self.loop, self.reactor, self.slab)
         return self.code
@@ -263,7 +263,7 @@ class Works:
 
     def redis(self, url: str) -> Redis:
         """The Redis there, one for all who name it, as long as this lives."""
-        from tetrapylon.redis_store import Redis
+        from tetrapylon.stores.redis import Redis
 
         if url not in self._redis:
             self._redis[url] = Redis(self.loop, url)
@@ -283,7 +283,7 @@ class Works:
 
     def _share(self, store: Store, url: str, timeout: float) -> None:
         from tetrapylon._core.caching.sharing import record_of
-        from tetrapylon.redis_cache import SharedAnswers
+        from tetrapylon.stores.redis_answers import SharedAnswers
 
         def count(what: str, number: int) -> None:
             self.slab.count("tetrapylon_cache_redis_total", {"cache": name, "result": what}, number)
@@ -360,7 +360,7 @@ class Works:
         upstream = make_upstream(settings, name, targets, self.reactor, self.via, self.slab, zone)
         closing.append(Presence(self.loop, upstream))
         if settings.health.active is not None:
-            from tetrapylon.checks import Checker
+            from tetrapylon.upstreams.checks import Checker
 
             closing.append(Checker(self.loop, self.slab.board, upstream, settings.health.active))
         else:
@@ -393,7 +393,7 @@ class Works:
         return target
 
     def _client_tls(self, settings: model.UpstreamTls, host: str, closing: list[Closes]) -> Steps[Tls]:
-        from tetrapylon.tls import client_context, client_files
+        from tetrapylon.net.tls import client_context, client_files
 
         yield True
         context = client_context(settings)
@@ -409,7 +409,7 @@ class Works:
     # -- listeners
 
     def _front(self, address: str, settings: model.ListenerTls) -> Steps[Made[Tls]]:
-        from tetrapylon.tls import Identity
+        from tetrapylon.net.tls import Identity
 
         print_ = fingerprint(settings)
         kept = self._kept.fronts.get(address)
@@ -428,7 +428,7 @@ class Works:
         return self._new(print_, secure, self._watch(identity.files, reload))
 
     def _watch(self, files: list[str], reload: Callable[[], None]) -> Closes:
-        from tetrapylon.tls import Watcher
+        from tetrapylon.net.tls import Watcher
 
         if self._watcher is None:
             self._watcher = Watcher(self.loop)
@@ -453,7 +453,7 @@ class Works:
         print_ = fingerprint(settings)
         if self._kept.spans is not None and self._kept.spans.fingerprint == print_:
             return self._kept.spans
-        from tetrapylon.tracing import Spans, otlp
+        from tetrapylon.telemetry.tracing import Spans, otlp
 
         exporter = otlp(settings.endpoint, settings.headers, settings.timeout)
         spans = Spans(exporter, settings.service, settings.queue, self._count_spans)

@@ -9,9 +9,9 @@ import pytest
 from tests.config.certificates import CA, OTHER, OWN
 from tests.config.test_check import fine, said
 from tests.harness.secure import Pair
-from tetrapylon import x509
 from tetrapylon.config.model import UpstreamTls
-from tetrapylon.tls import client_context
+from tetrapylon.net import x509
+from tetrapylon.net.tls import client_context
 
 NOW = datetime.now(UTC)
 

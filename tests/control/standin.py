@@ -24,13 +24,13 @@ import msgspec
 import tetrapylon
 from tetrapylon import control, worker
 from tetrapylon._core.telemetry.counters import Slab
-from tetrapylon.channel import content_of, file_of
 from tetrapylon.config.model import Config, Respond, Route
 from tetrapylon.config.wire import Encoded, encode
 from tetrapylon.errors import TetrapylonError
 from tetrapylon.plan import Facts, Finding, Paper, Plan, Source
-from tetrapylon.process import Context, Timing
-from tetrapylon.renew import Sockets
+from tetrapylon.processes.channel import content_of, file_of
+from tetrapylon.processes.fork import Context, Timing
+from tetrapylon.processes.renew import Sockets
 from tetrapylon.supervise import run, serve
 
 FAST = Timing(beat=0.05, silence=1.0, start=20.0, grace=0.5)

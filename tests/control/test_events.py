@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tetrapylon import events
-from tetrapylon.syslog import Syslog
+from tetrapylon.telemetry import events
+from tetrapylon.telemetry.syslog import Syslog
 
 
 @pytest.fixture(autouse=True)

@@ -219,6 +219,53 @@ class TestListeners:
             assert refuses(port)
             assert descriptors(gateway.pid) == before
 
+    def test_more_new_ones_than_a_message_carries_sockets(self, tmp_path: Path) -> None:
+        with Running(tmp_path, said="x") as gateway:
+            paths = [str(tmp_path / str(number)) for number in range(300)]
+            reload(gateway, listen=["127.0.0.1:0", *(f"unix:{path}" for path in paths)])
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(paths[-1])
+                client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                assert client.recv(100).startswith(b"HTTP/1.1 200")
+
+
+class TestWhileItEnds:
+    """What is in flight is served to its end, whatever is ordered meanwhile."""
+
+    @pytest.mark.parametrize(
+        "config", [{}, {"workers": 2}, {"listen": ["127.0.0.1:0", "127.0.0.1:0"]}], ids=str
+    )
+    def test_a_reload_is_refused(self, tmp_path: Path, config: dict[str, Any]) -> None:
+        with Running(tmp_path) as gateway:
+            last = gateway.send("/wait/last")
+            gateway.wait_file("waiting-last")
+            gateway.signal(signal.SIGTERM)
+            eventually(lambda: refuses(gateway.ports[0]), "it drains")
+            assert "about to end" in refused(gateway, said="new", **config)
+            gateway.touch("release-last")
+            assert receive(last)["said"] == ""
+            assert gateway.wait() == 0
+
+    @pytest.mark.parametrize(
+        ("config", "under_way"), [({"read": "wait"}, "reading"), ({"prepare": "hang"}, "preparing-*")]
+    )
+    def test_one_that_is_under_way_is_given_up(
+        self, tmp_path: Path, config: dict[str, Any], under_way: str
+    ) -> None:
+        with Running(tmp_path, admin="127.0.0.1:0") as gateway:
+            last = gateway.send("/wait/last")
+            gateway.wait_file("waiting-last")
+            write(tmp_path, listen=["127.0.0.1:0", "127.0.0.1:0"], workers=2, **config)
+            gateway.signal(signal.SIGHUP)
+            eventually(lambda: any(tmp_path.glob(under_way)), f"it is {under_way}")
+            gateway.signal(signal.SIGHUP)  # and another waits for it
+            gateway.signal(signal.SIGTERM)
+            gateway.wait_line("about to end")
+            gateway.touch("release-last")
+            assert receive(last)["said"] == ""
+            assert gateway.wait() == 0
+            assert "Traceback" not in gateway.stderr
+
 
 class TestNothingLeft:
     def test_reloads_leave_no_descriptor_and_no_process_anywhere(self, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tetrapylon.config.model import Config, Metrics, Respond, Route
-from tetrapylon.slots import OVERFLOW, Table, assign, labels_of, new_table, room_for
+from tetrapylon.processes.slots import OVERFLOW, Table, assign, labels_of, new_table, room_for
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tetrapylon.sockets import Listener, ListenError, open_listeners
+from tetrapylon.net.listening import Listening
+from tetrapylon.net.sockets import Listener, ListenError, open_listeners
 
 
 @contextmanager
@@ -209,3 +210,30 @@ class TestUnix:
 
     def test_a_missing_directory_is_refused(self, tmp_path: Path) -> None:
         assert "its directory does not exist" in refusal(f"unix:{tmp_path}/absent/s")
+
+
+class TestAChangeUnderWay:
+    """A child that is forked meanwhile has no use for what comes, and must not keep what goes."""
+
+    def test_a_worker_keeps_its_own_alone(self, tmp_path: Path) -> None:
+        with closing(Listening(["127.0.0.1:0", f"unix:{tmp_path}/gone"], 1, ())) as listening:
+            own = listening.of(0)
+            change = listening.change(["127.0.0.1:0", f"unix:{tmp_path}/new"], 2, ())
+            assert listening.of(0) == own, "on the second worker's socket nobody listens yet"
+            listening.keep(0)  # as in a fork
+            assert [sock.fileno() >= 0 for sock, _ in own] == [True, True]
+            coming = [sock for _, more in change.grown for sock in more]
+            coming += [sock for listener in change.fresh for sock in listener.sockets(0, 1)]
+            assert len(coming) == 2
+            assert all(sock.fileno() == -1 for sock in coming)
+            listening.undo(change)
+
+    def test_what_has_gone_is_closed_in_children_before_it_is_in_all_workers(self, tmp_path: Path) -> None:
+        with closing(Listening(["127.0.0.1:0", "127.0.0.1:0#2"], 1, ())) as listening:
+            (_, _), (gone, _) = listening.of(0)
+            change = listening.change(["127.0.0.1:0"], 1, ())
+            listening.commit(change)
+            assert gone.fileno() >= 0, "what is in its queue is for a worker to accept"
+            listening.keep(None)  # as in a fork
+            assert gone.fileno() == -1
+            listening.settle()

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from tests.harness.wait import eventually
 from tetrapylon._core.policies.traceparent import Span
-from tetrapylon.tracing import Spans
+from tetrapylon.telemetry.tracing import Spans
 
 SPAN = Span(
     trace_id=b"0af7651916cd43dd8448eb211c80319c",

@@ -95,7 +95,36 @@ def test_number_forms_are_one_number_and_booleans_are_none() -> None:
     assert compare(answer({"a": 100.0}), Answer(200, [JSON], b'{"a": 1e2}'), Rules()) == []
     assert found({"a": 0.1 + 0.2}, {"a": 0.3}) == []
     assert found({"a": 1}, {"a": True}) == [("body a", "type")]
-    assert found({"a": 9007199254740993}, {"a": 9007199254740992}) == [("body a", "value")]
+
+
+def test_large_integers_are_compared_to_the_last_digit_however_they_are_written() -> None:
+    def differ(left: bytes, right: bytes) -> bool:
+        return bool(compare(Answer(200, [JSON], left), Answer(200, [JSON], right), Rules()))
+
+    assert differ(b"9007199254740993", b"9007199254740992")
+    assert differ(b"9007199254740993", b"9.007199254740992e15")
+    assert differ(b"12345678901234567890", b"12345678901234567000")
+    assert differ(b"10" * 300, b"1e999")
+    # A double's shortest digits, and all of them.
+    assert not differ(b"12345678901234567000", b"1.2345678901234567e19")
+    assert not differ(b"12345678901234567168", b"1.2345678901234567e19")
+    assert not differ(b"100000000000000000000", b"1e20")
+
+
+def test_integers_that_no_float_holds_are_within_no_tolerance() -> None:
+    rules = Rules(tolerance={"a": Tolerance(1)})
+    assert found({"a": 10**400}, {"a": 10**401}, rules) == [("body a", "value")]
+
+
+def test_cookies_are_told_by_what_a_browser_makes_of_them() -> None:
+    def cookie(left: bytes, right: bytes) -> list[str]:
+        old, new = (answer({}, (b"Set-Cookie", each)) for each in (left, right))
+        return [each.where for each in compare(old, new, Rules())]
+
+    assert cookie(b"a=1; Path=/; SameSite=Lax; Secure", b"a=1;secure; samesite=lax; path=/") == []
+    assert cookie(b"a=1; Domain=.Shop.example", b"a=1; Domain=shop.example") == []
+    assert cookie(b"a=1; SameSite=Lax", b"a=1; SameSite=None") == ["header set-cookie a; samesite"]
+    assert cookie(b"a=1; Path=/A", b"a=1; Path=/a") == ["header set-cookie a; path"]
 
 
 def test_places_are_paths_and_items_of_an_array_share_theirs() -> None:

@@ -1,12 +1,8 @@
-"""What comparing comes to, and the file it is kept in."""
+"""What comparing comes to."""
 
 import json
-from pathlib import Path
-
-import pytest
 
 from tetrapylon.diff import Answer, Findings, Rules
-from tetrapylon.diff.file import FindingsFile
 from tetrapylon.diff.findings import Pair
 
 JSON = [(b"Content-Type", b"application/json")]
@@ -62,6 +58,24 @@ def test_noise_that_is_learned_later_takes_back_what_was_found_before() -> None:
     assert findings.told()[0]["different"] == 1
 
 
+def test_texts_found_before_their_words_were_known_are_told_apart_by_them() -> None:
+    findings = Findings()
+    findings.take(pair(answer(text="made at 1"), answer(text="made at 2")), Rules())
+    findings.take(pair(answer(text="made at 1"), answer(text="broken at 2")), Rules())
+    findings.take(pair(answer(text="made at 1"), answer(text="made at 2"), answer(text="made at 3")), Rules())
+    assert findings.told()[0]["different"] == 1
+
+
+def test_many_texts_found_before_they_were_known_to_be_free_are_taken_back() -> None:
+    findings = Findings()
+    words = [chr(97 + n // 26) + chr(97 + n % 26) for n in range(100)]
+    for word in words:
+        findings.take(pair(answer(text="x"), answer(text=f"a {word}")), Rules())
+    assert findings.told()[0]["different"] == 100
+    findings.take(pair(answer(text="x"), answer(text="y"), answer(text="z")), Rules())
+    assert findings.told()[0]["different"] == 0
+
+
 def test_integers_that_no_float_holds_are_counted_like_others() -> None:
     findings = Findings()
     findings.take(pair(answer(a=10**400), answer(a=-(10**401)), again=answer(a=10**402)), Rules())
@@ -75,51 +89,3 @@ def test_places_are_bounded() -> None:
     (told,) = findings.told()
     assert told["different"] == 1000
     assert len(told["differences"]) <= 201
-
-
-def test_findings_survive_in_their_file(tmp_path: Path) -> None:
-    path = str(tmp_path / "diff.sqlite")
-    file = FindingsFile(path, 1 << 20)
-    file.findings.take(pair(answer(a=1), answer(a=2), answer(a=3)), Rules())
-    file.findings.take(pair(answer(b=1), answer(b="x")), Rules())
-    told = file.findings.told()
-    file.close()
-    assert FindingsFile(path, 1 << 20).findings.told() == told
-
-
-def test_a_corrupt_file_is_moved_aside_and_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "diff.sqlite"
-    path.write_bytes(b"this is no database" * 1000)
-    file = FindingsFile(str(path), 1 << 20)
-    file.findings.take(pair(answer(a=1), answer(a="x")), Rules())
-    file.close()
-    assert "moved to" in capfd.readouterr().err
-    assert Path(f"{path}.aside").read_bytes().startswith(b"this is no database")
-    assert FindingsFile(str(path), 1 << 20).findings.told()[0]["different"] == 1
-
-
-def test_a_full_file_is_moved_aside_said_and_begun_anew(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "diff.sqlite"
-    file = FindingsFile(str(path), 65536)
-    for n in range(2000):
-        file.findings.take(
-            Pair(f"route {n}", "GET", "/", answer(name="x" * 150), answer(name="y" * 150)), Rules()
-        )
-        if n % 50 == 0:
-            file.write()
-    file.close()
-    assert "full" in capfd.readouterr().err
-    assert path.stat().st_size <= 65536
-    assert Path(f"{path}.aside").stat().st_size <= 65536
-
-
-def test_where_no_file_can_be_it_is_said_and_findings_stay(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    file = FindingsFile(str(tmp_path / "nowhere" / "diff.sqlite"), 1 << 20)
-    file.findings.take(pair(answer(a=1), answer(a="x")), Rules())
-    file.write()
-    assert file.findings.told()[0]["different"] == 1
-    assert "stay in memory" in capfd.readouterr().err

@@ -14,7 +14,7 @@ from tests.harness import Gateway, Upstream, answers, proxy
 from tetrapylon._core.net.address import Address
 from tetrapylon._core.upstreams.target import Target
 from tetrapylon.config.net import HostPort
-from tetrapylon.resolve import Resolver
+from tetrapylon.upstreams.resolve import Resolver
 
 NOBODY = "nobody.invalid"
 """Never to be in DNS (RFC 6761, section 6.4)."""

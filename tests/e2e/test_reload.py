@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -75,20 +76,35 @@ class TestUnderLoad:
                 with Client(path) as client:
                     assert client.ask().status == 200
 
+    def test_an_address_that_has_gone_is_closed_in_a_process_that_comes_with_the_same_reload(
+        self, tmp_path: Path
+    ) -> None:
+        tmp_path.joinpath("shop.py").write_text(
+            "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'x']\n"
+        )
+        listen = {"server": {"listen": ["127.0.0.1:0", "127.0.0.1:0"]}}
+        hosted = routed([{"path": "/", "app": "shop"}], apps={"shop": {"wsgi": "shop:app"}}, **ADMIN)
+        with Gateway(answering("x") | listen, cwd=tmp_path) as gateway:
+            host, _, port = gateway.addresses[1].rpartition(":")
+            reload(gateway, hosted)
+            gateway.wait_line("serves, ", within=20)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((host, int(port)), timeout=5)
+
 
 class TestWhatGoesOn:
     def test_a_websocket_lives_on_whose_route_has_gone(self) -> None:
         with (
             websocket_upstream(echo) as address,
             Gateway(proxy(f"http://{address}", **ADMIN)) as gateway,
-            connect(f"ws://{gateway.address}/chat", subprotocols=["chat"]) as socket,  # type: ignore[list-item]
+            connect(f"ws://{gateway.address}/chat", subprotocols=["chat"]) as chat,  # type: ignore[list-item]
         ):
-            socket.send("before")
-            assert socket.recv(5) == "before"
+            chat.send("before")
+            assert chat.recv(5) == "before"
             reload(gateway, answering("no websockets here"))
             for _ in range(3):
-                socket.send("after")
-                assert socket.recv(5) == "after"
+                chat.send("after")
+                assert chat.recv(5) == "after"
                 reload(gateway, answering("still none"))
 
     def test_a_download_goes_on_to_its_end(self) -> None:

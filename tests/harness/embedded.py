@@ -19,7 +19,7 @@ from tetrapylon.admin.server import serve_admin
 from tetrapylon.compile import build
 from tetrapylon.config import load
 from tetrapylon.config.net import UnixPath, listen_address
-from tetrapylon.slots import labels_of
+from tetrapylon.processes.slots import labels_of
 
 
 async def with_admin(config: tetrapylon.Config, loop: asyncio.AbstractEventLoop) -> tuple[Gateway, str]:

@@ -8,7 +8,7 @@ import yaml
 from tests.meta.source import ROOT
 from tetrapylon.config import loads
 from tetrapylon.config.model import Config
-from tetrapylon.process import Timing
+from tetrapylon.processes.fork import Timing
 
 DEPLOY = ROOT / "deploy"
 

@@ -105,6 +105,13 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target.read_text(encoding="utf-8")), f"{link}#{anchor} leads nowhere"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_pages_name_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").replace("/NAME.", "/request_id.")
+    for place in re.findall(r"`((?:src|tests|benchmarks|ext|examples|deploy|tools|docs)/[\w./-]+)", text):
+        assert (ROOT / place).exists(), f"{page.name} names {place}"
+
+
 def test_navigation_of_the_docs_site_is_complete() -> None:
     listed = set(re.findall(r"([\w-]+\.md)", read("mkdocs.yml")))
     assert listed == {page.name for page in (ROOT / "docs").glob("*.md")}

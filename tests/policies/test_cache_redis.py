@@ -14,8 +14,8 @@ from tests.harness import Client, Gateway, Upstream, answers, ask, eventually, p
 from tests.harness.redis import RedisServer
 from tests.policies.caching import FRESH, Cached, Origin, order, status_of
 from tests.policies.rig import metrics
-from tetrapylon.redis_cache import BATCH
-from tetrapylon.redis_records import Head
+from tetrapylon.stores.redis_answers import BATCH
+from tetrapylon.stores.redis_records import Head
 
 IN_TIME = 0.1
 """Seconds after which the declared behaviour has to be there."""

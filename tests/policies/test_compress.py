@@ -10,8 +10,8 @@ import pytest
 
 from tests.harness import LAST_CHUNK, Response, answers, assert_problem, chunk, request
 from tests.policies.rigs import behind, problems
-from tetrapylon import codings
-from tetrapylon.codings import Broken, Decoder, Expanding
+from tetrapylon.messages import codings
+from tetrapylon.messages.codings import Broken, Decoder, Expanding
 
 brotli: Any = pytest.importorskip("brotli")
 zstd: Any = pytest.importorskip(codings.ZSTD_MODULE)

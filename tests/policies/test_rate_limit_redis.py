@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.harness import Gateway, Response, ask, assert_problem, eventually, routed
 from tests.harness.gcra import SECOND, Rate, Reference
 from tests.harness.redis import RedisServer
-from tetrapylon.redis_store import RATES, Batch, Redis
+from tetrapylon.stores.redis import RATES, Batch, Redis
 
 IN_TIME = 0.1
 """Seconds after which the declared behaviour has to be there."""

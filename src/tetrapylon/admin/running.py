@@ -105,7 +105,7 @@ class Running:
         ((how, what),) = query.items()
         if not what or (how != "tag" and not what.startswith("/")):
             return problem(400, f"?{how}={what}: expected {'a tag' if how == 'tag' else 'a path from /'}")
-        from tetrapylon.redis_cache import purge
+        from tetrapylon.stores.redis_answers import purge
 
         try:
             silent = await purge(self._config(), how, what)

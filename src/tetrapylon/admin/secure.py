@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sized
 
-from tetrapylon.events import say
+from tetrapylon.telemetry.events import say
 
 PAUSE = 1.0
 """Seconds without accepting, after this process had no descriptor left."""

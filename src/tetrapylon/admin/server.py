@@ -19,7 +19,7 @@ import httptools
 
 from tetrapylon.admin.answer import REASONS, Answer, problem
 from tetrapylon.admin.secure import SecureServer
-from tetrapylon.events import say
+from tetrapylon.telemetry.events import say
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Server, TimerHandle, Transport

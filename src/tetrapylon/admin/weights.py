@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tetrapylon.admin.answer import Answer, Asked, Endpoint, json, problem
-from tetrapylon.events import say
+from tetrapylon.telemetry.events import say
 
 if TYPE_CHECKING:
     from tetrapylon._core.shared.board import Board

@@ -6,9 +6,9 @@ import os
 import threading
 from collections.abc import Mapping
 
-from tetrapylon.channel import Channel, Roll
 from tetrapylon.config.model import App
-from tetrapylon.events import say
+from tetrapylon.processes.channel import Channel, Roll
+from tetrapylon.telemetry.events import say
 
 __all__ = ["Code", "folders_of"]
 

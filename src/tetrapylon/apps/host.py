@@ -10,15 +10,15 @@ from itertools import count
 
 import msgspec
 
-from tetrapylon import events, logs
 from tetrapylon.apps.folder import Folder
 from tetrapylon.apps.hosted import Hosted
-from tetrapylon.channel import APP, Found, Hosting, News, Roll, content_of, file_of
 from tetrapylon.config.model import Config, Target
 from tetrapylon.config.wire import Encoded
-from tetrapylon.events import say
-from tetrapylon.process import Context
-from tetrapylon.wakeup import Pipe, handle_signals
+from tetrapylon.processes.channel import APP, Found, Hosting, News, Roll, content_of, file_of
+from tetrapylon.processes.fork import Context
+from tetrapylon.processes.wakeup import Pipe, handle_signals
+from tetrapylon.telemetry import events, logs
+from tetrapylon.telemetry.events import say
 
 __all__ = ["main"]
 

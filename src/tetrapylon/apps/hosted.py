@@ -7,9 +7,9 @@ from typing import Any
 
 from tetrapylon.apps.server import Server, State
 from tetrapylon.apps.servers import reference
-from tetrapylon.child import CRASH_LOOP, FIRST_DELAY, LONGEST_DELAY, SHORT_LIFE
 from tetrapylon.config.model import App
-from tetrapylon.events import say
+from tetrapylon.processes.child import CRASH_LOOP, FIRST_DELAY, LONGEST_DELAY, SHORT_LIFE
+from tetrapylon.telemetry.events import say
 
 __all__ = ["Hosted"]
 

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tetrapylon.code.load import load_object
 from tetrapylon.errors import LoadError
-from tetrapylon.load import load_object
 
 __all__ = ["Chain", "Pulse", "load", "unproxied"]
 

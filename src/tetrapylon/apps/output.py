@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from tetrapylon.events import pass_on, say
+from tetrapylon.telemetry.events import pass_on, say
 
 __all__ = ["Output"]
 

@@ -13,8 +13,8 @@ from enum import Enum
 from tetrapylon.apps.output import Output
 from tetrapylon.apps.servers import LAST, command, reference
 from tetrapylon.config.model import App
-from tetrapylon.events import say
-from tetrapylon.process import describe_end
+from tetrapylon.processes.fork import describe_end
+from tetrapylon.telemetry.events import say
 
 __all__ = ["Server", "State"]
 

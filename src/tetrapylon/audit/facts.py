@@ -178,7 +178,7 @@ def expiring(config: Config, days: int) -> Iterator[tuple[Path, str]]:
     """What `check` would say of the certificates in so many days."""
     from datetime import UTC, datetime, timedelta
 
-    from tetrapylon.tls import problems
+    from tetrapylon.net.tls import problems
 
     for path, settings in _tls(config):
         for where, problem in problems(settings, datetime.now(UTC) + timedelta(days=days)):

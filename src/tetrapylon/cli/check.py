@@ -10,7 +10,7 @@ from tetrapylon.cli.arguments import add_config
 if TYPE_CHECKING:
     from tetrapylon.config.model import Config
     from tetrapylon.config.treatment import Treats
-    from tetrapylon.recorded import Recorded
+    from tetrapylon.recording.recorded import Recorded
 
 __all__ = ["configure", "run"]
 

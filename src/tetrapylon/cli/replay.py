@@ -12,7 +12,7 @@ from tetrapylon.cli.arguments import add_format, header
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tetrapylon.recorded import Recorded
+    from tetrapylon.recording.recorded import Recorded
 
 __all__ = ["configure", "requests", "run"]
 
@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def requests(file: str) -> Iterator[Iterator[Recorded]]:
     """Those of a file. At the end it is told which lines were skipped."""
-    from tetrapylon.recorded import read
+    from tetrapylon.recording.recorded import read
 
     broken: list[int] = []
 
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tetrapylon.config.units import duration, rate, share
     from tetrapylon.diff import Rules
     from tetrapylon.errors import UsageError
-    from tetrapylon.replay import Service, replay
+    from tetrapylon.recording.replay import Service, replay
 
     try:
         pace, again = rate(arguments.rate), share(arguments.again.replace("%%", "%"))

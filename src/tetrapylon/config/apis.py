@@ -37,7 +37,7 @@ def with_apis(config: Config, report: Report) -> Config:
 
 def _routes(api: Api) -> Iterator[Route]:
     from tetrapylon import catalog
-    from tetrapylon.openapi_import import operations
+    from tetrapylon.messages.openapi_import import operations
 
     kind = catalog.policy("validate")
     for each in operations(api.openapi):

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
+from tetrapylon.code.load import REFERENCE
 from tetrapylon.config.model import App, Config, Upstream
 from tetrapylon.config.shape import FAILED, nearest
 from tetrapylon.config.tree import Path, Report
 from tetrapylon.errors import ConfigError, Problem
-from tetrapylon.load import REFERENCE
 
 __all__ = ["APP", "refuse_apps", "with_apps", "without_apps"]
 

@@ -229,7 +229,7 @@ def _certificates(settings: ListenerTls | UpstreamTls, path: Path, report: Repor
     if isinstance(settings, ListenerTls) and _as_cgi_reads(settings.subject_header) in TOLD_ELSEWHERE:
         fault = f"{settings.subject_header} says something else of a request"
         report.add((*path, "subject_header"), fault, "choose a name of its own")
-    from tetrapylon.tls import problems
+    from tetrapylon.net.tls import problems
 
     for where, problem in problems(settings, datetime.now(UTC)):
         report.add((*path, *where), problem.message, problem.hint)

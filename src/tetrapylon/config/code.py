@@ -38,8 +38,8 @@ def report_load(path: Path, error: LoadError, report: Report) -> None:
 
 def signature_of(route: Route) -> Any:
     """The signature of a route's handler. Raises LoadError."""
+    from tetrapylon.code.load import load_object
     from tetrapylon.handler import read_signature
-    from tetrapylon.load import load_object
 
     assert route.handler is not None
     return read_signature(
@@ -77,7 +77,7 @@ def _handler(route: Route, path: Path, report: Report) -> None:
 
 
 def _lifespan(reference: str, path: Path, report: Report) -> None:
-    from tetrapylon.load import load_object, place_of
+    from tetrapylon.code.load import load_object, place_of
 
     try:
         found = load_object(reference)
@@ -94,7 +94,7 @@ def with_docs(config: Config) -> Config:
     docs = config.docs
     if docs is None or docs is FAILED:
         return config
-    from tetrapylon.openapi import Operation, document, page
+    from tetrapylon.code.openapi import Operation, document, page
 
     operations = []
     for route in config.routes:

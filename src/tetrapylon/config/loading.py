@@ -220,7 +220,7 @@ def _text(source: str) -> str:
 
 
 def _attribute(source: str) -> Config:
-    from tetrapylon.load import load_object
+    from tetrapylon.code.load import load_object
 
     try:
         value = load_object(source)

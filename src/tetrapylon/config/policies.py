@@ -72,7 +72,7 @@ class PolicySection(Section):
 
     def read_plugin(self, name: str, given: dict[str, Node], path: Path, report: Report) -> Any:
         """A class of the user's: its settings by its own Struct, and beside them what any plugin has."""
-        from tetrapylon.load import place_of
+        from tetrapylon.code.load import place_of
         from tetrapylon.plugin import read_plugin
 
         try:

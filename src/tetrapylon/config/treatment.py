@@ -11,7 +11,7 @@ from tetrapylon.config.explain import Request, explain, request
 from tetrapylon.config.model import Config
 
 if TYPE_CHECKING:
-    from tetrapylon.recorded import Recorded
+    from tetrapylon.recording.recorded import Recorded
 
 __all__ = ["Change", "Treats", "compare", "of_config", "of_record", "treatment"]
 

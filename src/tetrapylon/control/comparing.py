@@ -12,8 +12,8 @@ from msgspec import Raw
 
 from tetrapylon.config.wire import Encoded
 from tetrapylon.control.aside import Aside
-from tetrapylon.events import say
-from tetrapylon.shadows import rules
+from tetrapylon.destinations.shadows import rules
+from tetrapylon.telemetry.events import say
 
 if TYPE_CHECKING:
     from tetrapylon.config.model import Config, Shadow
@@ -52,7 +52,7 @@ class Comparing:
     def _begin(self, head: Config) -> None:
         from tetrapylon.diff.file import FindingsFile
 
-        self._file = FindingsFile(head.diff.file, head.diff.size)
+        self._file = FindingsFile(head.diff.file, head.diff.size, self.lock)
         self._aside = Aside("comparing", self._compare, self._write)
 
     def take(self, batch: bytes) -> None:
@@ -93,15 +93,13 @@ class Comparing:
         if self._aside is None or self._file is None:
             return
         await self._aside.close()
-        with self.lock:
-            self._file.close()
+        self._file.close()
 
     # -- the thread
 
     def _write(self) -> None:
         assert self._file is not None
-        with self.lock:
-            self._file.write()
+        self._file.write()
 
     def _compare(self, batch: bytes) -> None:
         from tetrapylon.diff.findings import Batch, Pair

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from tetrapylon import logs
-from tetrapylon.channel import (
+from tetrapylon.config.model import ErrorLog
+from tetrapylon.config.wire import Encoded
+from tetrapylon.processes.channel import (
     Ask,
     Channel,
     Done,
@@ -25,9 +26,8 @@ from tetrapylon.channel import (
     content_of,
     file_of,
 )
-from tetrapylon.config.model import ErrorLog
-from tetrapylon.config.wire import Encoded
-from tetrapylon.events import say
+from tetrapylon.telemetry import logs
+from tetrapylon.telemetry.events import say
 
 __all__ = ["Link", "errors_of"]
 

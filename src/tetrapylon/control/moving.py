@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tetrapylon.config.wire import Encoded
-from tetrapylon.events import say
-from tetrapylon.moves import settings_of, slot_of
+from tetrapylon.destinations.moves import settings_of, slot_of
 from tetrapylon.moving.judge import QUANTILE, Counts, Window, quantile
 from tetrapylon.moving.state import PATIENCE, SLOWER, Move, Settings
+from tetrapylon.telemetry.events import say
 
 if TYPE_CHECKING:
     from tetrapylon.moving.file import MovesFile

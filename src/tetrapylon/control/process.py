@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from tetrapylon import events
 from tetrapylon.admin import diff, live, move, record
 from tetrapylon.admin.api import Api
 from tetrapylon.admin.server import serve_admin
@@ -20,8 +19,9 @@ from tetrapylon.control.comparing import Comparing
 from tetrapylon.control.link import Link
 from tetrapylon.control.moving import LOOK_EVERY, Moving
 from tetrapylon.control.recording import Recording
-from tetrapylon.process import Context
-from tetrapylon.slots import Table
+from tetrapylon.processes.fork import Context
+from tetrapylon.processes.slots import Table
+from tetrapylon.telemetry import events
 
 if TYPE_CHECKING:
     import ssl
@@ -139,7 +139,7 @@ class Front:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: ListenerTls) -> None:
-        from tetrapylon.tls import Identity, Watcher
+        from tetrapylon.net.tls import Identity, Watcher
 
         self._identity = Identity(settings)
         self._watcher = Watcher(loop)

@@ -12,10 +12,10 @@ from msgspec import Raw
 
 from tetrapylon.config.wire import Encoded
 from tetrapylon.control.aside import Aside
-from tetrapylon.events import say
+from tetrapylon.telemetry.events import say
 
 if TYPE_CHECKING:
-    from tetrapylon.recorded import Taken
+    from tetrapylon.recording.recorded import Taken
 
 __all__ = ["Recording", "RequestsFile"]
 
@@ -71,7 +71,7 @@ class Recording:
     # -- the thread
 
     def _write(self, batch: bytes) -> None:
-        from tetrapylon.recorded import Taken, recorded
+        from tetrapylon.recording.recorded import Taken, recorded
 
         assert self._file is not None
         taken: list[Taken] = msgspec.msgpack.decode(batch, type=list[Taken])

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tetrapylon import events, logs
-from tetrapylon.channel import Channel, News, Reload, content_of
 from tetrapylon.config.model import ErrorLog
 from tetrapylon.config.wire import Encoded
-from tetrapylon.events import say
-from tetrapylon.process import Context
+from tetrapylon.processes.channel import Channel, News, Reload, content_of
+from tetrapylon.processes.fork import Context
+from tetrapylon.telemetry import events, logs
+from tetrapylon.telemetry.events import say
 
 if TYPE_CHECKING:
     from tetrapylon.apps.code import Code

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from tetrapylon.codings import KINDS, Broken, Decoder, Expanding
 from tetrapylon.diff import headers, texts, values
 from tetrapylon.diff.answer import Answer, Difference
 from tetrapylon.diff.noise import Noise
 from tetrapylon.diff.rules import Rules
+from tetrapylon.messages.codings import KINDS, Broken, Decoder, Expanding
 
 __all__ = ["compare"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +11,9 @@ import msgspec
 
 from tetrapylon.diff.answer import ABSENT, Answer, Difference
 from tetrapylon.diff.compare import compare, learn
-from tetrapylon.diff.noise import Noise, Seen, magnitude, shape
-from tetrapylon.diff.redact import redacted_target, shown
+from tetrapylon.diff.forms import is_data, magnitude, shape, tokens
+from tetrapylon.diff.noise import LONGEST, MOST, Noise, Seen
+from tetrapylon.diff.redact import hidden, is_private, redacted_target, shown
 from tetrapylon.diff.rules import Rules
 
 __all__ = ["Findings", "Group", "Pair", "Route"]
@@ -22,6 +24,8 @@ SIGNATURES = 500
 """Sets of places that differ together."""
 SAMPLES = 3
 SHAPES = 16
+PHRASES = 8
+"""Of these forms, texts that are told apart by their words."""
 MORE = "(more)"
 """In place of the forms of one place that are beyond SHAPES."""
 OTHER = ("(elsewhere)", "other", MORE)
@@ -74,12 +78,27 @@ class Group(msgspec.Struct):
                     "second": shown(found.right, found.where),
                 }
             )
-        form = _form(found.right)
+        form, small = _form(found.right), _small(found.right)
+        if form == "text" and not is_private(self.where) and len(found.right) <= LONGEST:
+            text = hidden(found.right)
+            phrase = f"text {_digest(text)}"
+            if phrase in self.forms or sum(each.startswith("text ") for each in self.forms) < PHRASES:
+                form, small = phrase, {"form": "text", "text": text}
         if form not in self.forms:
             if len(self.forms) >= SHAPES:
                 return MORE
-            self.forms[form] = _small(found.right)
+            self.forms[form] = small
         return form
+
+    def absorb(self, other: Group) -> None:
+        """The same place, elsewhere."""
+        self.count += other.count
+        self.first = min(self.first or other.first, other.first or self.first)
+        self.last = max(self.last, other.last)
+        self.samples = [*self.samples, *other.samples][:SAMPLES]
+        for form, value in other.forms.items():
+            if len(self.forms) < SHAPES:
+                self.forms.setdefault(form, value)
 
     def real(self, noise: Noise) -> set[str]:
         """Forms that are not explained by what has been learned since."""
@@ -92,6 +111,12 @@ class Group(msgspec.Struct):
 
     def is_noise(self, noise: Noise) -> bool:
         return len(self.forms) < SHAPES and self.real(noise) == {MORE} and bool(self.forms)
+
+
+def _digest(text: str) -> str:
+    """Equal for texts that differ in their data alone."""
+    words = "\0".join("" if is_data(token) else token for token in tokens(text))
+    return hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
 def _form(value: Any) -> str:
@@ -120,6 +145,8 @@ EXAMPLES = {
     "date": "2000-01-01",
     "HTTP date": "Sat, 01 Jan 2000 00:00:00 GMT",
     "digits": "0",
+    "ulid": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    "jwt": "eyJ0.e30.x",
     "text": "x",
     "time T ": "2000-01-01T00:00:00",
     "time T Z": "2000-01-01T00:00:00Z",
@@ -139,6 +166,8 @@ def _whole(value: Any) -> Any:
     if "bytes" in value:
         return b""
     form = value["form"]
+    if "text" in value:
+        return value["text"]
     if form.startswith("hex "):
         return "a" * int(form[4:])
     return EXAMPLES.get(form, {"x": 0})
@@ -156,6 +185,37 @@ class Route(msgspec.Struct):
     noise: dict[tuple[str, str], Seen] = {}
     again: int = 0
     """Pairs of the primary with itself that noise was learned from."""
+
+    def absorb(self, other: Route) -> None:
+        """What was found elsewhere, or before."""
+        self.since = min(self.since or other.since, other.since or self.since)
+        self.compared += other.compared
+        self.again += other.again
+        for key, group in other.groups.items():
+            room = key in self.groups or len(self.groups) < GROUPS
+            self.groups.setdefault(key if room else OTHER[:2], Group(*(key if room else OTHER[:2]))).absorb(
+                group
+            )
+        for places, count in other.signatures.items():
+            # A form that has no room in its group is counted with those beyond.
+            known = tuple(sorted({self._known(place) for place in places}))
+            room = known in self.signatures or len(self.signatures) < SIGNATURES
+            signature = known if room else (OTHER,)
+            if not room:
+                self.groups.setdefault(OTHER[:2], Group(*OTHER[:2]))
+            self.signatures[signature] = self.signatures.get(signature, 0) + count
+        for key, seen in other.noise.items():
+            if key in self.noise:
+                self.noise[key].absorb(seen)
+            elif len(self.noise) < MOST:
+                self.noise[key] = seen
+
+    def _known(self, place: Place) -> Place:
+        where, kind, form = place
+        group = self.groups.get((where, kind))
+        if group is None:
+            return OTHER
+        return place if form in group.forms else (where, kind, MORE)
 
     def different(self) -> int:
         """Pairs with a difference that is no noise, as far as is known by now."""

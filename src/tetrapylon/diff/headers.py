@@ -100,7 +100,7 @@ def _cookies(left: Answer, right: Answer) -> Iterator[Difference]:
             if value != other:
                 yield Difference(where, "header", value, other)
             for attribute in sorted(attributes.keys() | others.keys()):
-                one, two = attributes.get(attribute), others.get(attribute)
+                one, two = (_setting(attribute, each) for each in (attributes, others))
                 if one != two:
                     yield Difference(
                         f"{where}; {attribute}",
@@ -108,6 +108,14 @@ def _cookies(left: Answer, right: Answer) -> Iterator[Difference]:
                         ABSENT if one is None else one,
                         ABSENT if two is None else two,
                     )
+
+
+def _setting(attribute: str, of: dict[str, str]) -> str | None:
+    """Domain and SameSite have no case, and a domain's leading dot says nothing (RFC 6265 section 5.2.3)."""
+    setting = of.get(attribute)
+    if setting is None or attribute not in ("domain", "samesite"):
+        return setting
+    return setting.lower().removeprefix(".") if attribute == "domain" else setting.lower()
 
 
 def _jar(answer: Answer) -> dict[str, tuple[str, dict[str, str]]]:

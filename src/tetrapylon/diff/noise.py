@@ -7,77 +7,77 @@ but it has to be there, and be a time stamp of the same form.
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import msgspec
 
-from tetrapylon.diff.answer import ABSENT, Difference
+from tetrapylon.diff.answer import Difference
+from tetrapylon.diff.forms import is_data, magnitude, shape, tokens
+from tetrapylon.diff.redact import hidden, is_private
 
-__all__ = ["MOST", "Noise", "Seen", "magnitude", "shape"]
+__all__ = ["LONGEST", "MOST", "Noise", "Seen"]
 
 MOST = 500
 """Places that are remembered for one route; those beyond stay findings."""
 SHAPES = 32
 """Forms of one place."""
 
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-# RFC 3339, and its cousins without a zone or with a space; fractions come and go with their zeros.
-TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)([T ])\d\d:\d\d(?::\d\d(?:[.,]\d+)?)? ?(Z|[+-]\d\d:?\d\d|)", re.IGNORECASE
-)
-DATE = re.compile(r"\d{4}-\d\d-\d\d")
-HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
-HEX = re.compile(r"[0-9a-f]{8,}", re.IGNORECASE)
-DIGITS = re.compile(r"-?\d+(?:\.\d+)?")
 LARGE = 1000.0
 """From here on a number's magnitude means something: seconds are no milliseconds."""
+LONGEST = 200
+"""Characters of a text whose steady words are remembered."""
 
 
-def shape(value: Any) -> str:
-    """What a value looks like."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, list):
-        return "array" if value else "empty array"
-    if isinstance(value, dict):
-        return "object"
-    if value is ABSENT:
-        return "absent"
-    if not isinstance(value, str):
-        return "bytes"
-    return _text(value)
+class Phrase(msgspec.Struct):
+    """A text with data in it: `made at 09:00:03 by worker 17`. Its words stay, its data are of a form."""
+
+    words: list[str]
+    """Its tokens, with nothing in place of those that vary."""
+    forms: dict[int, set[str]] = {}
+    """Of the tokens that vary, by their place."""
+
+    def add(self, value: str) -> bool:
+        """Whether the text is the same but for data."""
+        found = tokens(hidden(value))
+        if len(found) != len(self.words):
+            return False
+        new = [at for at, word in enumerate(self.words) if word != found[at]]
+        if not all(is_data(found[at]) and (at in self.forms or is_data(self.words[at])) for at in new):
+            return False
+        for at in new:
+            self.forms.setdefault(at, {shape(self.words[at])}).add(shape(found[at]))
+            self.words[at] = ""
+        return True
+
+    def absorb(self, other: Phrase) -> bool:
+        """Whether the two are the same but for data."""
+        if len(other.words) != len(self.words):
+            return False
+        for at, (word, another) in enumerate(zip(self.words, other.words, strict=True)):
+            if word == another:
+                self.forms[at] = self.forms.get(at, set()) | other.forms.get(at, set())
+                continue
+            if not all(not each or is_data(each) for each in (word, another)):
+                return False
+            forms = self.forms.get(at, {shape(word)}) | other.forms.get(at, {shape(another)})
+            self.words[at], self.forms[at] = "", forms
+        self.forms = {at: forms for at, forms in self.forms.items() if forms}
+        return True
+
+    def covers(self, value: str) -> bool:
+        found = tokens(hidden(value))
+        return len(found) == len(self.words) and all(
+            word == token or (at in self.forms and is_data(token) and _among(shape(token), self.forms[at]))
+            for at, (word, token) in enumerate(zip(self.words, found, strict=True))
+        )
 
 
-def _text(value: str) -> str:
-    if not value:
-        return "empty"
-    if UUID.fullmatch(value):
-        return "uuid"
-    if (found := TIME.fullmatch(value)) is not None:
-        zone = found[3].upper()
-        return f"time {found[2].upper()} {'offset' if zone not in ('', 'Z') else zone}"
-    if DATE.fullmatch(value):
-        return "date"
-    if HTTP_DATE.fullmatch(value):
-        return "HTTP date"
-    if HEX.fullmatch(value):
-        return f"hex {len(value)}"
-    if DIGITS.fullmatch(value):
-        return "digits"
-    return "text"
-
-
-def magnitude(value: float) -> float:
-    """An integer that no float holds is infinite."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
+def _among(form: str, forms: set[str]) -> bool:
+    if form in forms:
+        return True
+    # A random token may happen to be all digits; a word may not become nothing.
+    tokens = {"text", "digits", "date", "uuid", "ulid", "jwt"}
+    return "text" in forms and (form in tokens or form.startswith("hex "))
 
 
 class Seen(msgspec.Struct):
@@ -87,24 +87,51 @@ class Seen(msgspec.Struct):
     shapes: set[str] = set()
     low: float = math.inf
     high: float = -math.inf
+    phrase: Phrase | None = None
+    """What all of its texts have in common, unless they are `free`."""
+    free: bool = False
 
-    def add(self, value: Any) -> None:
+    def add(self, value: Any, *, private: bool = False) -> None:
+        """Of what is private no words are kept."""
         form = shape(value)
+        if form == "text" and not self.free:
+            self._read(value, private=private)
         if len(self.shapes) < SHAPES:
             self.shapes.add(form)
         if form == "number":
             self.low = min(self.low, magnitude(value))
             self.high = max(self.high, magnitude(value))
 
+    def absorb(self, other: Seen) -> None:
+        """What was seen elsewhere."""
+        self.count += other.count
+        self.shapes = set(sorted(self.shapes | other.shapes)[:SHAPES])
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.free = self.free or other.free
+        if self.phrase is None:
+            self.phrase = other.phrase
+        elif other.phrase is not None:
+            self.free = not self.phrase.absorb(other.phrase) or self.free
+        if self.free:
+            self.phrase = None
+
     def covers(self, value: Any) -> bool:
         form = shape(value)
         if form == "number":
             return form in self.shapes and self._near(magnitude(value))
-        if form in self.shapes:
-            return True
-        # A random token may happen to be all digits; a word may not become nothing.
-        tokens = {"text", "digits", "date", "uuid"}
-        return "text" in self.shapes and (form in tokens or form.startswith("hex "))
+        if form == "text" and self.phrase is not None:
+            return self.phrase.covers(value)
+        return _among(form, self.shapes)
+
+    def _read(self, value: str, *, private: bool) -> None:
+        if private or len(value) > LONGEST:
+            self.free = True
+        elif self.phrase is None:
+            self.phrase = Phrase(tokens(hidden(value)))
+        else:
+            self.free = not self.phrase.add(value)
+        if self.free:
+            self.phrase = None
 
     def _near(self, value: float) -> bool:
         if value < 0 <= self.low:
@@ -138,8 +165,9 @@ class Noise:
         if found.kind == "status":
             seen.shapes |= {str(found.left), str(found.right)}
         else:
-            seen.add(found.left)
-            seen.add(found.right)
+            private = is_private(found.where)
+            seen.add(found.left, private=private)
+            seen.add(found.right, private=private)
 
     def orderless(self, where: str) -> bool:
         return (where, "order") in self.seen

@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 from tetrapylon.diff.answer import ABSENT
 
-__all__ = ["hidden", "is_secret", "redacted", "redacted_query", "redacted_target", "shown"]
+__all__ = ["hidden", "is_private", "is_secret", "redacted", "redacted_query", "redacted_target", "shown"]
 
 SECRET = re.compile(
     r"pass(word|wd|phrase)?$|secret|token|api[_-]?key|authori[sz]ation|credential|cookie|session|signature"
@@ -83,6 +83,19 @@ def redacted_target(target: str) -> str:
     return "/".join(segments) + (f"?{redacted_query(query)}" if mark else "")
 
 
+def is_private(where: str) -> bool:
+    """Whether nothing is shown of what is at that place of an answer."""
+    return _is_cookie(where) or is_secret(_name(where))
+
+
+def _is_cookie(where: str) -> bool:
+    return where.startswith("header set-cookie") and "; " not in where
+
+
+def _name(where: str) -> str:
+    return re.split(r"[.\s\[\]]+", where.rstrip("[]"))[-1]
+
+
 def shown(value: Any, where: str) -> str:
     """A differing value as a person may see it, in one line."""
     import json
@@ -91,8 +104,7 @@ def shown(value: Any, where: str) -> str:
         return "(absent)"
     if isinstance(value, bytes):
         return f"({len(value)} bytes)"
-    name = re.split(r"[.\s\[\]]+", where.rstrip("[]"))[-1]
-    if where.startswith("header set-cookie") and "; " not in where:
+    if _is_cookie(where):
         return _hidden(value)
-    text = json.dumps(redacted(value, name), ensure_ascii=False)
+    text = json.dumps(redacted(value, _name(where)), ensure_ascii=False)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"

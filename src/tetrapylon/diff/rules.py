@@ -42,7 +42,10 @@ class Tolerance(NamedTuple):
     """To the larger of the two."""
 
     def allows(self, left: float, right: float) -> bool:
-        largest = max(abs(left), abs(right))
+        try:
+            largest = float(max(abs(left), abs(right)))
+        except OverflowError:  # an integer that no float holds
+            return False
         most = self.most * largest if self.relative else self.most
         return abs(left - right) <= most + 1e-12 * largest  # 1.01 - 1.0 is a little more than 0.01
 

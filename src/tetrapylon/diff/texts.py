@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from tetrapylon.diff.answer import Difference
-from tetrapylon.diff.noise import shape
+from tetrapylon.diff.forms import shape, tokens
 
 __all__ = ["differences"]
 
-TOKEN = re.compile(r"[\w.:+-]+|\s+|[^\w\s]")
 LARGEST = 4000
 """Tokens that are compared one by one; texts of more are compared by lines."""
 CONTEXT = 3
@@ -21,7 +19,7 @@ CONTEXT = 3
 def differences(left: str, right: str) -> Iterator[Difference]:
     if left == right:
         return
-    old, new = TOKEN.findall(left), TOKEN.findall(right)
+    old, new = tokens(left), tokens(right)
     if max(len(old), len(new)) > LARGEST:
         old, new = left.splitlines(keepends=True), right.splitlines(keepends=True)
     if max(len(old), len(new)) > LARGEST:
@@ -41,8 +39,8 @@ def differences(left: str, right: str) -> Iterator[Difference]:
             )
 
 
-def _context(tokens: list[str], at: int) -> str:
-    before = [token for token in tokens[max(0, at - 4 * CONTEXT) : at] if not token.isspace()]
+def _context(old: list[str], at: int) -> str:
+    before = [token for token in old[max(0, at - 4 * CONTEXT) : at] if not token.isspace()]
     return "".join(_masked(token) for token in before[-CONTEXT:])[-60:]
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from tetrapylon.diff.answer import ABSENT, Difference
-from tetrapylon.diff.noise import Noise, shape
+from tetrapylon.diff.forms import shape
+from tetrapylon.diff.noise import Noise
 from tetrapylon.diff.rules import ITEM, Path, Rules, told
 
 __all__ = ["Unreadable", "differences", "read"]
@@ -17,6 +20,8 @@ DEEPEST = 200
 """Levels of nesting; deeper texts are compared as text."""
 LAST_DIGIT = 1e-15
 """Two numbers of which the larger differs by less are one: writers round the last digit differently."""
+EXACT = 1 << 53
+"""Integers up to here are floats, too."""
 STRICT_KEYS = ("uuid", "hex ", "digits", "date", "time ")
 """Forms of an object's names that are data rather than names."""
 PAIRED = 100
@@ -82,12 +87,8 @@ class _Walk:
             return False
         if left == right or _kind(left) != "number":
             return bool(left == right)
-        if isinstance(left, float) or isinstance(right, float):
-            try:
-                if abs(left - right) <= LAST_DIGIT * max(abs(left), abs(right)):
-                    return True
-            except OverflowError:  # an integer beyond what a float holds
-                return False
+        if _equal(left, right):
+            return True
         allowed = self._rules.tolerance(path)
         return allowed is not None and allowed.allows(left, right)
 
@@ -214,6 +215,17 @@ class _Walk:
             yield Difference(told(inner), "missing", one, ABSENT)
         for other in new[len(old) :]:
             yield Difference(told(inner), "extra", ABSENT, other)
+
+
+def _equal(left: float, right: float) -> bool:
+    """Two numbers, but for the last digit of a float, of which a large integer has none."""
+    if isinstance(left, int) and isinstance(right, int):
+        return left == right
+    whole, number = (left, right) if isinstance(left, int) else (right, left)
+    if isinstance(whole, int) and abs(whole) > EXACT:
+        # A float is written with the shortest digits that are read as it, or with all: both are its value.
+        return math.isfinite(number) and (int(number) == whole or Decimal(repr(number)) == whole)
+    return abs(left - right) <= LAST_DIGIT * max(abs(left), abs(right))
 
 
 def _kind(value: Any) -> str:

@@ -11,7 +11,7 @@ from tetrapylon.config import model
 from tetrapylon.discovery.read import checked
 from tetrapylon.discovery.registry import make, name_of
 from tetrapylon.errors import ConfigError
-from tetrapylon.events import say
+from tetrapylon.telemetry.events import say
 
 __all__ = ["Follower", "Publish", "fingerprint"]
 

@@ -52,7 +52,7 @@ def settings_of(discover: Discover) -> tuple[Any, msgspec.Struct | None]:
     """The class of the user's that is named, and its settings. Raises LoadError or SettingsError."""
     import inspect
 
-    from tetrapylon.load import load_object, place_of
+    from tetrapylon.code.load import load_object, place_of
 
     assert discover.use is not None
     kind = load_object(discover.use)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tetrapylon.config.model import Consumer
 from tetrapylon.config.model.credentials import GROUP, NAME
 from tetrapylon.errors import TetrapylonError
-from tetrapylon.events import say
 from tetrapylon.identity.consumers import Untellable, by_name, claimed, known
+from tetrapylon.telemetry.events import say
 
 if TYPE_CHECKING:
     from tetrapylon._core.identity import Known
@@ -138,7 +138,7 @@ class Bearers:
         return published
 
     def _watch(self, scope: Any) -> None:
-        from tetrapylon.tls import Watcher
+        from tetrapylon.net.tls import Watcher
 
         def reload() -> None:
             try:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from tetrapylon.events import say
+from tetrapylon.telemetry.events import say
 
 __all__ = ["Published"]
 

@@ -13,8 +13,8 @@ import msgspec
 from tetrapylon.config.model import Consumer
 from tetrapylon.config.model.credentials import GROUP, NAME
 from tetrapylon.errors import TetrapylonError
-from tetrapylon.events import say
 from tetrapylon.identity.consumers import Untellable, by_name, known
+from tetrapylon.telemetry.events import say
 
 if TYPE_CHECKING:
     from tetrapylon._core.identity import Known
@@ -91,7 +91,7 @@ def watch(settings: Any, scope: Any, replace: Callable[[list[tuple[bytes, Known]
 
     A large file is read beside the loop. Raises BadKeyFile the first time; later the keys read before stay.
     """
-    from tetrapylon.tls import Watcher
+    from tetrapylon.net.tls import Watcher
 
     loop: asyncio.AbstractEventLoop = scope.loop
     reading: list[asyncio.Task[None]] = []

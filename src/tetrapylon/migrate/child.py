@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from tetrapylon.code.load import load_object
 from tetrapylon.errors import LoadError
-from tetrapylon.load import load_object
 from tetrapylon.migrate.inventory import AppRoute, Inventory, Trouble
 
 __all__ = ["inventory", "unwrapped"]

@@ -6,7 +6,7 @@ import functools
 import inspect
 from typing import Any
 
-from tetrapylon.load import place_of
+from tetrapylon.code.load import place_of
 from tetrapylon.migrate.inventory import Place
 
 __all__ = ["place"]

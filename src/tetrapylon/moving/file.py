@@ -12,8 +12,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tetrapylon.events import say
 from tetrapylon.moving.state import Move
+from tetrapylon.stores.sqlite_file import is_broken, is_full, move_aside, why
+from tetrapylon.telemetry.events import say
 
 __all__ = ["MovesFile"]
 
@@ -32,6 +33,8 @@ class MovesFile:
         self.path = path
         self.moves: dict[str, Move] = {}
         self._base: sqlite3.Connection | None = None
+        self._behind = False
+        """It lacks what could not be written."""
         self._open()
 
     def write(self, move: Move, moves: Mapping[str, Move]) -> None:
@@ -39,26 +42,28 @@ class MovesFile:
         fault."""
         if self._base is None and not self._open():
             return
-        if self._put([move]):
-            return
+        error = self._put(list(moves.values()) if self._behind else [move])
+        self._behind = error is not None
+        if error is None or not (is_broken(error) or is_full(error, self.path)):
+            return  # just now it cannot be written: another process holds it, or the disk is full
         self.close()
-        if self._moved_aside("it cannot be written") and self._open():
-            self._put(list(moves.values()))
+        if self._moved_aside(str(error)) and self._open():
+            self._behind = self._put(list(moves.values())) is not None
 
     def close(self) -> None:
         if self._base is not None:
             self._base.close()
             self._base = None
 
-    def _put(self, moves: list[Move]) -> bool:
+    def _put(self, moves: list[Move]) -> sqlite3.Error | None:
         assert self._base is not None
         try:
             with self._base:
                 self._base.executemany(WRITE, [(move.route, msgspec.msgpack.encode(move)) for move in moves])
         except sqlite3.Error as error:
-            say("error", f"the file of moves {self.path!r} cannot be written: {error}")
-            return False
-        return True
+            say("error", f"the file of moves {self.path!r} cannot be written: {why(error)}")
+            return error
+        return None
 
     def _open(self) -> bool:
         for _ in range(2):
@@ -67,10 +72,10 @@ class MovesFile:
                 return True
             except (sqlite3.Error, msgspec.DecodeError) as error:
                 self._base = None
-                if not os.path.exists(self.path):
-                    say(
-                        "error", f"the file of moves {self.path!r} cannot be made: {error}; they are not kept"
-                    )
+                if not os.path.exists(self.path) or not is_broken(error):
+                    told = why(error)
+                    say("error", f"the file of moves {self.path!r} cannot be used: {told}; they are not kept")
+                    self._behind = True
                     return False
                 if not self._moved_aside(str(error)):
                     return False
@@ -92,12 +97,13 @@ class MovesFile:
             raise
         return base
 
-    def _moved_aside(self, why: str) -> bool:
-        aside = f"{self.path}.aside"
+    def _moved_aside(self, told: str) -> bool:
         try:
-            os.replace(self.path, aside)
+            aside = move_aside(self.path)
         except OSError as error:
             say("error", f"the file of moves {self.path!r} cannot be moved aside: {error.strerror}")
             return False
-        say("error", f"the file of moves {self.path!r} cannot be used: {why}; moved to {aside!r}, begun anew")
+        say(
+            "error", f"the file of moves {self.path!r} cannot be used: {told}; moved to {aside!r}, begun anew"
+        )
         return True

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 from msgspec import Struct
 
 from tetrapylon._core.http.negotiate import CODINGS_BY_NAME
-from tetrapylon.codings import encoder, missing
+from tetrapylon.messages.codings import encoder, missing
 from tetrapylon.config.model.base import doc
 from tetrapylon.config.units import Size
 

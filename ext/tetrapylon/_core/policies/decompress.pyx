@@ -16,7 +16,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from tetrapylon._core.http.negotiate import NAMES
-from tetrapylon.codings import Broken, Decoder, Expanding, missing
+from tetrapylon.messages.codings import Broken, Decoder, Expanding, missing
 from tetrapylon.config.model.base import Count, doc
 from tetrapylon.config.units import Size
 

@@ -91,13 +91,13 @@ cdef class Quota(Counted):
         cdef Quota policy
         batch = None
         if settings.store == "redis":
-            from tetrapylon.redis_store import QUOTAS, Batch
+            from tetrapylon.stores.redis import QUOTAS, Batch
 
             batch = Batch(scope.redis(settings.redis), QUOTAS, [settings.limit, KEPT[settings.per]],
                           settings.timeout)
         policy = Quota(settings, scope.slab, scope.place, batch)
         if settings.store == "file":
-            from tetrapylon.quota_file import QuotaFile
+            from tetrapylon.stores.quota_file import QuotaFile
 
             policy.file = QuotaFile(scope.loop, settings.path)
             scope.closing.append(policy.file)

@@ -84,7 +84,7 @@ cdef class RateLimit(Counted):
     def build(settings, scope):
         batch = None
         if settings.store == "redis":
-            from tetrapylon.redis_store import RATES, Batch
+            from tetrapylon.stores.redis import RATES, Batch
 
             arguments = []
             for count, seconds, burst in sorted(windows_of(settings), key=lambda rate: rate[1]):

@@ -182,7 +182,7 @@ cdef class Transform(Policy):
 
     @staticmethod
     def check(settings, config):
-        from tetrapylon.changes import problems
+        from tetrapylon.messages.changes import problems
 
         if settings.request is None and settings.response is None:
             yield (), "nothing is rewritten", "give `request`, `response` or both"

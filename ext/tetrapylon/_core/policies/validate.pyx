@@ -96,7 +96,7 @@ cdef class Validate(Policy):
     Settings = Settings
 
     def __init__(self, settings not None, checks not None, Slab slab not None, *, tell, broke):
-        """`checks` is a tetrapylon.validation.Checks."""
+        """`checks` is a tetrapylon.messages.validation.Checks."""
         self.body = checks.body
         self.parameters = checks.parameters
         self.responses = checks.responses
@@ -111,7 +111,7 @@ cdef class Validate(Policy):
 
     @classmethod
     def build(cls, settings, scope):
-        from tetrapylon.validation import Teller, checks
+        from tetrapylon.messages.validation import Teller, checks
 
         teller = Teller()
         return cls(settings, checks(settings, scope.parameters), scope.slab, tell=teller.unfit,
@@ -119,13 +119,13 @@ cdef class Validate(Policy):
 
     @staticmethod
     def resolve(settings):
-        from tetrapylon.validation import resolved
+        from tetrapylon.messages.validation import resolved
 
         return resolved(settings)
 
     @staticmethod
     def check(settings, config):
-        from tetrapylon.validation import problems
+        from tetrapylon.messages.validation import problems
 
         yield from problems(settings)
 

@@ -6,7 +6,7 @@ from typing_extensions import disjoint_base
 
 from tetrapylon._core.caching.coalesce import Coalescing
 from tetrapylon._core.caching.store import Stored
-from tetrapylon.redis_records import Answer
+from tetrapylon.stores.redis_records import Answer
 
 @disjoint_base
 class Question:

@@ -7,7 +7,7 @@ from typing_extensions import disjoint_base
 
 from tetrapylon._core.exchange import Destination, Sink
 from tetrapylon._core.telemetry.counters import Slab
-from tetrapylon.redis_cache import SharedAnswers
+from tetrapylon.stores.redis_answers import SharedAnswers
 
 @disjoint_base
 class Location:

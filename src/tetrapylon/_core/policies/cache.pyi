@@ -19,7 +19,7 @@ from tetrapylon.config.model import Config
 from tetrapylon.config.model.base import Text, doc
 from tetrapylon.config.net import HeaderName
 from tetrapylon.config.units import Duration, Share, Size
-from tetrapylon.redis_cache import SharedAnswers
+from tetrapylon.stores.redis_answers import SharedAnswers
 
 class Settings(Struct, frozen=True, kw_only=True):
     """Keeps answers and gives them again, as RFC 9111 says of a shared cache.

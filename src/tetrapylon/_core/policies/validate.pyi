@@ -10,7 +10,7 @@ from tetrapylon._core.exchange import Filter
 from tetrapylon._core.policy import Policy
 from tetrapylon._core.telemetry.counters import Slab
 from tetrapylon.config.schemas import Agreed
-from tetrapylon.validation import Checks
+from tetrapylon.messages.validation import Checks
 
 class Settings(Struct, frozen=True, kw_only=True):
     """Holds requests, and answers if wanted, to types of yours, to JSON Schemas or to an OpenAPI document."""

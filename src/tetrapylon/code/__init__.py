@@ -1,0 +1,1 @@
+"""The user's own Python: how it is found, run and described."""

@@ -1,0 +1,1 @@
+"""What looks into messages: codings, rewritten JSON, what is agreed of requests and answers."""

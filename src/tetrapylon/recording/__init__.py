@@ -1,0 +1,1 @@
+"""What is sampled of the traffic, and requests that were recorded."""

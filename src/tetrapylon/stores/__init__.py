@@ -1,0 +1,1 @@
+"""What policies keep outside of a worker: in Redis, or in a file."""

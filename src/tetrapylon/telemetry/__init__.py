@@ -1,0 +1,1 @@
+"""What the gateway tells of itself: events, the access log, spans."""

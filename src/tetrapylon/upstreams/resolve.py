@@ -1,0 +1,134 @@
+"""Host names of targets -> addresses: asked off the request's path, refreshed, the last good answer kept."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from tetrapylon._core.net.address import Address
+from tetrapylon._core.upstreams.target import Target
+from tetrapylon.config.net import HostPort, UnixPath, target_address
+from tetrapylon.errors import ConfigError, Problem
+from tetrapylon.telemetry.events import say
+
+if TYPE_CHECKING:
+    from tetrapylon.config.model import Config
+
+__all__ = ["REFRESH", "Named", "Resolver", "addresses", "check_names", "look_up"]
+
+REFRESH = 30.0
+"""Seconds between two look-ups of a name: getaddrinfo(3) tells no TTL."""
+
+
+def addresses(host: str, port: int) -> list[Address]:
+    """A name's addresses, in the resolver's order; an IP address is its own. Blocks. Raises OSError."""
+    # As bytes: of a text, Python makes an IDNA name, with a megabyte of tables for it.
+    return _unique(socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM))
+
+
+def check_names(config: Config, file: str) -> None:
+    """Raises ConfigError naming every target whose host name does not resolve now."""
+    problems = []
+    for name, upstream in config.upstreams.items():
+        for i, target in enumerate(upstream.targets):
+            where = target_address(target.url)
+            if isinstance(where, UnixPath):
+                continue
+            try:
+                addresses(where.host, where.port)
+            except OSError as error:
+                problems.append(
+                    Problem(
+                        file,
+                        f"the name {where.host!r} does not resolve: {error.strerror or error}",
+                        path=f"upstreams.{name}.targets[{i}]",
+                        hint="expected a name that this machine can look up, or an IP address",
+                    )
+                )
+    if problems:
+        raise ConfigError(problems)
+
+
+def look_up(where: HostPort | UnixPath) -> list[Address]:
+    """A target's addresses now; none, and a warning, where its name is not known. Blocks."""
+    if isinstance(where, UnixPath):
+        return [Address.unix(where.path)]
+    try:
+        return addresses(where.host, where.port)
+    except OSError as error:
+        say("warning", f"{where.host} does not resolve: {error}; trying again every {REFRESH:g} s")
+        return []
+
+
+class Named:
+    """A target whose addresses are kept fresh until this is closed."""
+
+    def __init__(self, resolver: Resolver, target: Target, where: HostPort) -> None:
+        self.target = target
+        self.where = where
+        self._resolver = resolver
+
+    def close(self) -> None:
+        self._resolver.forget(self)
+
+
+class Resolver:
+    """Keeps the addresses of named targets fresh, on the loop but not in its way."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._named: dict[Named, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def soon(self) -> None:
+        """Looks names up now, and then again as usual."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._start()
+
+    def refresh(self, target: Target, where: HostPort) -> list[Named]:
+        """Sets the target's addresses again and again, if it has a name: what is given ends it."""
+        try:
+            Address.ip(where.host, where.port)
+            return []
+        except ValueError:
+            named = Named(self, target, where)
+        self._named[named] = None
+        if self._timer is None:
+            self._timer = self._loop.call_later(REFRESH, self._start)
+        return [named]
+
+    def forget(self, named: Named) -> None:
+        self._named.pop(named, None)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _start(self) -> None:
+        self._timer = self._loop.call_later(REFRESH, self._start)
+        if self._task is None or self._task.done():
+            self._task = self._loop.create_task(self._refresh())
+
+    async def _refresh(self) -> None:
+        for named in list(self._named):
+            target, where = named.target, named.where
+            try:
+                found = await self._loop.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
+            except OSError as error:
+                say("warning", f"{where.host} does not resolve: {error}; its last addresses stay in use")
+                continue
+            fresh = _unique(found)
+            if set(fresh) != set(target.addresses):
+                target.set_addresses(fresh)
+
+
+def _unique(found: Iterable[tuple[Any, ...]]) -> list[Address]:
+    """`found` as getaddrinfo gives it."""
+    made = [Address.ip(where[0], where[1], where[3] if len(where) > 3 else 0) for *_, where in found]
+    return list(dict.fromkeys(made))
