@@ -529,6 +529,7 @@ def _way(
         parameters=tuple(scope.parameters),
         lease=lease,
         priority=PRIORITIES[route.priority],
+        sample=_first(route.log.sample, None),
     )
 
 

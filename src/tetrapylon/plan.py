@@ -46,6 +46,8 @@ class Facts(msgspec.Struct, frozen=True):
     """Where events go."""
     drain: float = 30.0
     """Seconds that exchanges in flight are given to finish."""
+    shutdown_delay: float = 0.0
+    """Seconds before that, after TERM."""
     descriptors: int = 0
     """How many a worker may come to need."""
     room: int = 1
@@ -301,6 +303,7 @@ def _facts(config: Any, room: int) -> Facts:
         hosts=bool(config.apps),
         errors=config.log.errors,
         drain=server.timeouts.drain,
+        shutdown_delay=server.timeouts.shutdown_delay,
         descriptors=server.limits.connections
         + sum(upstream.pool.max_connections for upstream in config.upstreams.values())
         + SPARE_DESCRIPTORS,

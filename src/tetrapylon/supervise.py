@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import faulthandler
 import gc
+import math
 import os
 import select
 import signal
@@ -151,7 +152,7 @@ class Supervisor:
         self._announced = False
         self._stops = 0
         """How many times it was told to stop."""
-        self._kill_at: float | None = None
+        self._drain_at = self._kill_at = math.inf
         self._control_told = False
         self._status = 0
 
@@ -188,6 +189,8 @@ class Supervisor:
                     self._note_served()
                 if self._wakeup.read in ready:
                     self._take_signals(self._wakeup.drain(), now)
+                if now >= self._drain_at:
+                    self._drain(signal.SIGTERM, now)
                 if now - looked >= self._plan.timing.beat / 2 or self._stops:
                     self._look(now, now - looked)
                     looked = now
@@ -410,9 +413,9 @@ class Supervisor:
             except OSError as error:
                 say("info", f"the supervisor keeps what it could give back of its memory: {error}")
             urls = ", ".join(listener.url for listener in self._listening)
-            count = len(self._workers)
             admin = "".join(f", admin on {listener.url}" for listener in self._admin)
-            line(f"tetrapylon {__version__} listening on {urls} ({count} worker{'s'[: count != 1]}){admin}")
+            workers = f"{len(self._workers)} worker{'s'[: len(self._workers) != 1]}"
+            line(f"tetrapylon {__version__} listening on {urls} ({workers}){admin}")
             self._manager.ready(f"listening on {urls}")
             self._retire_old(time.monotonic())
 
@@ -467,7 +470,7 @@ class Supervisor:
     def _take_signals(self, numbers: bytes, now: float) -> None:
         for number in numbers:
             if number in (signal.SIGTERM, signal.SIGINT):
-                self._stop(now)
+                self._stop(now, self._facts.shutdown_delay if number == signal.SIGTERM else 0.0)
             elif number == signal.SIGQUIT:
                 self._stop(now)
                 self._stop(now)
@@ -481,20 +484,23 @@ class Supervisor:
                 self._try_new_code()
         self._reap(now)
 
-    def _stop(self, now: float) -> None:
-        """First: stop accepting, let exchanges finish. Again: stop now."""
+    def _stop(self, now: float, delay: float = 0.0) -> None:
+        """First: after a delay, stop accepting and let exchanges finish. Again: stop now."""
         self._stops += 1
         self._manager.stopping()
-        order = signal.SIGTERM if self._stops == 1 else signal.SIGQUIT
-        if self._stops == 1:
-            self._slab.state = State.DRAINING
-            self._reloads.stop(now)
-            self._listening.close()
-            self._kill_at = now + self._facts.drain + self._plan.timing.grace
-        else:
-            self._kill_at = min(self._kill_at or now, now + self._plan.timing.grace)
+        self._slab.state = State.DRAINING
+        self._reloads.stop(now)
         for child in self._children:
             child.start_at = None
+        if self._stops > 1 or not delay:
+            return self._drain(signal.SIGTERM if self._stops == 1 else signal.SIGQUIT, now)
+        self._drain_at = now + delay
+
+    def _drain(self, order: signal.Signals, now: float) -> None:
+        self._drain_at = math.inf
+        self._listening.close()
+        patience = self._facts.drain if order == signal.SIGTERM else 0.0
+        self._kill_at = min(self._kill_at, now + patience + self._plan.timing.grace)
         for child in [*self._workers, *self._leaving]:
             child.signal(order)
             child.signal(signal.SIGCONT)
@@ -562,8 +568,8 @@ class Supervisor:
             for child in self._control:
                 child.signal(signal.SIGQUIT)
             self._kill_at = now + self._plan.timing.grace + (END_OF_APPS if self._facts.hosts else 0.0)
-        if self._kill_at is not None and now >= self._kill_at:
-            self._kill_at = None
+        if now >= self._kill_at:
+            self._kill_at = math.inf
             for child in alive or self._control:
                 if child.alive:
                     say("warning", f"{child} has not ended in time; killing it")
@@ -574,15 +580,10 @@ class Supervisor:
 
     def _timeout(self, now: float) -> float:
         """Seconds until something is due, a look at the heartbeats at the latest."""
-        due = [child.start_at for child in self._children if child.start_at is not None]
-        if self._kill_at is not None:
-            due.append(self._kill_at)
-        reload = self._reloads.timeout(now)
-        if reload is not None:
-            due.append(now + reload)
-        if self._manager.watchdog is not None:
-            due.append(now + self._manager.watchdog)
-        return max(0.0, min([self._plan.timing.beat, *(at - now for at in due)]))
+        times = (self._drain_at, self._kill_at, *(child.start_at for child in self._children))
+        spans = (self._reloads.timeout(now), self._manager.watchdog, self._plan.timing.beat)
+        left = [at - now for at in times if at is not None] + [span for span in spans if span is not None]
+        return max(0.0, min(left))
 
     def _end_all(self) -> None:
         """Only an exception of the supervisor's own comes here with children alive."""

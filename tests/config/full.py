@@ -40,6 +40,7 @@ FULL: dict[str, Any] = {
             "body_idle": "20s",
             "body": "1h",
             "keepalive": "60s",
+            "shutdown_delay": "3s",
             "drain": "10s",
             "connection_age": "1h",
         },
@@ -243,6 +244,7 @@ FULL: dict[str, Any] = {
             "policies": [{"use": "plain"}, {"use": "traceparent"}],
             "name": "user",
             "priority": "low",
+            "log": {"sample": "5%"},
         },
         {
             "path": "/ping",

@@ -99,13 +99,14 @@ def test_a_line_is_one_json_object(path: Path) -> None:
         bytes_out=18_446_744_073_709_551_615,
         duration_us=1234,
         gateway_us=34,
-        upstream_us=1200,
+        upstream_us=1100,
+        client_us=100,
     )
     log.close()
     assert path.read_text() == (
         '{"time":"2026-01-02T03:04:05.678Z","client":"2001:db8::1","method":"GET","host":"example.com",'
         '"target":"/users/7?x=1","protocol":"HTTP/1.1","route":"/users/{id:int}","status":200,"bytes_in":120,'
-        '"bytes_out":18446744073709551615,"duration_us":1234,"gateway_us":34,"upstream_us":1200,'
+        '"bytes_out":18446744073709551615,"duration_us":1234,"gateway_us":34,"upstream_us":1100,"client_us":100,'
         '"upstream":"http://10.0.0.5:9001","user_agent":"curl/8","referer":"https://example.com/",'
         '"request_id":"0af7651916cd43dd8448eb211c80319c"}\n'
     )
@@ -215,6 +216,7 @@ def test_no_line_is_longer_than_a_pipe_takes_at_once(path: Path, byte: bytes) ->
         duration_us=most,
         gateway_us=most,
         upstream_us=most,
+        client_us=most,
         **dict.fromkeys(TEXTS, byte * 10_000),  # type: ignore[arg-type]
     )
     log.close()

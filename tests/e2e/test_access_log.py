@@ -75,6 +75,20 @@ def test_fields_of_the_config_are_written_and_secrets_are_not(tmp_path: Path) ->
     assert "sesame" not in path.read_text()
 
 
+def test_a_route_has_its_own_share_and_errors_are_written_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    routes = [
+        {"path": "/healthz", "respond": {"body": "ok"}, "log": {"sample": 0}},
+        {"path": "/broken", "respond": {"status": 500}, "log": {"sample": 0}},
+        {"path": "/watched", "respond": {"body": "ok"}, "log": {"sample": 1.0}},
+        {"path": "/", "respond": {"body": "ok"}},
+    ]
+    with Gateway({"log": {"access": {"path": str(path), "sample": 0}}, "routes": routes}) as gateway:
+        for target in ("/healthz", "/broken", "/watched", "/"):
+            get(gateway, target)
+    assert [line["target"] for line in read(path)] == ["/broken", "/watched"]
+
+
 def test_the_combined_format() -> None:
     with Gateway(config({"format": "combined"})) as gateway:
         get(gateway, "/ping?token=sesame", "User-Agent: probe")

@@ -1,7 +1,9 @@
 """Peers that are slow, stop reading, or end at a bad moment: nobody else pays, and nothing piles up."""
 
+import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.harness import (
     Growth,
     Upstream,
     answers,
+    assert_problem,
     chunk,
     eventually,
     proxy,
@@ -96,6 +99,92 @@ class TestSlowClients:
             client.sock.settimeout(5)
             for _ in range(100):
                 assert len(client.response().body) == len(text)
+
+
+class TestUploads:
+    """While a request is coming, the client's time runs or the upstream's, never both."""
+
+    EXPECTING = request("PUT", "/", [("Expect", "100-continue"), ("Content-Length", "5")])
+
+    def test_a_clients_pause_is_not_the_upstreams(self) -> None:
+        idle = {"timeouts": {"idle": "200ms", "response": "200ms"}}
+        with through(answers.echo, upstream=idle) as (client, _, _):
+            client.send(request("PUT", "/", [("Content-Length", "5")]) + b"ab")
+            assert not threading.Event().wait(0.6)
+            assert client.send(b"cde").response().status == 200
+
+    def test_nor_is_it_once_the_upstream_has_said_go_on(self) -> None:
+        idle = {"timeouts": {"idle": "200ms", "response": "200ms"}}
+        with through(_go_on_then_answer, upstream=idle) as (client, _, _):
+            assert client.send(self.EXPECTING).head().status == 100
+            for byte in b"abcde":
+                assert not threading.Event().wait(0.15)
+                client.send(bytes([byte]))
+            assert client.response().status == 200
+
+    def test_a_client_that_stops_is_told_so_after_its_own_time(self) -> None:
+        server = {"timeouts": {"body_idle": "300ms"}}
+        with through(_go_on_then_answer, server=server) as (client, _, _):
+            assert client.send(self.EXPECTING).head().status == 100
+            assert client.response().status == 408
+
+    def test_an_upstream_that_says_go_on_has_its_time_for_the_answer(self) -> None:
+        def script(peer: Conversation) -> None:
+            head = peer.head()
+            peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            list(peer.reader.request_body(head))
+            peer.until_ended()
+
+        with through(script, upstream={"timeouts": {"response": "300ms"}}) as (client, _, _):
+            assert client.send(self.EXPECTING).head().status == 100
+            assert_problem(client.send(b"abcde").response(), 504, "http_response_timeout")
+
+    def test_an_upstream_that_does_not_say_whether_to_go_on(self) -> None:
+        """Nobody is to blame but it: the client does as it should."""
+        upstream = {"timeouts": {"response": "300ms"}}
+        with through(answers.silent_after_head, upstream=upstream) as (client, _, _):
+            assert_problem(client.send(self.EXPECTING).response(), 504, "http_response_timeout")
+
+    def test_an_upstream_that_takes_no_more_of_the_request(self) -> None:
+        gate = threading.Event()
+
+        def script(peer: Conversation) -> None:
+            peer.head()
+            peer.wait(gate)
+
+        with through(script, record=False, upstream={"timeouts": {"idle": "500ms"}}) as (client, _, _):
+            client.send(request("PUT", "/", [("Content-Length", "100000000")]))
+            sender = threading.Thread(target=_send_until_refused, args=(client.sock,))
+            sender.start()
+            assert_problem(client.response(), 504, "http_response_timeout")
+            client.reset()
+            sender.join(5)
+            gate.set()
+
+    def test_interim_responses_do_not_buy_time(self) -> None:
+        def script(peer: Conversation) -> None:
+            peer.request()
+            with contextlib.suppress(ConnectionError):
+                while not peer.done.wait(0.05):
+                    peer.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+
+        with through(script, upstream={"timeouts": {"response": "500ms"}}) as (client, _, _):
+            response = client.ask()
+            assert response.status == 504
+            assert response.interim
+
+
+def _go_on_then_answer(peer: Conversation) -> None:
+    head = peer.head()
+    peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    list(peer.reader.request_body(head))
+    peer.send(answers.response(b"thanks"))
+
+
+def _send_until_refused(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            sock.sendall(bytes(1 << 20))
 
 
 class TestEndings:

@@ -13,7 +13,7 @@ from tetrapylon._core.http.wire cimport (
 )
 from tetrapylon._core.lifetime cimport spent
 from tetrapylon._core.net.tls cimport TLS_ABSENT, Tls, TlsStream, tls_stream
-from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, arm, disarm
+from tetrapylon._core.reactor cimport DeadlineQueue, Reactor, arm, clock, disarm
 from tetrapylon._core.stages cimport Snapshot
 from tetrapylon._core.stream cimport NOWHERE, Connection, SocketStream, Stream, TransportStream
 from tetrapylon._core.telemetry.counters cimport Reject
@@ -217,6 +217,9 @@ cdef class DownstreamConnection(Connection):
         cdef size_t used = 0
         cdef char first
         self.consuming = True
+        x = self.exchange
+        if x is not None and x.whom == FOR_CLIENT and not self.stream.congested:
+            turn_to(x, NO_WAIT, gateway.reactor.now)
         while not self.blocked() and not self.lingering and self.counted:
             x = self.exchange
             if x is None:
@@ -242,6 +245,9 @@ cdef class DownstreamConnection(Connection):
                     # Blank lines before a request (RFC 9112 section 2.2) are none yet, nor do they buy time.
                     self.exchange = None
                     release(x)
+                    break
+                if x.whom == NO_WAIT:
+                    turn_to(x, FOR_CLIENT, clock())
                 break
             if event == HEAD:
                 disarm(self)
@@ -352,6 +358,7 @@ cdef class DownstreamConnection(Connection):
             x.destination.pause(x)
         if x is not None:
             x.congested = True
+            turn_to(x, FOR_CLIENT, self.gateway.reactor.now)
             arm(self.gateway.reactor, self, self.gateway.snapshot.body_idle)
 
     cdef void drained(self) noexcept:
@@ -362,6 +369,7 @@ cdef class DownstreamConnection(Connection):
             return
         disarm(self)
         x.congested = False
+        turn_to(x, NO_WAIT, self.gateway.reactor.now)
         if not self.paused and not x.request_complete:
             arm(self.gateway.reactor, self, self.body_deadline(x))
         if x.destination is not None and (x.held is None or x.held.collecting) and x.dam is None:

@@ -47,6 +47,13 @@ cdef enum Fault:
     FAULTS                  # how many there are
 
 
+cdef enum Whom:
+    # Who is waited for. Of an exchange's time, what is no wait for others is the gateway's own.
+    NO_WAIT = 0
+    FOR_UPSTREAM            # for a connection, for the answer, for more of it, or to take more of the request
+    FOR_CLIENT              # for more of the request, or to take more of the answer; tunnels are its affair
+
+
 cdef class Source:
     # Where a message's body comes from: it pushes, until it is paused.
     cdef void pause(self, Exchange x) noexcept
@@ -160,6 +167,7 @@ cdef class Plan:
     cdef DeadlineQueue* tunnel
     cdef list rewrite                   # bytes and parameter indices in turn; None: as it came
     cdef tuple policies
+    cdef uint64_t logged                # the share of its answers that is logged; as AccessRecord.share
     cdef int priority                   # who waits longer and is shed first; 0 is served first
     cdef tuple parameters               # names of what the path matches, in the order of Match.params
 
@@ -219,7 +227,10 @@ cdef class Exchange(Timed):
     cdef uint64_t began                 # ns, monotonic: first byte of the request's head
     cdef uint64_t sent                  # request handed to the destination
     cdef uint64_t answered              # first byte of the response; 0: none yet
-    cdef uint64_t waited                # ns spent waiting for the destination, all told
+    cdef uint64_t waited                # ns that the upstream had been waited for by then, all tries together
+    cdef Whom whom                      # who is waited for now,
+    cdef uint64_t since                 # ns, monotonic: and since when
+    cdef uint64_t[3] spent              # ns on each before that; what is the gateway's is what is left
     cdef uint16_t status                # what the client was told
 
 
@@ -231,6 +242,15 @@ cdef bint current(Ticket ticket) noexcept               # does the exchange stil
 cdef void install(Exchange x, Filter filter) noexcept   # behind those that are there
 cdef void dam_up(Exchange x) noexcept                   # a filter waits: what comes is held before the first
 cdef void drop_filters(Exchange x) noexcept
+
+
+cdef inline void turn_to(Exchange x, Whom whom, uint64_t now) noexcept:
+    # From now on it is another that is waited for. At any moment it is one alone: all times together are the
+    # exchange's.
+    if now > x.since:           # the reactor's clock stands still for a piece of work
+        x.spent[<int>x.whom] += now - x.since
+        x.since = now
+    x.whom = whom
 
 
 cdef inline bint is_method(Exchange x, const char* name, size_t n) noexcept:

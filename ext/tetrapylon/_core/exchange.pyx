@@ -243,7 +243,9 @@ cdef Exchange acquire(Stages stages, Source source, Sink sink, Peer peer):
     x.ticket = 0
     x.fault = NO_FAULT
     x.body_in = x.bytes_in = x.bytes_out = 0
-    x.began = x.sent = x.answered = x.waited = 0
+    x.began = x.sent = x.answered = x.waited = x.since = 0
+    x.whom = NO_WAIT
+    x.spent[<int>FOR_UPSTREAM] = x.spent[<int>FOR_CLIENT] = 0
     x.status = 0
     return x
 

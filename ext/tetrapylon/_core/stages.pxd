@@ -59,7 +59,7 @@ cdef class Pipeline(Stages):
     cdef void give_up(self, Exchange x) noexcept
     cdef void let_go(self, Exchange x, Held held) noexcept
     cdef bint filters_end(self, Exchange x) noexcept
-    cdef void write_log(self, Exchange x, uint64_t total) noexcept
+    cdef void write_log(self, Exchange x, uint64_t total, uint64_t gateway, uint64_t upstream) noexcept
     cdef bint last_hop(self, Exchange x) noexcept
     cdef void refuse_method(self, Exchange x, uint64_t allowed) noexcept
     cdef void answer_fault(self, Exchange x, Fault fault, bytes allow) noexcept

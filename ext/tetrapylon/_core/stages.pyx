@@ -23,7 +23,7 @@ from tetrapylon._core.relay cimport Tunnel, join
 from tetrapylon._core.routing.route cimport Outcome, Router
 from tetrapylon._core.stream cimport Stream
 from tetrapylon._core.telemetry.counters cimport Reject, RouteCounters, Slab, count_exchange, method_of
-from tetrapylon._core.telemetry.log cimport AccessLog
+from tetrapylon._core.telemetry.log cimport AccessLog, share_of
 from tetrapylon._core.telemetry.log_line cimport AccessRecord, Text, text_of
 
 
@@ -51,11 +51,12 @@ cdef class Snapshot:
 def make_plan(Reactor reactor not None, str name not None, Destination destination not None,
               Slab slab not None, Py_ssize_t index, *, body_limit=None, body=None,
               body_idle=None, response=None, idle=None, total=None, tunnel=None, list rewrite=None,
-              tuple policies=(), tuple parameters=(), lease=None, int priority=1):
+              tuple policies=(), tuple parameters=(), lease=None, int priority=1, sample=None):
     """A route's record: where its requests go and under which limits. Times in seconds, None: no limit.
 
     `index` -1 is for what is no route: requests of the gateway's own. `lease` is let go with the record,
-    after the last exchange that was begun by it.
+    after the last exchange that was begun by it. `sample`: the share of its answers that is logged, None for
+    that of the log.
     """
     cdef Plan plan = Plan.__new__(Plan)
     plan.name = name
@@ -73,6 +74,7 @@ def make_plan(Reactor reactor not None, str name not None, Destination destinati
     plan.rewrite = rewrite
     plan.policies = policies
     plan.priority = priority
+    plan.logged = 0 if sample is None else share_of(sample) + 1
     plan.parameters = parameters
     return plan
 
@@ -442,6 +444,7 @@ cdef class Pipeline(Stages):
         downstream = x.sink.detach(x)
         x.tunnel = join(x, self.reactor, downstream, upstream, x.plan.tunnel, self.snapshot.body_idle,
                         self.counters)
+        turn_to(x, FOR_CLIENT, self.reactor.now)
         downstream.write(early, n)
         if x.attempt is not None:
             said = <Buffer>x.attempt
@@ -499,12 +502,14 @@ cdef class Pipeline(Stages):
     cdef void finish(self, Exchange x) noexcept:
         cdef uint64_t now = clock()
         cdef uint64_t total = now - x.began
+        cdef uint64_t upstream, gateway
         cdef RouteCounters* counters
         cdef int i
         x.over = True
         disarm(x)
-        if x.sent and not x.answered:
-            x.waited += now - x.sent
+        turn_to(x, NO_WAIT, now)
+        upstream = min(total, x.spent[<int>FOR_UPSTREAM])
+        gateway = total - upstream - min(total - upstream, x.spent[<int>FOR_CLIENT])
         if x.routed:
             self.counters.now.exchanges -= 1
         counters = self.slab.unmatched()
@@ -513,22 +518,23 @@ cdef class Pipeline(Stages):
             counters.in_flight -= 1
         count_exchange(
             self.slab, counters, method_of(x.request.data + x.request.method, x.request.method_length),
-            outcome(x), total, total - min(total, x.waited), x.waited, x.bytes_in, x.bytes_out)
+            outcome(x), total, gateway, upstream, x.bytes_in, x.bytes_out)
         for i in range(x.entered):
             (<Policy>x.plan.policies[i]).end(x)
         if self.log is not None:
-            self.write_log(x, total)
+            self.write_log(x, total, gateway, upstream)
         x.source.finished(x)
 
-    cdef void write_log(self, Exchange x, uint64_t total) noexcept:
+    cdef void write_log(self, Exchange x, uint64_t total, uint64_t gateway, uint64_t upstream) noexcept:
         cdef AccessRecord record
         cdef Head* head = &x.request
         cdef Header* line
         cdef uint32_t i
         memset(&record, 0, sizeof(record))
         record.duration_us = total // 1000
-        record.upstream_us = min(total, x.waited) // 1000
-        record.gateway_us = record.duration_us - record.upstream_us
+        record.upstream_us = upstream // 1000
+        record.client_us = (total - upstream - gateway) // 1000
+        record.gateway_us = record.duration_us - record.upstream_us - record.client_us
         record.bytes_in = x.bytes_in
         record.bytes_out = x.bytes_out
         record.status = x.status
@@ -547,6 +553,7 @@ cdef class Pipeline(Stages):
         record.protocol.data = b"HTTP/1.1" if head.minor else b"HTTP/1.0"
         record.protocol.length = 8
         if x.plan is not None:
+            record.share = x.plan.logged
             record.route.data = x.plan.label
             record.route.length = len(x.plan.label)
         if x.consumer is not None:
@@ -554,9 +561,6 @@ cdef class Pipeline(Stages):
         if x.upstream_name is not None:
             record.upstream.data = x.upstream_name
             record.upstream.length = len(x.upstream_name)
-        if x.consumer is not None:
-            record.consumer.data = x.consumer.label
-            record.consumer.length = len(x.consumer.label)
         if x.fault:
             record.failed = True
             record.error.data = fault_name(x.fault)

@@ -69,10 +69,12 @@ def make_plan(
     parameters: tuple[str, ...] = (),
     lease: object = None,
     priority: int = 1,
+    sample: float | None = None,
 ) -> Plan:
     """A route's record: where its requests go, under which limits. Times in seconds, None for no limit.
 
-    `lease` is let go with the record, after the last exchange that was begun by it.
+    `lease` is let go with the record, after the last exchange that was begun by it. `sample` is the share of
+    its answers that is logged, None for that of the log.
     """
 
 @disjoint_base

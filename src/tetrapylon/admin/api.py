@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -40,7 +40,8 @@ class Api:
         self._began = time.time() - (time.monotonic_ns() - self._supervisor.started_ns) / 1e9
         self._workers = [slabs.slab(index) for index in range(slabs.workers)]
         self._link = link
-        self._exposition = Exposition(slabs, labels, self._configured, __version__)
+        news = None if link is None else lambda: link.news
+        self._exposition = Exposition(slabs, labels, self._configured, __version__, news)
         self._endpoints: dict[str, Endpoint] = {
             "/": Endpoint("a page that shows what happens", self._page),
             "/status": Endpoint("what state it is in, and what is here", self._status),
@@ -65,6 +66,10 @@ class Api:
 
     def add(self, endpoints: Mapping[str, Endpoint]) -> None:
         self._endpoints |= endpoints
+
+    def tell(self, families: Callable[[Format], Iterator[str]]) -> None:
+        """In `/metrics`, too."""
+        self._exposition.more.append(families)
 
     def tick(self) -> None:
         """To be called every `live.EVERY` seconds."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from tetrapylon.admin import upstreams
+from tetrapylon.admin import processes, upstreams
 from tetrapylon.admin.text import Format, Kind, both, bucket_labels, join_labels, seconds
 
 if TYPE_CHECKING:
@@ -157,12 +158,16 @@ class Exposition:
         labels: Callable[[], Sequence[Mapping[str, str]]],
         workers: Callable[[], int],
         version: str,
+        news: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
-        """`workers` gives how many are configured."""
+        """`workers` gives how many are configured, `news` what became of configs."""
         self._slabs = slabs
         self._workers = workers
         self._version = version
         self._labels = labels
+        self._news = news
+        self.more: list[Callable[[Format], Iterator[str]]] = []
+        """Families that others tell."""
         self._known = 0
         self._series: dict[str, list[int]] = {"": [-1]}
         self._duration_buckets = bucket_labels(slabs.duration_bounds)
@@ -227,12 +232,18 @@ class Exposition:
         yield form.head(IN_FLIGHT, "gauge", "Requests in flight now, by route.")
         for labels, counts in self._routes(totals):
             yield form.gauge(IN_FLIGHT, labels, counts["in_flight"])
-        yield form.head(SHARE, "histogram", "Of a request's time, the part spent in the gateway itself.")
+        yield form.head(
+            SHARE,
+            "histogram",
+            "Of a request's time, the part spent in the gateway itself: not waiting for upstream or client.",
+        )
         for labels, counts in self._routes(totals):
             share = counts["gateway"]
             yield from form.histogram(SHARE, labels, self._share_buckets, share["buckets"], share["sum_ns"])
         yield form.head(
-            UPSTREAM, "counter", "Of all requests' time, the part spent waiting for upstreams, in seconds."
+            UPSTREAM,
+            "counter",
+            "Of all requests' time, the part spent waiting for upstreams, bodies included, in seconds.",
         )
         for labels, counts in self._routes(totals):
             yield form.counter(UPSTREAM, labels, seconds(counts["upstream_ns"]))
@@ -263,6 +274,10 @@ class Exposition:
         yield from self._upstream_families(form)
         yield from upstreams.families(form, self._slabs.board.rows())
         yield from self._move_families(form)
+        if self._news is not None:
+            yield from _config_families(form, self._news())
+        for tell in self.more:
+            yield from tell(form)
         yield from self._process_families(form)
 
     def _named_families(self, form: Format) -> Iterator[str]:
@@ -322,3 +337,32 @@ class Exposition:
         name = "tetrapylon_build_info"
         yield form.head(name, "info", "Always 1; the version is in the label.")
         yield form.gauge(name, join_labels([("version", self._version)]), 1)
+        yield from processes.families(form, self._processes())
+
+    def _processes(self) -> Iterator[tuple[str, int]]:
+        supervisor = self._slabs.supervisor().pid
+        if supervisor:
+            yield "supervisor", supervisor
+        yield "control", os.getpid()
+        for index in range(self._slabs.workers):
+            slab = self._slabs.slab(index)
+            if slab.state and slab.pid:
+                yield f"worker {index}", slab.pid
+
+
+def _config_families(form: Format, news: Mapping[str, Any]) -> Iterator[str]:
+    last, history = news["last"], news["history"]
+    refused = last is not None and last["outcome"] == "refused"
+    name = "tetrapylon_config_generation"
+    yield form.head(
+        name, "gauge", "The number of the config in force; each reload that changes it counts on."
+    )
+    yield form.gauge(name, "", news["generation"])
+    name = "tetrapylon_config_last_reload_successful"
+    yield form.head(name, "gauge", "Whether the last reload was taken on: 1, also before the first, or 0.")
+    yield form.gauge(name, "", int(not refused))
+    if history:
+        name = "tetrapylon_config_last_reload_success_timestamp_seconds"
+        yield form.head(name, "gauge", "When the last config was taken on, in seconds since the epoch.")
+        taken = history[-1]["time"] if last is None or refused else max(last["time"], history[-1]["time"])
+        yield form.gauge(name, "", taken)

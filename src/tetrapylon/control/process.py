@@ -12,6 +12,7 @@ import uvloop
 
 from tetrapylon.admin import diff, live, move, record
 from tetrapylon.admin.api import Api
+from tetrapylon.admin.certificates import Certificates
 from tetrapylon.admin.server import serve_admin
 from tetrapylon.config.model import Admin
 from tetrapylon.config.wire import Encoded
@@ -76,12 +77,15 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
     comparing = Comparing(link.config, dropped)
     recording = Recording(link.config, lost)
     moving = Moving(link.config, context.slabs.moves, comparing.counts)
+    certificates = Certificates()
+    certificates.follow(Encoded(link.config).head)
 
     def renewed() -> None:
         follow()
         comparing.follow(link.config)
         recording.follow(link.config)
         moving.follow(link.config)
+        certificates.follow(Encoded(link.config).head)
 
     link.renewed = renewed
     link.compared = comparing.take
@@ -89,6 +93,7 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
     api.add(diff.endpoints(comparing))
     api.add(record.endpoints(recording))
     api.add(move.endpoints(moving))
+    api.tell(certificates.families)
     follow()
     admin = Encoded(link.config).head.admin or Admin()
     front = Front(loop, admin.tls.listener()) if admin.tls is not None else None

@@ -40,7 +40,7 @@ def migrate(
         raise UsageError(f"{output}: the config is YAML; expected a name that ends in .yaml")
     inventory = read_app(target, seconds=seconds)
     root = f"{Path.cwd()}/"
-    services = Services()
+    services = Services({app})
     found = entries(inventory, services, root)
     if path is not None and path.exists():
         before = path.read_bytes().decode("utf-8")

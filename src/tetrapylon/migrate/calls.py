@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tetrapylon.migrate.passing import Passing
 from tetrapylon.migrate.project import Function, Module, Project, dotted
+from tetrapylon.migrate.values import Client, Instance, Known, bound, client_of, known, method_of, named
 
-__all__ = ["Call", "Doing", "read_view", "walk_own"]
+__all__ = ["Call", "Doing", "read_view"]
 
-VERBS = {"get", "post", "put", "patch", "delete", "head", "options", "request"}
+VERBS = {"get", "post", "put", "patch", "delete", "head", "options", "request", "build_request", "stream"}
+WITH_METHOD = {"request", "build_request", "stream"}
 LIBRARIES = ("requests", "httpx", "urllib3")
 DEPTH = 3
 WHOLE = {"content", "text", "data", "raw"}
 """A response's attributes that are its whole body."""
-READ = {"json", "read", "iter_content", "iter_bytes", "aiter_bytes", "iter_raw", "aiter_raw", "get_data"}
+READ = {
+    "json",
+    "read",
+    "iter_content",
+    "iter_bytes",
+    "aiter_bytes",
+    "iter_raw",
+    "aiter_raw",
+    "get_data",
+    "result",
+}
+STARTED = {"create_task", "ensure_future", "send"}
+"""Functions that answer with what their first argument does."""
+ELSEWHERE = {"submit": 0, "to_thread": 0, "run_in_executor": 1}
+"""Functions that call one of their arguments in a thread, and which."""
 ANSWERS = {
     "Response",
     "make_response",
@@ -30,6 +47,7 @@ ANSWERS = {
     "ORJSONResponse",
     "loads",
 }
+STATUS = {"status_code", "status", "raise_for_status", "is_error", "is_success", "ok"}
 QUIET = {"abort", "raise_for_status", "info", "debug", "warning", "error", "exception", "log", "pop", "close"}
 
 
@@ -46,6 +64,14 @@ class Call:
     line: int
     name: str = ""
     """The variable that its answer goes to."""
+    query: str = ""
+    """What it adds to the address."""
+    sends: frozenset[str] = frozenset()
+    """What it passes on of the client's: `query`, `fields`, `body`."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Header fields of its own that are known."""
+    own: tuple[str, ...] = ()
+    """What else it sends of its own, as it is spelled."""
 
 
 @dataclass
@@ -56,26 +82,15 @@ class Doing:
     forwards: bool = False
     parts: dict[str, Call] = field(default_factory=dict)
     """What it merges: members of its answer."""
-    more: list[int] = field(default_factory=list)
-
-
-def walk_own(node: ast.AST) -> Iterator[ast.AST]:
-    """All of a function but functions within it."""
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, Function | ast.Lambda | ast.ClassDef):
-            yield child
-            yield from walk_own(child)
+    more: list[tuple[str, int]] = field(default_factory=list)
+    status: int | None = None
+    """What it answers with, whatever the service did; None: with the service's status."""
 
 
 def read_view(project: Project, module: Module, function: Function, guards: set[int]) -> Doing:
     """`guards` are the lines of statements that are accounted for: those that check a key."""
     reader = _Reader(project, module)
-    names = {each.arg: f"{{{each.arg}}}" for each in _arguments(function)}
-    return reader.read(function, names, guards, 0)
-
-
-def _arguments(function: Function) -> list[ast.arg]:
-    return [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return reader.read(function, named(project, module, function), guards, 0)
 
 
 class _Reader:
@@ -85,20 +100,35 @@ class _Reader:
         self.doing = Doing()
         self.holds: dict[str, Call] = {}
         """Variables that are an answer, or its whole body."""
-        self.names: dict[str, str] = {}
-        self.plain: set[str] = set()
-        """Variables that are made from the request alone."""
+        self.names: dict[str, Known] = {}
+        self.passing = Passing(module)
 
-    def read(self, function: Function, names: Mapping[str, str], guards: set[int], depth: int) -> Doing:
+    def read(self, function: Function, names: Mapping[str, Known], guards: set[int], depth: int) -> Doing:
         self.names = dict(names)
+        self.function = function
+        # What a caller has not given is empty.
+        self.passing.plain |= {
+            each.arg for each in (function.args.vararg, function.args.kwarg) if each is not None
+        }
         self.depth = depth
+        self.says_status = False
+        self.queries: set[str] = set()
+        """Variables that are an address with the client's query."""
         self.guards = guards
         self.returned: list[Call | None] = []
         self.block(function.body)
         doing = self.doing
         whole = bool(self.returned) and all(each is not None for each in self.returned)
         doing.forwards = whole and len(doing.calls) == 1 and not doing.more
+        self.says_status = self.says_status or any(
+            isinstance(each, ast.Attribute) and each.attr in STATUS for each in ast.walk(function)
+        )
+        if doing.status is None and not self.says_status:
+            doing.status = 200
         return doing
+
+    def more(self, line: int) -> None:
+        self.doing.more.append((self.module.file, line))
 
     def block(self, body: list[ast.stmt]) -> None:
         for statement in body:
@@ -110,10 +140,14 @@ class _Reader:
         ):
             return
         if isinstance(node, ast.Expr):
-            if isinstance(node.value, ast.Constant) or self.quiet(node.value):
+            if (
+                isinstance(node.value, ast.Constant)
+                or self.quiet(node.value)
+                or self.passing.update(node.value, self.text)
+            ):
                 return
             self.body_of(node.value)
-            self.doing.more.append(node.lineno)
+            self.more(node.lineno)
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             self.assign(targets[0], node.value, node.lineno)
@@ -122,14 +156,14 @@ class _Reader:
         elif isinstance(node, ast.With | ast.AsyncWith):
             for item in node.items:
                 call = self.body_of(item.context_expr)
-                if call is not None and isinstance(item.optional_vars, ast.Name):
-                    self.hold(item.optional_vars.id, call)
+                if isinstance(item.optional_vars, ast.Name):
+                    self.bind(item.optional_vars.id, item.context_expr, call)
             self.block(node.body)
         elif isinstance(node, ast.Try):
             self.block(node.body + node.orelse)
             for handler in node.handlers:
                 if not all(self.refuses(each) for each in handler.body):
-                    self.doing.more.append(handler.lineno)
+                    self.more(handler.lineno)
             self.block(node.finalbody)
         elif isinstance(node, ast.If) and self.about_answer(node.test) and all(map(self.refuses, node.body)):
             self.block(node.orelse)
@@ -139,7 +173,7 @@ class _Reader:
             for inner in ast.walk(node):
                 if isinstance(inner, ast.Call):
                     self.body_of(inner)
-            self.doing.more.append(node.lineno)
+            self.more(node.lineno)
 
     def assign(self, target: ast.expr, value: ast.expr, line: int) -> None:
         if isinstance(target, ast.Tuple):
@@ -148,23 +182,31 @@ class _Reader:
                 if isinstance(each, ast.Name) and call is not None:
                     self.hold(each.id, call)
             if gathered is None:
-                self.doing.more.append(line)
+                self.more(line)
             return
         call = self.body_of(value)
-        name = target.id if isinstance(target, ast.Name) else None
-        if call is not None and name is not None:
+        if isinstance(target, ast.Name):
+            if not self.bind(target.id, value, call):
+                self.more(line)
+        elif not self.passing.put(target, value, self.text):
+            self.more(line)
+
+    def bind(self, name: str, value: ast.expr, call: Call | None) -> bool:
+        """Whether it is known what the variable is."""
+        if call is not None:
             self.hold(name, call)
-            return
-        text = self.text(value)
-        if name is not None and text is not None:
-            self.names[name] = text
-        elif name is not None and self.of_request(value):
-            self.plain.add(name)
-        elif not (isinstance(target, ast.Subscript) and self.of_request(target.value)):
-            self.doing.more.append(line)
+            return True
+        found = known(self.project, self.module, value, self.names)
+        if found is not None:
+            self.names[name] = found
+            if isinstance(value, ast.Call) and (query := _keyword(value, "query")) is not None:
+                self.queries |= {name} if self.passing.of_request(query) else set()
+            return True
+        return self.passing.assign(name, value, self.text)
 
     def hold(self, name: str, call: Call) -> None:
         self.holds[name] = call
+        self.passing.answers.add(name)
         call.name = call.name or name
 
     def gathered(self, value: ast.expr, count: int) -> list[Call | None] | None:
@@ -183,8 +225,9 @@ class _Reader:
     def answer(self, node: ast.Return) -> None:
         value = node.value
         if value is None:
-            self.doing.more.append(node.lineno)
+            self.more(node.lineno)
             return
+        self.answered(value)
         if isinstance(value, ast.Tuple) and value.elts:
             value = value.elts[0]
         call = self.body_of(value)
@@ -196,8 +239,16 @@ class _Reader:
         if parts and None not in parts.values():
             self.doing.parts = {name: each for name, each in parts.items() if each is not None}
         else:
-            self.doing.more.append(node.lineno)
+            self.more(node.lineno)
         self.returned.append(None)
+
+    def answered(self, value: ast.expr) -> None:
+        """The status, where the source says it."""
+        given = value.elts[1] if isinstance(value, ast.Tuple) and len(value.elts) > 1 else None
+        if isinstance(value, ast.Call):
+            given = _keyword(value, "status") or _keyword(value, "status_code")
+        if isinstance(given, ast.Constant) and isinstance(given.value, int):
+            self.doing.status = given.value
 
     def members(self, value: ast.expr) -> dict[str, ast.expr] | None:
         """Of the object that is answered with: a dict, or `jsonify(a=..., b=...)`."""
@@ -224,109 +275,89 @@ class _Reader:
         outbound = self.outbound(node)
         if outbound is not None:
             return outbound
+        last = _last(node.func)
+        if last in ELSEWHERE and len(node.args) > ELSEWHERE[last]:
+            at = ELSEWHERE[last]
+            inner = ast.Call(func=node.args[at], args=node.args[at + 1 :], keywords=node.keywords)
+            return self.body_of(ast.copy_location(inner, node))
         if isinstance(node.func, ast.Attribute) and node.func.attr in READ:
             return self.body_of(node.func.value)
-        if _last(node.func) in ANSWERS and node.args:
+        if last in ANSWERS | STARTED and node.args:
             return self.body_of(node.args[0])
         return self.inlined(node)
 
     def inlined(self, node: ast.Call) -> Call | None:
         """A call of a function of the app's own that itself only forwards."""
         found = self.project.function(self.module, node.func)
+        names: dict[str, Known] = {}
+        if found is None and isinstance(node.func, ast.Attribute):
+            owner = known(self.project, self.module, node.func.value, self.names)
+            if isinstance(owner, Instance):
+                found = method_of(self.project, owner, node.func.attr)
+                names["self"] = owner
         if found is None or self.depth >= DEPTH:
             return None
-        module, function = found
-        names = {}
-        arguments = _arguments(function)
-        bound = [*zip(arguments, node.args, strict=False)]
-        for keyword in node.keywords:
-            bound += [(each, keyword.value) for each in arguments if each.arg == keyword.arg]
-        for each, value in bound:
-            text = self.text(value)
-            if text is not None:
-                names[each.arg] = text
-        reader = _Reader(self.project, module)
-        doing = reader.read(function, names, set(), self.depth + 1)
+        names |= bound(self.project, self.module, node, self.names, found)
+        reader = _Reader(self.project, found[0])
+        reader.passing.take(self.passing, node, found[1])
+        doing = reader.read(found[1], names, set(), self.depth + 1)
         if not doing.calls:
             return None
         self.doing.calls += doing.calls
+        self.says_status = self.says_status or reader.says_status
         if not doing.forwards:
-            self.doing.more.append(node.lineno)
+            self.doing.more += doing.more or [(self.module.file, node.lineno)]
             return None
         return doing.calls[0]
 
     def outbound(self, node: ast.Call) -> Call | None:
         function = node.func
-        name = self.module.resolve(function)
-        library, _, verb = name.rpartition(".")
-        base = ""
+        library, _, verb = self.module.resolve(function).rpartition(".")
+        client = Client(library)
         if library not in LIBRARIES or verb not in VERBS:
             if not isinstance(function, ast.Attribute) or function.attr not in VERBS:
                 return None
-            client = _last(function.value)
-            made = self.module.clients.get(client)
-            home = self.module
-            for each in self.project.modules.values():
-                if made is None and client in each.clients:
-                    made, home = each.clients[client], each
+            made = client_of(self.project, self.module, function.value, self.names)
             if made is None:
                 return None
-            library, verb = home.resolve(made.func).partition(".")[0], function.attr
-            given = next((each.value for each in made.keywords if each.arg == "base_url"), None)
-            if given is not None:
-                base = (self.project.text(home, given, {}) or "").rstrip("/")
+            client, verb = made, function.attr
         arguments = list(node.args)
         method: str | None = verb.upper()
-        if verb == "request":
+        if verb in WITH_METHOD:
             first = arguments.pop(0) if arguments else _keyword(node, "method")
             method = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
-        url = arguments[0] if arguments else _keyword(node, "url")
-        text = self.text(url) if url is not None else None
-        spelled = ast.unparse(url) if url is not None else "?"
-        call = Call(
-            library, method, None if text is None else base + text, spelled, self.module.file, node.lineno
+        given = arguments[0] if arguments else _keyword(node, "url")
+        url = self.text(given) if given is not None else None
+        if url is not None and "://" not in url and not url.startswith("${"):
+            url = None if client.base is None else f"{client.base}/{url.lstrip('/')}" if client.base else url
+        queried = "{request.path}" in (url or "") or (
+            isinstance(given, ast.Name) and given.id in self.queries
         )
-        if all(each.line != call.line or each.file != call.file for each in self.doing.calls):
+        passed = self.passing.sent(node, arguments[1:], verb, self.text)
+        call = Call(
+            client.library,
+            method,
+            url,
+            ast.unparse(given) if given is not None else "?",
+            self.module.file,
+            node.lineno,
+            query=passed.query,
+            sends=frozenset({*passed.sends, *({"query"} if queried else ())}),
+            fields={**client.fields, **passed.fields},
+            own=(*client.own, *passed.own),
+        )
+        same = [
+            each
+            for each in self.doing.calls
+            if (each.line, each.file, each.url) == (call.line, call.file, call.url)
+        ]
+        if not same:
             self.doing.calls.append(call)
-            return call
-        return next(each for each in self.doing.calls if (each.line, each.file) == (call.line, call.file))
+        return same[0] if same else call
 
     def text(self, node: ast.expr) -> str | None:
-        return self.project.text(self.module, node, self.names)
-
-    def of_request(self, node: ast.expr) -> bool:
-        """Whether it is made of the request and constants alone, by nothing but what copies."""
-        allowed = {
-            "dict",
-            "list",
-            "items",
-            "get",
-            "get_data",
-            "lower",
-            "copy",
-            "body",
-            "read",
-            "get_json",
-            "json",
-        }
-        names = {"request", "dict", "list", *self.plain, *self.names}
-        inside = {
-            each.id
-            for one in ast.walk(node)
-            if isinstance(one, ast.comprehension)
-            for each in ast.walk(one.target)
-            if isinstance(each, ast.Name)
-        }
-        for each in ast.walk(node):
-            if (
-                isinstance(each, ast.Name)
-                and each.id not in names | inside
-                and each.id not in self.module.values
-            ):
-                return False
-            if isinstance(each, ast.Call) and _last(each.func) not in allowed:
-                return False
-        return True
+        found = known(self.project, self.module, node, self.names)
+        return found if isinstance(found, str) else None
 
     def about_answer(self, test: ast.expr) -> bool:
         return any(isinstance(each, ast.Name) and each.id in self.holds for each in ast.walk(test))

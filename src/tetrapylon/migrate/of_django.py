@@ -35,7 +35,30 @@ def routes(app: Any) -> list[AppRoute]:
     from importlib import import_module
 
     resolver = import_module("django.urls").get_resolver()
-    return list(_walk(resolver.url_patterns, [], ""))
+    hooks = [hook for each in around(app) for hook in _hooks(each)]
+    found = list(_walk(resolver.url_patterns, [], ""))
+    for route in found:
+        route.before = hooks
+    return found
+
+
+def _hooks(path: str) -> list[Place]:
+    """The functions of a middleware that see a request before its view; of Django's own none are told."""
+    from importlib import import_module
+
+    if path.startswith("django."):
+        return []
+    module, _, name = path.rpartition(".")
+    found = getattr(import_module(module), name)
+    if not isinstance(found, type):
+        return [place(found)]
+    named = ("__call__", "process_request", "process_view")
+    own = [each for each in named if any(each in kind.__dict__ for kind in found.__mro__ if _is_own(kind))]
+    return [place(getattr(found, each)) for each in own] or [place(found)]
+
+
+def _is_own(kind: type) -> bool:
+    return not kind.__module__.startswith(("django.", "builtins"))
 
 
 def _walk(patterns: Any, before: list[Piece], rule: str) -> Iterator[AppRoute]:
@@ -101,6 +124,11 @@ def _view(callback: Any) -> tuple[Place, dict[str, Place], list[str]]:
     cls = getattr(callback, "view_class", None) or getattr(callback, "cls", None)
     if cls is None:
         return place(callback), {}, []
+    dispatch = next((kind.__dict__["dispatch"] for kind in cls.__mro__ if "dispatch" in kind.__dict__), None)
+    if dispatch is not None and not dispatch.__module__.startswith(("django.", "rest_framework.")):
+        calls_super = "super" in dispatch.__code__.co_names
+        if not calls_super:
+            return place(dispatch), {}, []
     actions = getattr(callback, "actions", None)
     names = dict(actions) if actions else {each: each for each in METHODS if hasattr(cls, each)}
     allowed = {each.lower() for each in getattr(cls, "http_method_names", METHODS)}

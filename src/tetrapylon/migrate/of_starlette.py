@@ -29,12 +29,29 @@ def interface(app: Any) -> str:
 
 
 def around(app: Any) -> list[str]:
-    kinds = [each.cls for each in getattr(app, "user_middleware", ())]
-    return [f"{kind.__module__}.{kind.__qualname__}" for kind in kinds]
+    found = [(each.cls, _hook(each)) for each in getattr(app, "user_middleware", ())]
+    return [f"{kind.__module__}.{kind.__qualname__}" if hook is None else hook.ref for kind, hook in found]
+
+
+def _hook(middleware: Any) -> Place | None:
+    """The function of one that is no framework's own."""
+    dispatch = getattr(middleware, "kwargs", {}).get("dispatch")
+    if dispatch is not None:
+        return place(dispatch)
+    cls = middleware.cls
+    if not isinstance(cls, type) or cls.__module__.startswith(("starlette.", "fastapi.")):
+        return None
+    own = "dispatch" if any("dispatch" in each.__dict__ for each in cls.__mro__[:-1]) else "__call__"
+    return place(getattr(cls, own))
+
+
+def _hooks(app: Any) -> list[Place]:
+    found = (_hook(each) for each in getattr(app, "user_middleware", ()))
+    return [hook for hook in found if hook is not None]
 
 
 def routes(app: Any) -> list[AppRoute]:
-    return list(_walk(app.routes, "", None))
+    return list(_walk(app.routes, "", None, _hooks(app)))
 
 
 def translate(rule: str) -> Translated:
@@ -49,23 +66,24 @@ def translate(rule: str) -> Translated:
     return from_pieces(pieces)
 
 
-def _walk(table: Any, prefix: str, host: str | None) -> Iterator[AppRoute]:
+def _walk(table: Any, prefix: str, host: str | None, hooks: list[Place]) -> Iterator[AppRoute]:
     for route in table:
         kind = type(route).__name__
         kinds = {each.__name__ for each in type(route).__mro__}
         if "Host" in kinds:
-            yield from _walk(route.routes or [], prefix, _host(route.host))
+            yield from _walk(route.routes or [], prefix, _host(route.host), hooks)
             continue
         if hasattr(route, "effective_candidates"):
             # FastAPI keeps an included router as one entry, and tells what its routes come to.
             told = [*route.effective_candidates(), *route.effective_low_priority_routes()]
-            yield from _walk([getattr(each, "starlette_route", None) or each for each in told], prefix, host)
+            told = [getattr(each, "starlette_route", None) or each for each in told]
+            yield from _walk(told, prefix, host, hooks)
             continue
         rule = prefix + getattr(route, "path", "")
         inner = getattr(route, "routes", None)
         if "Mount" in kinds:
             if inner:
-                yield from _walk(inner, rule, host)
+                yield from _walk(inner, rule, host, [*hooks, *_hooks(route.app)])
                 continue
             translated = translate(rule.rstrip("/") + "/{rest:path}")
             yield AppRoute(
@@ -73,6 +91,7 @@ def _walk(table: Any, prefix: str, host: str | None) -> Iterator[AppRoute]:
                 path=translated.path,
                 view=_place(route.app),
                 host=host,
+                before=hooks,
                 notes=[*translated.notes, f"an app of its own is mounted here: {type(route.app).__name__}"],
             )
             continue
@@ -91,7 +110,7 @@ def _walk(table: Any, prefix: str, host: str | None) -> Iterator[AppRoute]:
             methods=methods,
             host=host,
             notes=notes,
-            before=before,
+            before=[*hooks, *before],
             guards=guards,
             handlers=_handlers(endpoint),
         )

@@ -1,14 +1,14 @@
-"""The app's source, read with `ast`: functions by place, names to what they stand for, texts as templates."""
+"""The app's source, read with `ast`: functions by place, names to what they stand for."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tetrapylon.migrate.inventory import Place
 
-__all__ = ["Function", "Module", "Project", "dotted", "short"]
+__all__ = ["CLIENTS", "Function", "Module", "Project", "dotted", "short", "walk_own"]
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 CLIENTS = {
@@ -30,7 +30,10 @@ class Module:
         self.imports: dict[str, str] = {}
         self.values: dict[str, ast.expr] = {}
         self.settings: dict[str, ast.expr] = {}
-        """`app.config["NAME"] = value`."""
+        """`app.config["NAME"] = value`, and `app.config.update(NAME=value)`."""
+        self.classes: dict[str, ast.ClassDef] = {}
+        self.client_settings: dict[str, list[tuple[str, ast.expr]]] = {}
+        """Header fields, and by no name what else is set on a client after it was made."""
         self.functions: dict[str, Function] = {}
         self.clients: dict[str, ast.Call] = {}
         """By name or attribute: what is made with `requests.Session()` and its kin."""
@@ -62,6 +65,8 @@ class Module:
         for statement in self.tree.body:
             if isinstance(statement, Function):
                 self.functions[statement.name] = statement
+            elif isinstance(statement, ast.ClassDef):
+                self.classes[statement.name] = statement
             elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
                 if isinstance(statement.target, ast.Name):
                     self.values[statement.target.id] = statement.value
@@ -69,12 +74,41 @@ class Module:
                 for target in statement.targets:
                     if isinstance(target, ast.Name):
                         self.values[target.id] = statement.value
-                    elif (
-                        isinstance(target, ast.Subscript)
-                        and isinstance(target.slice, ast.Constant)
-                        and (dotted(target.value) or "").endswith(".config")
-                    ):
-                        self.settings[str(target.slice.value)] = statement.value
+        for node in ast.walk(self.tree):
+            self._set(node)
+
+    def _set(self, node: ast.AST) -> None:
+        """What is set on the app's config, and on clients."""
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+                    owner = dotted(target.value) or ""
+                    if owner.endswith(".config"):
+                        self.settings[str(target.slice.value)] = node.value
+                    elif owner.endswith(".headers"):
+                        self._client_setting(owner, str(target.slice.value), node.value)
+                elif isinstance(target, ast.Attribute) and target.attr in (
+                    "auth",
+                    "cert",
+                    "params",
+                    "cookies",
+                ):
+                    self._client_setting(dotted(target) or "", "", node.value)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = dotted(node.func.value) or ""
+            if node.func.attr in ("update", "from_mapping") and owner.endswith(".config"):
+                self.settings |= {each.arg: each.value for each in node.keywords if each.arg is not None}
+                given = node.args[0] if node.args else None
+                for key, value in _members(given):
+                    self.settings[key] = value
+            elif node.func.attr == "update" and owner.endswith(".headers"):
+                for key, value in _members(node.args[0] if node.args else None):
+                    self._client_setting(owner, key, value)
+
+    def _client_setting(self, owner: str, name: str, value: ast.expr) -> None:
+        client = owner.split(".")[-2] if "." in owner else ""
+        if client in self.clients:
+            self.client_settings.setdefault(client, []).append((name, value))
 
     def _client(self, target: ast.expr, call: ast.Call) -> None:
         if self.resolve(call.func) in CLIENTS:
@@ -124,6 +158,40 @@ class Project:
         other = self.modules.get(where)
         return (other, other.functions[last]) if other is not None and last in other.functions else None
 
+    def cls(self, module: Module, node: ast.expr) -> tuple[Module, ast.ClassDef] | None:
+        """The app's own class of this name."""
+        name = dotted(node)
+        if name is not None and name in module.classes:
+            return module, module.classes[name]
+        where, _, last = module.resolve(node).rpartition(".")
+        other = self.modules.get(where)
+        return (other, other.classes[last]) if other is not None and last in other.classes else None
+
+    def owner(self, module: Module, function: Function) -> ast.ClassDef | None:
+        """The class that a method is of."""
+        return next(
+            (
+                each
+                for each in ast.walk(module.tree)
+                if isinstance(each, ast.ClassDef) and function in each.body
+            ),
+            None,
+        )
+
+    def setting(self, name: str) -> tuple[Module, ast.expr] | None:
+        """Of Flask's config: as it is set, or as classes and modules of settings have it, if they agree."""
+        for each in self.modules.values():
+            if name in each.settings:
+                return each, each.settings[name]
+        found = [
+            (module, value)
+            for module in self.modules.values()
+            for body in [module.tree.body, *(cls.body for cls in module.classes.values())]
+            for target, value in _assigned(body)
+            if target == name and name.isupper()
+        ]
+        return found[0] if len({ast.unparse(value) for _, value in found}) == 1 else None
+
     def value(self, module: Module, node: ast.expr) -> tuple[Module, ast.expr] | None:
         """What a name at the top of a module, or a setting, stands for."""
         name = dotted(node)
@@ -132,9 +200,7 @@ class Project:
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
             key = str(node.slice.value)
             if (dotted(node.value) or "").endswith(".config"):
-                for each in self.modules.values():
-                    if key in each.settings:
-                        return each, each.settings[key]
+                return self.setting(key)
             found = self.value(module, node.value)
             if found is not None and isinstance(found[1], ast.Dict):
                 for one, value in zip(found[1].keys, found[1].values, strict=True):
@@ -152,54 +218,29 @@ class Project:
                 return other, other.values[last]
         return None
 
-    def text(self, module: Module, node: ast.expr, names: Mapping[str, str]) -> str | None:
-        """A text, with `{name}` for what is called so and `${NAME}` for the environment; None if unknown."""
-        if isinstance(node, ast.Constant):
-            return str(node.value) if isinstance(node.value, str | int) else None
-        if isinstance(node, ast.JoinedStr):
-            parts = [self.text(module, each, names) for each in node.values]
-            return None if None in parts else "".join(part for part in parts if part is not None)
-        if isinstance(node, ast.FormattedValue):
-            return self.text(module, node.value, names)
-        if isinstance(node, ast.Name) and node.id in names:
-            return names[node.id]
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            left, right = self.text(module, node.left, names), self.text(module, node.right, names)
-            return None if left is None or right is None else left + right
-        if isinstance(node, ast.Call):
-            return self._called(module, node, names)
-        if isinstance(node, ast.Subscript) and module.resolve(node.value) == "os.environ":
-            name = self.text(module, node.slice, {})
-            return None if name is None else f"${{{name}}}"
-        if (dotted(node) or "") in (
-            "request.path",
-            "request.full_path",
-            "request.url.path",
-            "request.path_info",
-        ):
-            return "{request.path}"
-        found = self.value(module, node)
-        return None if found is None else self.text(found[0], found[1], {})
 
-    def _called(self, module: Module, node: ast.Call, names: Mapping[str, str]) -> str | None:
-        called = module.resolve(node.func)
-        if called in ("os.environ.get", "os.getenv") and node.args:
-            name = self.text(module, node.args[0], {})
-            default = self.text(module, node.args[1], {}) if len(node.args) > 1 else None
-            if name is None:
-                return None
-            return f"${{{name}}}" if default is None else f"${{{name}:-{default}}}"
-        if called == "urllib.parse.urljoin" and len(node.args) == 2:
-            base, rest = (self.text(module, each, names) for each in node.args)
-            return None if base is None or rest is None else base.rstrip("/") + "/" + rest.lstrip("/")
-        if called == "str" and len(node.args) == 1:
-            return self.text(module, node.args[0], names)
-        if called.endswith("request.get_full_path"):
-            return "{request.path}"
-        if isinstance(node.func, ast.Attribute) and node.func.attr in ("rstrip", "strip"):
-            inner = self.text(module, node.func.value, names)
-            return inner.rstrip("/") if inner is not None else None
-        return None
+def _assigned(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
+    for each in body:
+        if isinstance(each, ast.Assign):
+            yield from ((target.id, each.value) for target in each.targets if isinstance(target, ast.Name))
+        elif isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name) and each.value is not None:
+            yield each.target.id, each.value
+
+
+def _members(node: ast.expr | None) -> Iterator[tuple[str, ast.expr]]:
+    """Of a dict as it is written."""
+    if isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant):
+                yield str(key.value), value
+
+
+def walk_own(node: ast.AST) -> Iterator[ast.AST]:
+    """All of a function but functions within it."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, Function | ast.Lambda | ast.ClassDef):
+            yield child
+            yield from walk_own(child)
 
 
 def dotted(node: ast.expr) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,10 +36,11 @@ class Proposal:
 
 
 class Services:
-    """The services that views call: names of upstreams by their targets."""
+    """The services that views call: names of upstreams by their targets. `taken` are names of apps."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Collection[str] = ()) -> None:
         self.targets: dict[str, str] = {}
+        self._taken = taken
 
     def split(self, url: str) -> tuple[str, str] | None:
         """The upstream's name and the path there; None where the source does not tell the two apart."""
@@ -63,7 +65,7 @@ class Services:
         for known, other in self.targets.items():
             if other == target:
                 return known, rest or "/"
-        while name in self.targets:
+        while name in self.targets or name in self._taken:
             name += "_"
         self.targets[name] = target
         return name, rest or "/"
@@ -78,9 +80,13 @@ def propose(project: Project, route: AppRoute, services: Services, root: str) ->
         alone = AppRoute(route.rule, route.path, place, [method], route.host, [], route.before, route.guards)
         proposal = _one(project, alone, services, root, [method])
         if proposal.says:
-            proposal.says[0] = f"{method}: {proposal.says[0]}"
-            found.append(proposal)
-    return found
+            found.append((method, proposal))
+    alike = [each for _, each in found]
+    if len(found) == len(route.handlers) and all(each.route is None and each == alike[0] for each in alike):
+        return alike[:1]
+    for method, proposal in found:
+        proposal.says[0] = f"{method}: {proposal.says[0]}"
+    return alike
 
 
 def _one(project: Project, route: AppRoute, services: Services, root: str, methods: list[str]) -> Proposal:
@@ -114,6 +120,8 @@ def _check(check: Check, made: Proposal, root: str) -> None:
     elif check.kind == "basic":
         made.says.append(f"checks a name and password ({where}): passwords go to `consumers`")
         policy = {"use": "basic"}
+    elif check.kind == "own":
+        made.says.append(f"refuses by rules of the app's own ({where}): `forward_auth` can ask it")
     else:
         made.says.append(
             f"asks for a session ({where}), which the app alone knows: `forward_auth` can ask it"
@@ -130,8 +138,16 @@ def _limit(limit: Limit, made: Proposal, root: str) -> None:
         made.complete = False
         return
     made.says.append(f"limits a rate ({where}): {limit.spelled}")
-    rate = limit.rates[0] if len(limit.rates) == 1 else list(limit.rates)
-    made.policies.append({"use": "rate_limit", "rate": rate, "key": "client"})
+    if not limit.key:
+        made.says.append(f"it counts by {limit.by}, for which `key` of `rate_limit` has to be put by hand")
+        made.complete = False
+        return
+    same = next((each for each in made.policies if each.get("key") == limit.key and "rate" in each), None)
+    if same is None:
+        same = {"use": "rate_limit", "rate": [], "key": limit.key}
+        made.policies.append(same)
+    rates = [*([same["rate"]] if isinstance(same["rate"], str) else same["rate"]), *limit.rates]
+    same["rate"] = rates[0] if len(rates) == 1 else rates
 
 
 def _doing(
@@ -152,13 +168,17 @@ def _doing(
         if split is None:
             made.says.append("its target is not known from the source")
         elif made.complete:
-            made.route = _forward(route, call, split, methods, made)
+            made.route = _forward(route, doing, call, split, methods, made)
     elif doing.parts and not doing.more:
         made.says.append(f"merges answers: {named}")
         if made.complete:
             made.route = _aggregate(route, doing, services, made)
     else:
-        lines = ", ".join(map(str, sorted(set(doing.more))[:5]))
+        places = sorted(set(doing.more), key=lambda each: (each[0] != route.view.file, each))
+        lines = ", ".join(
+            str(line) if file == route.view.file else f"{short(file, root)}:{line}"
+            for file, line in places[:5]
+        )
         made.says.append(f"calls {named}; has logic of its own" + (f" (line {lines})" if lines else ""))
 
 
@@ -172,23 +192,51 @@ def _fits(path: str, route: AppRoute) -> bool:
     return set(PARAMETER.findall(path)) <= set(PARAMETER.findall(route.path)) and "${" not in path
 
 
+def _adds(call: Call, made: Proposal) -> bool:
+    """Whether a route can send what the view adds to a request."""
+    if call.own:
+        made.says.append(f"sends what is its own, which a route does not: {'; '.join(call.own)}")
+        return False
+    if call.fields:
+        made.policies.append({"use": "headers", "request": {"set": dict(call.fields)}})
+    return True
+
+
+def _differs(call: Call, doing: Doing, methods: list[str], made: Proposal) -> None:
+    """What a route passes on that the view does not."""
+    bodies = {"body"} if not methods or {"POST", "PUT", "PATCH"} & set(methods) else set()
+    kept = [each for each in ("query", "fields", *bodies) if each not in call.sends]
+    if kept:
+        made.says.append(f"a route passes on the client's {' and '.join(kept)}, which the view does not")
+    if doing.status is not None:
+        made.says.append(f"answers {doing.status} whatever the service does; a route passes on its status")
+
+
 def _forward(
-    route: AppRoute, call: Call, split: tuple[str, str], methods: list[str], made: Proposal
+    route: AppRoute, doing: Doing, call: Call, split: tuple[str, str], methods: list[str], made: Proposal
 ) -> dict[str, Any] | None:
     name, path = split
     native: dict[str, Any] = {"path": route.path}
+    if call.method is not None:
+        # A route keeps the client's method: the others stay the app's.
+        like = {call.method, "OPTIONS", *(["HEAD"] if call.method == "GET" else [])}
+        methods = [each for each in methods if each in like] if methods else [call.method]
+        if call.method not in methods:
+            made.says.append(
+                f"asks with {call.method}, whatever it is asked with; a route keeps the client's method"
+            )
+            return None
     if methods:
         native["methods"] = methods
-    if call.method is not None and methods and call.method not in methods:
-        made.says.append(
-            f"asks with {call.method}, whatever it is asked with; a route keeps the client's method"
-        )
-        return None
     native["upstream"] = name
-    path, query, _ = path.partition("?")
-    if query:
-        made.says.append(f"adds the query ?{_}, which a route does not")
+    path, mark, query = path.partition("?")
+    query = "&".join(each for each in (query, call.query) if each)
+    if mark or query:
+        made.says.append(f"adds the query ?{query}, which a route does not")
         return None
+    if not _adds(call, made):
+        return None
+    _differs(call, doing, native.get("methods", []), made)
     if path != "{request.path}":
         if not _fits(path, route):
             made.says.append("the path there is made of more than the route's parameters")
@@ -199,13 +247,21 @@ def _forward(
 
 
 def _aggregate(route: AppRoute, doing: Doing, services: Services, made: Proposal) -> dict[str, Any] | None:
-    parts = {}
+    parts: dict[str, dict[str, Any]] = {}
     for name, call in doing.parts.items():
         split = services.split(call.url) if call.url is not None else None
-        if split is None or call.method not in ("GET", None) or not _fits(split[1], route):
+        path = split[1] if split is not None else ""
+        if call.query:
+            path += ("&" if "?" in path else "?") + call.query
+        if split is None or call.method not in ("GET", None) or not _fits(path, route):
             made.says.append(f"what {name!r} is asked is not known from the source")
             return None
-        parts[name] = {"upstream": split[0], "path": split[1]}
+        if call.own:
+            made.says.append(f"sends what is its own for {name!r}: {'; '.join(call.own)}")
+            return None
+        parts[name] = {"upstream": split[0], "path": path}
+        if call.fields:
+            parts[name]["policies"] = [{"use": "headers", "request": {"set": dict(call.fields)}}]
     return {"path": route.path, "methods": ["GET"], "aggregate": parts}
 
 

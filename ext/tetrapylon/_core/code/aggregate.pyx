@@ -15,8 +15,8 @@ from tetrapylon._core.buffer cimport (
 )
 from tetrapylon._core.code.json_edit cimport Edit, Slice, checked, edited, find
 from tetrapylon._core.exchange cimport (
-    BODY_TOO_LARGE, CLIENT_GONE, INTERNAL_FAULT, RESPONSE_MALFORMED, Destination, Exchange, Fault, Plan, Sink,
-    Stages,
+    BODY_TOO_LARGE, CLIENT_GONE, FOR_UPSTREAM, INTERNAL_FAULT, NO_WAIT, RESPONSE_MALFORMED, Destination,
+    Exchange, Fault, Plan, Sink, Stages, turn_to,
 )
 from tetrapylon._core.http.respond cimport Answer, Refusal, fault_error, fault_status
 from tetrapylon._core.http.template cimport URL, Template
@@ -271,6 +271,7 @@ cdef class Aggregate(Destination):
         g.missing = []
         x.attempt = g
         x.sent = clock()
+        turn_to(x, FOR_UPSTREAM, x.sent)
         try:
             for i in range(len(self.parts)):
                 if not (<Part>self.parts[i]).waits:
@@ -452,7 +453,8 @@ cdef void end(Gathering g) noexcept:
     cdef Exchange x = g.x
     x.attempt = None
     x.answered = clock()
-    x.waited += x.answered - x.sent
+    turn_to(x, NO_WAIT, x.answered)
+    x.waited = x.spent[<int>FOR_UPSTREAM]
     g.stop()
 
 

@@ -9,7 +9,8 @@ from tetrapylon._core.code.guard cimport Work, begin, end as finish
 from tetrapylon._core.code.handler cimport Answerer, Made, problem_text, send_problem
 from tetrapylon._core.code.surface cimport Request, Response, field_lines, request_view, response_view
 from tetrapylon._core.exchange cimport (
-    RESPONSE_CUT, Destination, Exchange, Filter, current, dam_up, install, is_method, wait as ticket_for,
+    FOR_UPSTREAM, RESPONSE_CUT, Destination, Exchange, Filter, current, dam_up, install, is_method,
+    wait as ticket_for,
 )
 from tetrapylon._core.http.respond cimport fault_name
 from tetrapylon._core.policy cimport ANSWER, COLLECT, CONTINUE, WAIT, Policy, Verdict
@@ -298,7 +299,7 @@ cdef object outcome_of(Exchange x):
     elif x.reason is not None:
         error = x.reason.decode()
     return Outcome(
-        status=x.status, seconds=(clock() - x.began) / 1e9, upstream_seconds=x.waited / 1e9,
+        status=x.status, seconds=(clock() - x.began) / 1e9, upstream_seconds=x.spent[<int>FOR_UPSTREAM] / 1e9,
         bytes_in=x.bytes_in, bytes_out=x.bytes_out, error=error)
 
 

@@ -4,7 +4,7 @@ from libc.stdint cimport uint64_t
 from libc.stdio cimport snprintf
 
 from tetrapylon._core.buffer cimport head_find
-from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.exchange cimport FOR_CLIENT, FOR_UPSTREAM, Exchange, turn_to
 from tetrapylon._core.http.edit cimport add_line, out_of_memory
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
 from tetrapylon._core.reactor cimport clock
@@ -19,7 +19,8 @@ from tetrapylon.config.net import HeaderName
 
 class Settings(Struct, frozen=True, kw_only=True):
     """Tells how long the gateway and the upstream took, in milliseconds, as browsers show it (W3C Server
-    Timing): up to the first byte of the answer, beside what the upstream says of its own times."""
+    Timing): up to the first byte of the answer, beside what the upstream says of its own times, and without
+    the wait for the client's own request."""
 
     asked_by: Annotated[
         HeaderName | None,
@@ -37,13 +38,15 @@ cdef class ServerTiming(Policy):
 
     cdef Verdict response(self, Exchange x) noexcept:
         cdef char[96] text
-        cdef uint64_t total, waited
+        cdef uint64_t now, waited, gateway
         cdef int n
         if self.asked_by is not None and head_find(&x.request, self.asked_by, len(self.asked_by)) is NULL:
             return CONTINUE
-        total = clock() - x.began
-        waited = min(total, x.waited)
-        n = snprintf(text, sizeof(text), "gateway;dur=%.3f", (total - waited) / 1e6)
+        now = clock()
+        turn_to(x, x.whom, now)
+        waited = x.spent[<int>FOR_UPSTREAM]
+        gateway = now - x.began - min(now - x.began, waited + x.spent[<int>FOR_CLIENT])
+        n = snprintf(text, sizeof(text), "gateway;dur=%.3f", gateway / 1e6)
         if waited:
             n += snprintf(text + n, sizeof(text) - n, ", upstream;dur=%.3f", waited / 1e6)
         return CONTINUE if add_line(&x.response, b"Server-Timing", text, n) == 0 else out_of_memory(x)

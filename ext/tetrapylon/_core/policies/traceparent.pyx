@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from tetrapylon._core.buffer cimport (
     DROPPED, HOST, OURS, USER_AGENT, Head, Header, head_add, head_known, same_name, same_variable,
 )
-from tetrapylon._core.exchange cimport Exchange
+from tetrapylon._core.exchange cimport FOR_UPSTREAM, Exchange
 from tetrapylon._core.http.respond cimport fault_name
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
 
@@ -175,7 +175,7 @@ cdef class TraceParent(Policy):
             x.plan.name, head.data[x.asked:x.asked + x.path_length], field(head, HOST), x.status,
             now - (time.monotonic_ns() - x.began), now,
             x.client[:x.client_n] if x.client_n else x.peer.address[:x.peer.address_n],
-            field(head, USER_AGENT), x.upstream_name, x.waited,
+            field(head, USER_AGENT), x.upstream_name, x.spent[<int>FOR_UPSTREAM],
             None if x.consumer is None else x.consumer.name, error,
         ))
 

@@ -30,7 +30,7 @@ cdef class AccessLog:
     cdef size_t size
     cdef size_t limit
     cdef uint64_t untold                 # lines dropped since the last line that told of it
-    cdef uint64_t threshold
+    cdef uint64_t share                  # of 2**53 lines
     cdef uint64_t random
     cdef uint64_t looked                 # wall clock: when the file was last tried to be opened anew
     cdef bint gone
@@ -52,3 +52,6 @@ cdef class AccessLog:
     cdef void fail(self, int error) noexcept
     cdef int open_path(self) except -1
     cdef int adopt(self, int descriptor) except -1
+
+
+cdef uint64_t share_of(double sample) noexcept     # of 2**53

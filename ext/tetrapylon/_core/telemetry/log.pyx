@@ -80,6 +80,10 @@ cdef inline uint64_t wall_clock() noexcept nogil:
     return <uint64_t> now.tv_sec * 1000000000 + <uint64_t> now.tv_nsec
 
 
+cdef uint64_t share_of(double sample) noexcept:
+    return <uint64_t> (sample * <double> (1ULL << 53))
+
+
 @cython.final
 cdef class AccessLog:
     def __cinit__(self, target, *, LineFormat format=None, sample=1.0, limit=1 << 20, on_error=None,
@@ -95,7 +99,7 @@ cdef class AccessLog:
         self.on_drops = on_drops
         self.on_recovery = on_recovery
         self.slab = slab
-        self.threshold = <uint64_t> (sample * <double> (1 << 53))
+        self.share = share_of(sample)
         self.random = wall_clock() ^ <uint64_t> os.getpid() << 40 | 1
         self.size = min(<size_t> FIRST_SIZE, self.limit)
         self.buffer = <char*> malloc(self.size)
@@ -174,13 +178,15 @@ cdef class AccessLog:
         return self.size - self.end >= LINE_MAX
 
     cdef void write(self, const AccessRecord* record) noexcept:
+        cdef uint64_t share
         cdef char* out
         if record.status < 500 and not record.failed:
             # xorshift64* (Vigna, 2014), the upper 53 bits.
             self.random ^= self.random >> 12
             self.random ^= self.random << 25
             self.random ^= self.random >> 27
-            if (self.random * 0x2545F4914F6CDD1DULL) >> 11 >= self.threshold:
+            share = record.share - 1 if record.share else self.share
+            if (self.random * 0x2545F4914F6CDD1DULL) >> 11 >= share:
                 return
         if self.untold:
             self.tell_drops()
@@ -334,10 +340,10 @@ cdef class AccessLog:
         if self.on_recovery is not None:
             self.on_recovery()
 
-    def log(self, *, status=200, time_ns=0, duration_us=0, gateway_us=0, upstream_us=0, bytes_in=0,
-            bytes_out=0, failed=False, client=None, consumer=None, method=None, host=None, target=None,
-            protocol=None, route=None, upstream=None, user_agent=None, referer=None, request_id=None,
-            error=None):
+    def log(self, *, status=200, time_ns=0, duration_us=0, gateway_us=0, upstream_us=0, client_us=0,
+            bytes_in=0, bytes_out=0, failed=False, client=None, consumer=None, method=None, host=None,
+            target=None, protocol=None, route=None, upstream=None, user_agent=None, referer=None,
+            request_id=None, error=None):
         cdef AccessRecord record
         cdef list texts = [
             text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
@@ -350,6 +356,7 @@ cdef class AccessLog:
         record.duration_us = duration_us
         record.gateway_us = gateway_us
         record.upstream_us = upstream_us
+        record.client_us = client_us
         record.bytes_in = bytes_in
         record.bytes_out = bytes_out
         record.failed = failed

@@ -20,10 +20,12 @@ cdef struct AccessRecord:
     uint64_t duration_us     # first byte of the request to last byte of the response
     uint64_t gateway_us      # of that, what was spent in the gateway
     uint64_t upstream_us     # of that, what was spent waiting for the upstream
+    uint64_t client_us       # and for the client; left out where it is 0
     uint64_t bytes_in        # heads included
     uint64_t bytes_out
     uint16_t status          # what the client was told; 0 if it was told nothing
     bint failed              # the gateway's own doing: logged whatever the sample
+    uint64_t share           # 1 + how many of 2**53 such lines are written; 0: as many as of all others
     Text client              # address, without port
     Text consumer            # who it is from, as a policy found out
     Text method

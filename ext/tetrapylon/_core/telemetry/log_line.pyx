@@ -275,6 +275,8 @@ cdef class LineFormat:
         out = put_number(put(out, b',"duration_us":'), record.duration_us)
         out = put_number(put(out, b',"gateway_us":'), record.gateway_us)
         out = put_number(put(out, b',"upstream_us":'), record.upstream_us)
+        if record.client_us:
+            out = put_number(put(out, b',"client_us":'), record.client_us)
         out = put_field(out, b',"upstream":', &record.upstream, MAX_UPSTREAM)
         out = put_field(out, b',"user_agent":', &record.user_agent, MAX_USER_AGENT)
         out = put_field(out, b',"referer":', referer, MAX_REFERER)

@@ -78,6 +78,7 @@ cdef class UpstreamConnection(Connection):
     cdef void ask_too(self, Exchange x) noexcept
     cdef void win(self, Exchange x) noexcept
     cdef void give_way(self) noexcept
+    cdef void leave_to_client(self, Exchange x, uint64_t now) noexcept
     cdef void await_head(self, Exchange x) noexcept
     cdef void take(self, Exchange x) noexcept
     cdef void part(self) noexcept

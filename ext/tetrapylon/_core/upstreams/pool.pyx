@@ -125,6 +125,7 @@ cdef class UpstreamConnection(Connection):
         x.upstream_name = self.target.label
         x.answered = 0
         x.sent = clock()
+        turn_to(x, FOR_UPSTREAM, x.sent)
         self.parser.head = &x.response
         self.put(x)
         if x.body is not None and x.request.has_body:
@@ -137,7 +138,10 @@ cdef class UpstreamConnection(Connection):
             if upstream.hedging:
                 upstream.plan_hedge(self)
         else:
-            arm(upstream.reactor, self, x.plan.idle)
+            if x.request.expect_continue:
+                self.await_head(x)      # it is to say whether it wants the body
+            else:
+                self.leave_to_client(x, x.sent)
             x.source.resume(x)
 
     cdef void put(self, Exchange x) noexcept:
@@ -190,6 +194,11 @@ cdef class UpstreamConnection(Connection):
             x.sent = other.asked
             other.parser.head = &x.response
 
+    cdef void leave_to_client(self, Exchange x, uint64_t now) noexcept:
+        """The client is to say more, and has a time limit of its own."""
+        disarm(self)
+        turn_to(x, NO_WAIT, now)
+
     cdef void await_head(self, Exchange x) noexcept:
         self.hurried = self.upstream.hurries(x)
         arm(self.upstream.reactor, self, self.upstream.patience(x) if self.hurried else x.plan.response)
@@ -208,19 +217,30 @@ cdef class UpstreamConnection(Connection):
             if self.hedge_timer is not None:
                 disarm(self.hedge_timer)
             self.heard = True
+        if x.whom == FOR_UPSTREAM:
+            turn_to(x, NO_WAIT, self.upstream.reactor.now)
+        if not x.answered:
             x.answered = self.upstream.reactor.now
-            x.waited += x.answered - x.sent
+            x.waited = x.spent[<int>FOR_UPSTREAM]
         while True:
             event = self.parser.next(data, n)
             data += self.parser.consumed
             n -= self.parser.consumed
             if event == MORE:
-                if x.response_started and self.stream.reading:      # else the wait is the client's
-                    arm(self.upstream.reactor, self, x.plan.idle)
+                if self.stream.reading:         # else the wait is the client's
+                    if x.response_started:
+                        arm(self.upstream.reactor, self, x.plan.idle)
+                    if x.answered or x.request_complete:
+                        turn_to(x, FOR_UPSTREAM, clock())
+                    else:
+                        self.leave_to_client(x, clock())
+                        x.whom = FOR_CLIENT
                 return
             if event == HEAD:
                 if x.response.status < 200 and x.response.status != 101:
                     stages.interim(x)
+                    if n == 0:
+                        x.answered = 0          # nothing has come of the answer itself
                     continue
                 if x.response.status == 101:
                     self.switch_protocols(x, data, n)
@@ -432,15 +452,23 @@ cdef class UpstreamConnection(Connection):
             self.lose(RESPONSE_TIMEOUT)
 
     cdef void congested(self) noexcept:
-        if self.exchange is not None:
-            self.exchange.source.pause(self.exchange)
+        """It takes no more of the request for now."""
+        cdef Exchange x = self.exchange
+        if x is None:
+            return
+        x.source.pause(x)
+        if not x.response_started:
+            turn_to(x, FOR_UPSTREAM, self.upstream.reactor.now)
+            if not x.request_complete:
+                arm(self.upstream.reactor, self, x.plan.idle)
 
     cdef void drained(self) noexcept:
         cdef Exchange x = self.exchange
-        if x is not None:
-            if not x.request_complete:
-                arm(self.upstream.reactor, self, x.plan.idle)
-            x.source.resume(x)
+        if x is None:
+            return
+        if not x.response_started and not x.request_complete:
+            self.leave_to_client(x, self.upstream.reactor.now)
+        x.source.resume(x)
 
 
 @cython.final
@@ -510,8 +538,8 @@ cdef class Requester(Sink):
             put_chunk(connection.stream, data, n)
         else:
             connection.stream.write(data, n)
-        if not connection.heard:
-            arm(connection.upstream.reactor, connection, x.plan.idle)
+        if x.request.expect_continue and x.whom == FOR_UPSTREAM and not x.answered:
+            connection.leave_to_client(x, connection.upstream.reactor.now)       # it did not wait for leave
 
     cdef void end(self, Exchange x) noexcept:
         cdef UpstreamConnection connection = self.connection
@@ -521,8 +549,10 @@ cdef class Requester(Sink):
         if x.request.chunked:
             put_last_chunk(connection.stream, x.trailers, connection.upstream.additions)
             x.trailers = NULL
-        if not connection.heard:
+        if not x.answered:
             x.sent = clock()
+        if not x.response_started:
+            turn_to(x, FOR_UPSTREAM, x.sent)
             connection.await_head(x)
         connection.upstream.serve_waiting()
 
@@ -536,9 +566,15 @@ cdef class Requester(Sink):
         if connection is not None:
             connection.stream.pause_reading()
             disarm(connection)          # the wait is the client's, and counted on its side
+            if x.whom == FOR_UPSTREAM:
+                turn_to(x, NO_WAIT, connection.upstream.reactor.now)
 
     cdef void resume(self, Exchange x) noexcept:
         cdef UpstreamConnection connection = self.connection
         if connection is not None:
-            arm(connection.upstream.reactor, connection, x.plan.idle)
+            if x.response_started:
+                arm(connection.upstream.reactor, connection, x.plan.idle)
+            elif x.request_complete:
+                arm(connection.upstream.reactor, connection, x.plan.response)
+            turn_to(x, FOR_UPSTREAM, connection.upstream.reactor.now)
             connection.stream.resume_reading()

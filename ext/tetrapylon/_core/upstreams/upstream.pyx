@@ -434,6 +434,7 @@ cdef class Upstream(Pool):
 
     cdef void connect(self, Exchange x, Target target) noexcept:
         cdef UpstreamConnection connection = begin(self, target, self.connect_timeout)
+        turn_to(x, FOR_UPSTREAM, self.reactor.now)
         if connection is None:
             self.connect_failed(x, target, CONNECT_FAILED)
         else:
@@ -516,6 +517,7 @@ cdef class Upstream(Pool):
                 return
             add(&self.slot.shed, 1)
             last.exchange.stages.fail(last.exchange, SHED)
+        turn_to(x, FOR_UPSTREAM, self.reactor.now)
         x.attempt = line.add(x, self.reactor, self.queue_timeout)
 
     cdef Exchange any_waiting(self):

@@ -14,7 +14,7 @@ from tetrapylon.config.model.policy_use import PolicyUse
 from tetrapylon.config.model.respond import Respond
 from tetrapylon.config.model.shadow import Shadow
 from tetrapylon.config.net import BalanceKey, CookieName, HeaderName, HeaderValue, HostPattern, Method
-from tetrapylon.config.units import Size
+from tetrapylon.config.units import Share, Size
 
 
 class Redirect(Section, frozen=True, kw_only=True):
@@ -90,6 +90,15 @@ class RouteTimeouts(Section, frozen=True, kw_only=True):
     ] = UNSET
 
 
+class RouteLog(Section, frozen=True, kw_only=True):
+    """What is written down of a route's requests, over `log.access`."""
+
+    sample: Annotated[
+        Share | UnsetType,
+        doc("The share of answered requests to log. Errors are always logged; `0` logs them alone."),
+    ] = UNSET
+
+
 class Route(Section, frozen=True, kw_only=True):
     """Which requests to take, and where they go.
 
@@ -133,6 +142,7 @@ class Route(Section, frozen=True, kw_only=True):
     timeouts: Annotated[RouteTimeouts, doc("Timeouts of its own, over the server's and the upstream's.")] = (
         RouteTimeouts()
     )
+    log: Annotated[RouteLog, doc("What is logged of it, over the access log's own.")] = RouteLog()
     policies: Annotated[tuple[PolicyUse, ...], doc("Policies of its own, after those of every route.")] = ()
     priority: Annotated[
         Literal["high", "normal", "low"],

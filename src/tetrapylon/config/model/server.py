@@ -107,6 +107,10 @@ class ServerTimeouts(Section, frozen=True, kw_only=True):
         Timeout | None,
         doc("A connection this old, a tenth more or less, is closed after its next answer."),
     ] = None
+    shutdown_delay: Annotated[
+        Duration,
+        doc("After TERM, `/readyz` fails for so long before connections are refused: balancers notice."),
+    ] = 0.0
     drain: Annotated[Duration, doc("Requests in flight may finish after TERM; then they are cut.")] = 30.0
 
 
