@@ -95,6 +95,12 @@ FOUND = {
         37_000,
         30_000,
     ),
+    "this gateway's own, with a slow client": (
+        '{"time":"2026-11-30T09:00:00.000Z","status":200,"duration_us":99000,"gateway_us":7000,'
+        '"upstream_us":30000,"client_us":62000,"upstream":"127.0.0.1:9001"}',
+        37_000,
+        30_000,
+    ),
     "this gateway's own answer": (
         '{"time":"2026-11-30T09:00:00.000Z","status":404,"duration_us":37,"gateway_us":37,"upstream_us":0}',
         37,

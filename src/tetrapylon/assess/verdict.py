@@ -338,7 +338,8 @@ def _known_by(team: Team | None) -> str:
 def _unsure(told: Assessment) -> Iterator[str]:
     if told.split is not None and not told.split.cannot_tell:
         yield "Intervals hold the truth 99 times in 100, for traffic like that in the log."
-        yield "Clients that send or read slowly count as the gateway's time: its part is rather less."
+        if told.log is None or any("tetrapylon" not in each for each in told.log.formats):
+            yield "Clients that send or read slowly count as the gateway's time: its part is rather less."
     if told.limits is not None and told.limits.cpu_is_bound and told.limits.cpu_ms is not None:
         yield "Its CPU time was not told: all of its own time stands for it, so needs are upper bounds."
     if told.limits is not None and told.limits.slots is not None:

@@ -24,6 +24,7 @@ class Own(msgspec.Struct):
     status: int = 0
     duration_us: int = ABSENT
     upstream_us: int = ABSENT
+    client_us: int = 0
     upstream: str | None = None
     dropped: int = 0
 
@@ -86,7 +87,8 @@ def _own() -> Format:
         if not (0 <= told.duration_us <= LONGEST and 0 <= told.upstream_us <= LONGEST):
             return None
         upstream = NONE if told.upstream is None and not told.upstream_us else told.upstream_us
-        return Line(when, told.duration_us, upstream, told.status)
+        # What the gateway waited for its client is nobody's who could be replaced.
+        return Line(when, max(0, told.duration_us - max(0, told.client_us)), upstream, told.status)
 
     return Format("tetrapylon", "duration_us, upstream_us", Clock(1), Clock(1), read)
 
