@@ -239,7 +239,7 @@ def read_again(source: Source, paper: Paper) -> int:
             config = decode(content_of(paper.back))
         else:
             config = _load(source, before)
-            check_names(config, source.name)
+            check_names(config, source.name, before)
     except ConfigError as error:
         problems = [describe(problem) for problem in error.problems]
         os.pwrite(paper.finding, msgspec.msgpack.encode(Finding(problems=problems)), 0)

@@ -127,6 +127,15 @@ def test_cookies_are_told_by_what_a_browser_makes_of_them() -> None:
     assert cookie(b"a=1; Path=/A", b"a=1; Path=/a") == ["header set-cookie a; path"]
 
 
+def test_two_cookies_of_one_name_are_two() -> None:
+    both = [(b"Set-Cookie", b"a=1; Path=/"), (b"Set-Cookie", b"a=2; Path=/b")]
+    assert compare(answer({}, *both), answer({}, *both[::-1]), Rules()) == []
+    changed = [both[0], (b"Set-Cookie", b"a=3; Path=/b")]
+    (one,) = compare(answer({}, *both), answer({}, *changed), Rules())
+    assert (one.where, one.kind) == ("header set-cookie a (/b)", "header")
+    assert compare(answer({}, *both), answer({}, both[1]), Rules())
+
+
 def test_places_are_paths_and_items_of_an_array_share_theirs() -> None:
     left = {"items": [{"id": 1, "price": 2}, {"id": 2, "price": 3}], "a.b": 1}
     right = {"items": [{"id": 1, "price": 2}, {"id": 2, "price": 4}], "a.b": 2}

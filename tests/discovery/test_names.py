@@ -5,16 +5,26 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.harness import Gateway, Upstream, answers, proxy
+import tetrapylon
+from tests.harness import Gateway, Upstream, answers, ask, assert_problem, eventually, proxy
 from tetrapylon._core.net.address import Address
 from tetrapylon._core.upstreams.target import Target
+from tetrapylon.config import loads
+from tetrapylon.config.model import Config
+from tetrapylon.config.model import Target as Url
+from tetrapylon.config.model import Upstream as Settings
 from tetrapylon.config.net import HostPort
-from tetrapylon.upstreams.resolve import Resolver
+from tetrapylon.errors import ConfigError
+from tetrapylon.upstreams import resolve
+from tetrapylon.upstreams.resolve import Resolver, check_names
 
 NOBODY = "nobody.invalid"
 """Never to be in DNS (RFC 6761, section 6.4)."""
@@ -39,6 +49,70 @@ def test_a_reload_is_refused_and_the_last_good_targets_stay_in_use() -> None:
         gateway.signal(signal.SIGHUP)
         gateway.wait_line(f"the name '{NOBODY}' does not resolve", within=30)
         assert [client.ask("GET", "/").body for _ in range(4)] == [b"a"] * 4
+
+
+def _config(*hosts: str) -> Config:
+    targets = ", ".join(f"http://{host}:80" for host in hosts)
+    return loads(f"upstreams: {{u: {{targets: [{targets}]}}}}\nroutes: [{{path: /, upstream: u}}]", "g.yaml")
+
+
+def _resolver(monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    def look_up(host: bytes, port: int, **_: Any) -> list[tuple[Any, ...]]:
+        raise socket.gaierror(error, "not now")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+
+def test_a_resolver_in_trouble_keeps_nobody_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolver(monkeypatch, socket.EAI_AGAIN)
+    check_names(_config("users.test"), "g.yaml")
+
+
+def test_a_name_that_has_gone_keeps_no_other_change_from_coming_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolver(monkeypatch, socket.EAI_NONAME)
+    before = _config("gone.test")
+    check_names(_config("gone.test"), "g.yaml", before)
+    with pytest.raises(ConfigError) as refused:
+        check_names(_config("gone.test", "new.test"), "g.yaml", before)
+    (problem,) = refused.value.problems
+    assert problem.path == "upstreams.u.targets[1]"
+
+
+def test_a_target_without_addresses_is_looked_up_soon_and_answered_for_until_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = socket.getaddrinfo
+    known = threading.Event()
+
+    def look_up(host: Any, port: Any, *arguments: Any, **more: Any) -> list[tuple[Any, ...]]:
+        if host in (b"users.test", "users.test"):
+            if not known.is_set():
+                raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+            host = "127.0.0.1"
+        return real(host, port, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(resolve, "AGAIN", 0.05)
+    with Upstream(answers.named("a")) as upstream:
+        port = upstream.address.rpartition(":")[2]
+        config = msgspec.structs.replace(
+            _config("users.test"), upstreams={"u": Settings(targets=(Url(url=f"http://users.test:{port}"),))}
+        )
+
+        async def run() -> None:
+            loop = asyncio.get_running_loop()
+            gateway = tetrapylon.embed(config, loop)
+            server = await loop.create_server(gateway.protocol_factory, "127.0.0.1", 0)
+            address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            refused = await asyncio.to_thread(ask, address)
+            assert_problem(refused, 502, "dns_error")
+            known.set()
+            found = partial(eventually, lambda: ask(address).status == 200, "the target is found")
+            await asyncio.to_thread(found)
+            server.close()
+            gateway.close()
+
+        asyncio.run(asyncio.wait_for(run(), 10))
 
 
 def test_addresses_stay_in_use_while_their_name_does_not_resolve(

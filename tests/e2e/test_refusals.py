@@ -3,6 +3,7 @@
 What an intermediary must not let through: RFC 9112, 11.2, and RFC 9110, 17.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.harness import (
     LAST_CHUNK,
+    Client,
     Gateway,
     Upstream,
     answers,
@@ -314,3 +316,21 @@ class TestTimes:
             assert_problem(client.response(), 408)
             assert client.is_closed()
             assert upstream.requests == []
+
+    @pytest.mark.sockets("there is an admin address")
+    @pytest.mark.parametrize(
+        ("said", "reason"),
+        [
+            (b"GET / HTTP/1.1\r\nHost:", "head_timeout"),
+            (request("POST", headers=[("Content-Length", "10")]) + b"half", "body_timeout"),
+        ],
+    )
+    def test_heads_and_bodies_are_counted_apart(self, said: bytes, reason: str) -> None:
+        times = {"timeouts": {"body_idle": "200ms", "header": "200ms"}}
+        with through(answers.ok, server=times, admin={"listen": "127.0.0.1:0"}) as (client, _, gateway):
+            assert client.send(said).response().status == 408
+            assert gateway.admin is not None
+            with Client(gateway.admin) as admin:
+                told = admin.send(request("GET", "/metrics", host="localhost")).response().body.decode()
+            refused = re.findall(r'^tetrapylon_rejects_total\{reason="(\w+)"\} [1-9]', told, re.MULTILINE)
+            assert refused == [reason]

@@ -55,8 +55,7 @@ def make_plan(Reactor reactor not None, str name not None, Destination destinati
     """A route's record: where its requests go and under which limits. Times in seconds, None: no limit.
 
     `index` -1 is for what is no route: requests of the gateway's own. `lease` is let go with the record,
-    after the last exchange that was begun by it. `sample`: the share of its answers that is logged, None for
-    that of the log.
+    after the last exchange that was begun by it. `sample`: the share of its answers that is logged, or None.
     """
     cdef Plan plan = Plan.__new__(Plan)
     plan.name = name
@@ -465,7 +464,9 @@ cdef class Pipeline(Stages):
         if x.tunnel is not None:
             (<Tunnel>x.tunnel).finish()
             return
-        self.counters.rejects[fault_reject(fault)] += 1
+        self.counters.rejects[
+            <unsigned int>Reject.BODY_TIMEOUT if fault == REQUEST_TIMEOUT and x.plan is not None
+            else fault_reject(fault)] += 1
         self.give_up(x)
         if x.told:
             x.sink.abort(x)
@@ -501,8 +502,7 @@ cdef class Pipeline(Stages):
 
     cdef void finish(self, Exchange x) noexcept:
         cdef uint64_t now = clock()
-        cdef uint64_t total = now - x.began
-        cdef uint64_t upstream, gateway
+        cdef uint64_t upstream, gateway, total = now - x.began
         cdef RouteCounters* counters
         cdef int i
         x.over = True

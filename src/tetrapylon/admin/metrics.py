@@ -73,6 +73,7 @@ UPSTREAM_GAUGES: tuple[tuple[Literal["connections", "idle", "waiting"], str, str
 )
 OVERFLOW = (("upstream", "other"), ("otel_metric_overflow", "true"))
 
+COUNTED_IN_MS = "_milliseconds_total"
 # Families whose series get their names as the gateway runs (`_core/shared/series.pyi`): kind and text.
 FAMILIES: dict[str, tuple[Kind, str]] = {
     "tetrapylon_reloads_total": (
@@ -143,7 +144,7 @@ FAMILIES: dict[str, tuple[Kind, str]] = {
     ),
     "tetrapylon_policy_refusals_total": ("counter", "Requests that a policy refused, by policy and reason."),
     "tetrapylon_code_blocked_total": ("counter", "Times that a handler or plugin held the loop for long."),
-    "tetrapylon_code_blocked_milliseconds_total": ("counter", "For how long it did, those times."),
+    "tetrapylon_code_blocked_seconds_total": ("counter", "For how long it did, those times."),
     "tetrapylon_code_errors_total": ("counter", "Exceptions of handlers and plugins."),
     "tetrapylon_code_timeouts_total": ("counter", "Hooks of plugins that took longer than their timeout."),
 }
@@ -282,8 +283,11 @@ class Exposition:
 
     def _named_families(self, form: Format) -> Iterator[str]:
         told = ""
-        for text, value in self._slabs.series.totals():
+        for text, count in self._slabs.series.totals():
+            value: float = count
             family, _, labels = text.partition("{")
+            if family.endswith(COUNTED_IN_MS):  # words of shared memory are whole numbers
+                family, value = f"{family.removesuffix(COUNTED_IN_MS)}_seconds_total", count / 1000
             kind, about = FAMILIES[family]
             if family != told:
                 told = family

@@ -84,7 +84,8 @@ def _contents(
                 return
             yield from values.differences(value, other, rules, noise)
             return
-    if kind.startswith(TEXT) or _is_json(kind, old) or kind.endswith("+xml"):
+    if kind.startswith(TEXT) or _is_json(kind, old) or kind.endswith("+xml") or b"\0" not in old:
+        # Of other types, what is UTF-8 is text: lines of JSON, YAML, calendars.
         try:
             text = old.decode(headers.charset(left) or "utf-8")
             another = new.decode(headers.charset(right) or "utf-8")

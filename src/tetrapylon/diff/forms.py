@@ -17,6 +17,10 @@ JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)([T ])\d\d:\d\d(?::\d\d(?:[.,]\d+)?)? ?(Z|[+-]\d\d:?\d\d|)", re.IGNORECASE
 )
+# What languages have where nothing was set: a zeroed identifier, the first second of Go or of Unix.
+NOTHING = re.compile(
+    r"0{16,}|0{8}-0{4}-0{4}-0{4}-0{12}|(?:0001|1970)-01-01[T ]00:00:00(?:\.0+)?(?:Z|[+-]00:?00)?"
+)
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 HEX = re.compile(r"[0-9a-f]{8,}", re.IGNORECASE)
@@ -54,6 +58,8 @@ def shape(value: Any) -> str:
 def _text(value: str) -> str:
     if not value:
         return "empty"
+    if NOTHING.fullmatch(value):
+        return "zero"
     if UUID.fullmatch(value):
         return "uuid"
     if (found := TIME.fullmatch(value)) is not None:

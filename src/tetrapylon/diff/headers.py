@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from tetrapylon.diff.answer import ABSENT, Answer, Difference
@@ -119,7 +120,8 @@ def _setting(attribute: str, of: dict[str, str]) -> str | None:
 
 
 def _jar(answer: Answer) -> dict[str, tuple[str, dict[str, str]]]:
-    jar = {}
+    """By name, and by path where a name is there twice: to a browser, these are two cookies."""
+    cookies = []
     for line in answer.values("set-cookie"):
         pair, *rest = line.split(";")
         name, _, value = pair.partition("=")
@@ -128,5 +130,9 @@ def _jar(answer: Answer) -> dict[str, tuple[str, dict[str, str]]]:
             attribute, _, setting = each.partition("=")
             if attribute.strip():
                 attributes[attribute.strip().lower()] = setting.strip()
-        jar[name.strip()] = (value.strip(), attributes)
-    return jar
+        cookies.append((name.strip(), value.strip(), attributes))
+    count = Counter(name for name, _, _ in cookies)
+    return {
+        f"{name} ({attributes.get('path', '')})" if count[name] > 1 else name: (value, attributes)
+        for name, value, attributes in cookies
+    }

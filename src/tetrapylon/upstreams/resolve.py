@@ -20,6 +20,8 @@ __all__ = ["REFRESH", "Named", "Resolver", "addresses", "check_names", "look_up"
 
 REFRESH = 30.0
 """Seconds between two look-ups of a name: getaddrinfo(3) tells no TTL."""
+AGAIN = 2.0
+"""Likewise while there is a target without addresses."""
 
 
 def addresses(host: str, port: int) -> list[Address]:
@@ -28,17 +30,24 @@ def addresses(host: str, port: int) -> list[Address]:
     return _unique(socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM))
 
 
-def check_names(config: Config, file: str) -> None:
-    """Raises ConfigError naming every target whose host name does not resolve now."""
+def check_names(config: Config, file: str, before: Config | None = None) -> None:
+    """Raises ConfigError naming every target whose host name does not exist.
+
+    A resolver in trouble, or a name of `before`, the config in force, that has gone meanwhile, is none of the
+    config's mistakes: that target is told, looked up again, and 502 until it is found.
+    """
     problems = []
+    known = _hosts(before) if before is not None else set()
     for name, upstream in config.upstreams.items():
         for i, target in enumerate(upstream.targets):
             where = target_address(target.url)
-            if isinstance(where, UnixPath):
+            if isinstance(where, UnixPath) or where.host in known:
                 continue
             try:
                 addresses(where.host, where.port)
             except OSError as error:
+                if error.errno == socket.EAI_AGAIN:
+                    continue  # told by each worker, which looks it up
                 problems.append(
                     Problem(
                         file,
@@ -51,6 +60,11 @@ def check_names(config: Config, file: str) -> None:
         raise ConfigError(problems)
 
 
+def _hosts(config: Config) -> set[str]:
+    targets = (target for upstream in config.upstreams.values() for target in upstream.targets)
+    return {where.host for each in targets if isinstance(where := target_address(each.url), HostPort)}
+
+
 def look_up(where: HostPort | UnixPath) -> list[Address]:
     """A target's addresses now; none, and a warning, where its name is not known. Blocks."""
     if isinstance(where, UnixPath):
@@ -58,7 +72,7 @@ def look_up(where: HostPort | UnixPath) -> list[Address]:
     try:
         return addresses(where.host, where.port)
     except OSError as error:
-        say("warning", f"{where.host} does not resolve: {error}; trying again every {REFRESH:g} s")
+        say("warning", f"{where.host} does not resolve: {error}; trying again every {AGAIN:g} s")
         return []
 
 
@@ -97,8 +111,8 @@ class Resolver:
         except ValueError:
             named = Named(self, target, where)
         self._named[named] = None
-        if self._timer is None:
-            self._timer = self._loop.call_later(REFRESH, self._start)
+        if self._timer is None or not target.addresses:
+            self._arm()
         return [named]
 
     def forget(self, named: Named) -> None:
@@ -110,8 +124,14 @@ class Resolver:
         if self._task is not None:
             self._task.cancel()
 
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        lacking = not all(named.target.addresses for named in self._named)
+        self._timer = self._loop.call_later(AGAIN if lacking else REFRESH, self._start)
+
     def _start(self) -> None:
-        self._timer = self._loop.call_later(REFRESH, self._start)
+        self._arm()
         if self._task is None or self._task.done():
             self._task = self._loop.create_task(self._refresh())
 
@@ -121,7 +141,8 @@ class Resolver:
             try:
                 found = await self._loop.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
             except OSError as error:
-                say("warning", f"{where.host} does not resolve: {error}; its last addresses stay in use")
+                kept = "its last addresses stay in use" if target.addresses else "it has none to be asked at"
+                say("warning", f"{where.host} does not resolve: {error}; {kept}")
                 continue
             fresh = _unique(found)
             if set(fresh) != set(target.addresses):

@@ -399,6 +399,7 @@ cdef class UpstreamConnection(Connection):
         self.drop()
         if x is None:
             return
+        turn_to(x, NO_WAIT, upstream.reactor.now)
         x.attempt = None
         x.destination = None
         if connecting:

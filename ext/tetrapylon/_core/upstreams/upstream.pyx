@@ -378,6 +378,7 @@ cdef class Upstream(Pool):
         tries.count += 1
         if self.retry.pausing:
             x.attempt = tries
+            turn_to(x, FOR_UPSTREAM, clock())
             arm(self.reactor, tries, self.retry.pauses[step])
         else:
             self.dispatch(x)
@@ -433,8 +434,9 @@ cdef class Upstream(Pool):
         self.enqueue(x)
 
     cdef void connect(self, Exchange x, Target target) noexcept:
-        cdef UpstreamConnection connection = begin(self, target, self.connect_timeout)
-        turn_to(x, FOR_UPSTREAM, self.reactor.now)
+        cdef UpstreamConnection connection
+        turn_to(x, FOR_UPSTREAM, clock())
+        connection = begin(self, target, self.connect_timeout)
         if connection is None:
             self.connect_failed(x, target, CONNECT_FAILED)
         else:
@@ -517,7 +519,7 @@ cdef class Upstream(Pool):
                 return
             add(&self.slot.shed, 1)
             last.exchange.stages.fail(last.exchange, SHED)
-        turn_to(x, FOR_UPSTREAM, self.reactor.now)
+        turn_to(x, FOR_UPSTREAM, clock())
         x.attempt = line.add(x, self.reactor, self.queue_timeout)
 
     cdef Exchange any_waiting(self):
