@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-aggregate bench-apps bench-assess bench-cache bench-check bench-faults bench-features bench-handlers bench-hostile bench-identity bench-limits bench-micro bench-overload bench-plugins bench-public-api bench-reload bench-scrape bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-aggregate bench-apps bench-assess bench-cache bench-check bench-faults bench-features bench-handlers bench-hostile bench-identity bench-limits bench-micro bench-overload bench-plugins bench-public-api bench-reload bench-scrape bench-shadow bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -115,6 +115,9 @@ bench-reload: build  ## a thousand reloads of 10,000 routes under load, with Web
 
 bench-scrape: build  ## what a scrape of 10,000 series takes, and what requests notice of it
 	$(PY) -m benchmarks.scrape $(ARGS)
+
+bench-shadow: build  ## what copying 10% of the requests to a second upstream costs, and whether clients notice
+	$(PY) -m benchmarks.shadow $(ARGS)
 
 bench-assess: build  ## what assess says of real gateways, against a stopwatch
 	$(PY) -m benchmarks.assess $(ARGS)

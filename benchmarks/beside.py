@@ -1,12 +1,30 @@
 """CPU time a request of one gateway beside others': interleaved rounds, ratios within a round."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 
 from .e2e.load import Loading, Scenario
 from .e2e.process import Gateway
 from .e2e.workshop import Workshop
 from .peers import Peer
+
+
+def started(stack: ExitStack, workshop: Workshop, peers: Iterable[Peer], upstream: int) -> list[Gateway]:
+    """All of them running, in front of the upstream at this port, until the stack ends."""
+    run = workshop.build / "run"
+    return [
+        stack.enter_context(
+            Gateway(
+                peer,
+                workshop.program(peer),
+                upstream,
+                run / peer.name.replace(" ", "-"),
+                path=workshop.path,
+            )
+        )
+        for peer in peers
+    ]
 
 
 def costs(

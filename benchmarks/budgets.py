@@ -54,6 +54,7 @@ VARIANTS = (
     Variant("post-chunked", "gateway.yaml", UPLOAD),
     Variant("logged", LOGGED, SMALL),
     Variant("resilient", "resilient.yaml", SMALL),
+    Variant("copied", "shadow.yaml", SMALL),
 )
 
 
@@ -140,7 +141,9 @@ def count(peer: Peer, build: Path) -> dict[str, float]:
     with Upstream(compile_tool("upstream", build)) as upstream:
         for config in dict.fromkeys(one.config for one in variants):
             directory = build / "callgrind" / peer.name
-            counted = Counted(for_config(peer, config), upstream.port, load, directory)
+            values = {"SECOND": str(upstream.port), "SAMPLE": "100%", "AGAIN": "0%"}
+            under = replace(for_config(peer, config), values=values)
+            counted = Counted(under, upstream.port, load, directory)
             try:
                 for one in variants:
                     if one.config == config:

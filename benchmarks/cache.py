@@ -11,7 +11,7 @@ from functools import partial
 
 from . import beside
 from .e2e.load import LARGE, SMALL, Loading, Scenario
-from .e2e.process import Gateway, Upstream
+from .e2e.process import Upstream
 from .e2e.workshop import Workshop
 from .peers import Peer, nginx, tetrapylon
 
@@ -39,18 +39,7 @@ def main() -> int:
     workshop.prepare(PEERS)
     with ExitStack() as stack:
         with Upstream(workshop.upstream) as upstream:
-            gateways = [
-                stack.enter_context(
-                    Gateway(
-                        peer,
-                        workshop.program(peer),
-                        upstream.port,
-                        workshop.build / "run" / peer.name,
-                        path=workshop.path,
-                    )
-                )
-                for peer in PEERS
-            ]
+            gateways = beside.started(stack, workshop, PEERS, upstream.port)
             for gateway in gateways:
                 for scenario in SCENARIOS:
                     first = Loading(

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 from . import beside
 from .e2e.load import SMALL
-from .e2e.process import Gateway, Upstream
+from .e2e.process import Upstream
 from .e2e.workshop import Unavailable, Workshop
 from .peers import Peer, nginx, tetrapylon
 
@@ -27,18 +27,7 @@ def measure(workshop: Workshop, feature: str, rounds: int, seconds: float) -> bo
     workshop.prepare((ours, theirs))
     with ExitStack() as stack:
         upstream = stack.enter_context(Upstream(workshop.upstream))
-        gateways = [
-            stack.enter_context(
-                Gateway(
-                    peer,
-                    workshop.program(peer),
-                    upstream.port,
-                    workshop.build / "run" / peer.name,
-                    path=workshop.path,
-                )
-            )
-            for peer in (ours, theirs)
-        ]
+        gateways = beside.started(stack, workshop, (ours, theirs), upstream.port)
         costs, failures = beside.costs(workshop, gateways, lambda _: SMALL, rounds, seconds)
     logged = gateways[0].logged()
     if logged == 0:

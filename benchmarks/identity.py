@@ -15,7 +15,7 @@ from pathlib import Path
 
 from . import beside, budgets
 from .e2e.load import SMALL, Scenario
-from .e2e.process import Gateway, Upstream
+from .e2e.process import Upstream
 from .e2e.workshop import Unavailable, Workshop
 from .peers import Peer, tetrapylon
 from .policies import bearer
@@ -53,18 +53,7 @@ def measure(workshop: Workshop, peers: tuple[Peer, Peer], most: float, rounds: i
     ours, other = peers
     with ExitStack() as stack:
         upstream = stack.enter_context(Upstream(workshop.upstream))
-        gateways = [
-            stack.enter_context(
-                Gateway(
-                    peer,
-                    workshop.program(peer),
-                    upstream.port,
-                    workshop.build / "run" / peer.name.replace(" ", "-"),
-                    path=workshop.path,
-                )
-            )
-            for peer in peers
-        ]
+        gateways = beside.started(stack, workshop, peers, upstream.port)
         beside.costs(workshop, gateways, asking, 1, seconds)  # until all that can be remembered is
         costs, failures = beside.costs(workshop, gateways, asking, rounds, seconds)
     return beside.met(costs, failures, ours.name, {other.name: most})

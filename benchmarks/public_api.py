@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 from . import beside
 from .e2e.load import SMALL, Scenario
-from .e2e.process import Gateway, Upstream
+from .e2e.process import Upstream
 from .e2e.workshop import Workshop
 from .peers import Peer, go, nginx, tetrapylon
 
@@ -34,18 +34,7 @@ def main() -> int:
     workshop.prepare(PEERS)
     with ExitStack() as stack:
         upstream = stack.enter_context(Upstream(workshop.upstream))
-        gateways = [
-            stack.enter_context(
-                Gateway(
-                    peer,
-                    workshop.program(peer),
-                    upstream.port,
-                    workshop.build / "run" / peer.name,
-                    path=workshop.path,
-                )
-            )
-            for peer in PEERS
-        ]
+        gateways = beside.started(stack, workshop, PEERS, upstream.port)
         costs, failures = beside.costs(workshop, gateways, asking, options.rounds, options.seconds)
     return 0 if beside.met(costs, failures, tetrapylon.PUBLIC_API.name, BARS) else 1
 

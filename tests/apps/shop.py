@@ -10,7 +10,7 @@ from tests.harness.gateway import Gateway
 from tests.harness.wait import eventually
 
 APPS = """
-import json, os, signal, sys, threading, time
+import asyncio, json, os, re, signal, sys, threading, time
 
 VERSION = 1
 KEPT = []
@@ -30,11 +30,42 @@ def app(environ, start_response):
         raise ValueError("out of stock")
     elif path == "/hang":
         NEVER.wait()
+    elif path == "/backtrack":
+        re.match("(a+)+$", "a" * 60 + "b")
+    elif path == "/hang-later":
+        start_response("200 OK", [])
+        return hang_later()
+    elif path == "/trickle":
+        start_response("200 OK", [])
+        return trickle()
+    elif path == "/lots":
+        start_response("200 OK", [])
+        return (b"x" * 2**20 for _ in range(64))
+    elif path == "/write":
+        write = start_response("200 OK", [])
+        for piece in trickle():
+            write(piece)
+        return []
+    elif path == "/file":
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](open(__file__, "rb"))
+    elif path == "/read":
+        start_response("200 OK", [])
+        return [str(len(environ["wsgi.input"].read())).encode()]
     elif path == "/leak":
         KEPT.append(b"x" * 2**20 * 64)
     shown = {name: value for name, value in environ.items() if isinstance(value, str)}
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps(told(environ=shown)).encode()]
+
+def hang_later():
+    yield b"begun"
+    NEVER.wait()
+
+def trickle():
+    for _ in range(12):
+        time.sleep(0.25)  # it moves, slowly
+        yield b"x"
 
 def make():
     def made(environ, start_response):
@@ -58,6 +89,26 @@ async def modern(scope, receive, send):
         return
     if scope["path"] == "/hang":
         NEVER.wait()
+    if scope["path"] == "/backtrack":
+        re.match("(a+)+$", "a" * 60 + "b")
+    if scope["path"] in ("/hang-later", "/trickle"):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(12 if scope["path"] == "/trickle" else 1):
+            await asyncio.sleep(0.25)
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        if scope["path"] == "/hang-later":
+            await asyncio.Event().wait()
+        await send({"type": "http.response.body", "body": b""})
+        return
+    if scope["path"] == "/read":
+        read, more = 0, True
+        while more:
+            message = await receive()
+            read += len(message["body"])
+            more = message["more_body"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": str(read).encode()})
+        return
     headers = [[name.decode(), value.decode()] for name, value in scope["headers"]]
     shown = {"client": scope["client"], "scheme": scope["scheme"], "headers": headers}
     await send({"type": "http.response.start", "status": 200, "headers": []})

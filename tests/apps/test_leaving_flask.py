@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.harness.client import Client, request
 from tests.harness.gateway import COMMANDS, Gateway
 from tests.harness.wait import eventually
 from tests.meta.source import ROOT
+from tetrapylon.cli import main
 from tetrapylon.diff import Answer, Rules, compare
 
 pytestmark = pytest.mark.sockets("apps are hosted by the supervisor")
@@ -27,6 +29,8 @@ STEPS = dict(re.findall(r"^## (\d)\. .*?\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE 
 CONFIGS = {
     step: found[1] for step, text in STEPS.items() if (found := re.search(r"```yaml\n(.*?)```", text, re.S))
 }
+SHORT = {"compared: 1000,": "compared: 20,", "hold: 10m": "hold: 100ms\n      requests: 10"}
+"""What takes a team days, in a test."""
 FREE = {"127.0.0.1:8000": "127.0.0.1:0", "127.0.0.1:9901": "127.0.0.1:0"}
 KEY = ("X-API-Key", "spring-sale-2026")
 ASKED: tuple[tuple[str, list[tuple[str, str]]], ...] = (
@@ -89,14 +93,14 @@ def answer(address: str, target: str, fields: list[tuple[str, str]]) -> Answer:
 def config_of(step: str) -> str:
     """As it stands on the page, but for the ports."""
     text = CONFIGS[step]
-    for named, free in FREE.items():
+    for named, free in (FREE | SHORT).items():
         text = text.replace(named, free)
     return text
 
 
 def asked_of_the_app(gateway: Gateway) -> set[str]:
     """The routes whose requests the app was sent, by the access log."""
-    return {each["route"] for each in gateway.access_log if "tetrapylon-apps" in str(each.get("upstream"))}
+    return {each["route"] for each in gateway.access_log if str(each.get("upstream")).startswith("legacy/")}
 
 
 def commands(step: str) -> list[list[str]]:
@@ -104,9 +108,9 @@ def commands(step: str) -> list[list[str]]:
     return [line[2:].split() for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
-def test_the_page_has_six_steps() -> None:
-    assert list(STEPS) == list("123456")
-    assert list(CONFIGS) == list("3456")
+def test_the_page_has_seven_steps() -> None:
+    assert list(STEPS) == list("1234567")
+    assert list(CONFIGS) == list("34567")
 
 
 def test_step_1_the_command(services: Mapping[str, str], alone: str) -> None:
@@ -157,9 +161,72 @@ def test_step_3_the_shadow(services: Mapping[str, str], alone: str) -> None:
         passes_the_teams_tests(gateway.address)
 
 
+def orders(address: str, client: str, count: int) -> None:
+    """As many requests of a client with this address: the limit is one for each."""
+    host, _, port = address.partition(":")
+    connection = HTTPConnection(host, int(port), source_address=(client, 0), timeout=20)
+    for number in range(count):
+        connection.request("GET", f"/orders/search?user={number}")
+        response = connection.getresponse()
+        assert (response.status, bool(response.read())) == (200, True)
+    connection.close()
+
+
+def test_step_4_the_move(services: Mapping[str, str], alone: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the shadow by all steps to the end, with the commands of the page."""
+    ((_, *show), (_, *approve)) = commands("4")
+    with Gateway(config_of("4"), env=services) as gateway:
+        assert gateway.admin is not None
+
+        def told(*arguments: str) -> str:
+            assert main([*arguments, "--admin", str(gateway.admin)]) == 0
+            return capsys.readouterr().out.splitlines()[0]
+
+        assert told(*show).startswith("orders: 0% to orders, comparing")
+        orders(gateway.address, "127.0.0.2", 40)
+        eventually(lambda: told(*show).startswith("orders: 0% to orders, proposed, next 10%"), "it may begin")
+        for client, share, following in (
+            ("127.0.0.3", "10%", "50%"),
+            ("127.0.0.4", "50%", "100%"),
+            ("127.0.0.5", "100%", None),
+        ):
+            taken = told(*approve)
+            assert taken.startswith(f"orders: {share} to orders, holding")
+            assert taken.endswith(": approved (admin)")
+            answers_alike(alone, gateway.address)
+            if following is None:
+                orders(gateway.address, client, 20)
+                eventually(lambda: told(*show).startswith("orders: 100% to orders, moved"), "it has moved")
+            else:
+                assert f"next {following}" in taken
+                requests_of = iter(range(10, 250))
+                step = f"orders: {share} to orders, proposed, next {following}"
+
+                def held() -> bool:
+                    orders(gateway.address, f"127.0.1.{next(requests_of)}", 20)  # noqa: B023
+                    return told(*show).startswith(step)  # noqa: B023
+
+                eventually(held, "the step is held", within=30)
+        before = len(gateway.access_log)
+        passes_the_teams_tests(gateway.address)
+    asked = [each for each in gateway.access_log[before:] if each["route"] == "orders"]
+    assert asked
+    assert not any(str(each.get("upstream")).startswith("legacy/") for each in asked), "the app rests"
+
+
+def test_step_5_the_view_can_go(services: Mapping[str, str], tmp_path: Path) -> None:
+    code = (ROOT / "examples" / "shop" / "flask_gateway.py").read_text()
+    smaller = re.sub(r'@app\.route\("/orders/.*?(?=^@app)', "", code, flags=re.DOTALL | re.MULTILINE)
+    assert "def orders" not in smaller
+    (tmp_path / "smaller.py").write_text(smaller)
+    config = config_of("5").replace("examples.shop.flask_gateway:app", "smaller:app")
+    with Gateway(config, cwd=tmp_path, env=services) as gateway:
+        passes_the_teams_tests(gateway.address)
+
+
 @pytest.mark.parametrize(
     ("step", "left"),
-    [("4", {"/{rest:path}"}), ("5", {"/{rest:path}"}), ("6", set())],
+    [("5", {"/{rest:path}"}), ("6", {"/{rest:path}"}), ("7", set())],
 )
 def test_a_step_moves_routes(step: str, left: set[str], services: Mapping[str, str], alone: str) -> None:
     """`left`: of which routes the app is still asked."""
@@ -170,8 +237,8 @@ def test_a_step_moves_routes(step: str, left: set[str], services: Mapping[str, s
 
 
 def test_a_step_is_a_reload_and_so_is_the_way_back(services: Mapping[str, str], alone: str) -> None:
-    with Gateway(config_of("4"), env=services) as gateway:
-        for step, generation in (("5", 2), ("4", 3), ("6", 4)):
+    with Gateway(config_of("5"), env=services) as gateway:
+        for step, generation in (("6", 2), ("5", 3), ("7", 4)):
             gateway.write(config_of(step))
             gateway.signal(1)
             gateway.wait_line(f"applied, generation {generation}", within=20)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tetrapylon._core.shared.board import Board
 from tetrapylon._core.shared.limits import Windows
+from tetrapylon._core.shared.moves import Moves
 from tetrapylon._core.telemetry.counters import (
     DURATION_BOUNDS,
     METHOD_NAMES,
@@ -285,10 +286,14 @@ def test_a_successor_goes_on_with_what_is_limited_and_known_of_targets() -> None
     slabs.board.mark("shop", "a:80", False)
     slabs.amounts.flights.claim()
     slabs.amounts.flights.board(b"ada", 1)
+    slabs.moves.set_share("users", 0.5)
+    slabs.moves.note("users", True, error=True)
     other = Slabs(2, 5, *map(os.dup, slabs.descriptors))
     assert not other.amounts.rates.decide(b"ada", windows)["allowed"]
     assert [row["checked"] for row in other.board.rows()] == ["unhealthy"]
     assert other.amounts.flights.aloft(b"ada") == 1
+    assert other.moves.share("users") == 0.5
+    assert other.moves.counts("users", True)[:3] == (1, 1, 1)
 
 
 def test_a_board_of_another_shape_is_refused() -> None:
@@ -300,6 +305,19 @@ def test_a_board_of_another_shape_is_refused() -> None:
         os.ftruncate(blank, os.fstat(board.fd).st_size)
         with pytest.raises(ValueError, match="another layout"):
             Board(8, blank)
+    finally:
+        os.close(blank)
+
+
+def test_moves_of_another_shape_are_refused() -> None:
+    moves = Moves(8)
+    with pytest.raises(ValueError, match="does not hold 9 moves"):
+        Moves(9, moves.fd)
+    blank = os.memfd_create("other")
+    try:
+        os.ftruncate(blank, os.fstat(moves.fd).st_size)
+        with pytest.raises(ValueError, match="another layout"):
+            Moves(8, blank)
     finally:
         os.close(blank)
 

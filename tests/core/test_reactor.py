@@ -386,6 +386,82 @@ class TestDeadlines:
         assert bench.reactor.handles == 0
 
 
+def ask(alarms: list[Alarm]) -> None:
+    for each in alarms:
+        each.after_turn()
+
+
+class TestTheTurnsEnd:
+    def test_it_is_after_all_that_the_turn_brought(self, bench: Bench, pair: Make) -> None:
+        seen: list[object] = []
+        alarm = Alarm(bench.reactor, seen.append)
+
+        def read(probe: Probe) -> None:
+            seen.append(probe)
+            alarm.after_turn()
+            for each in both:
+                if each.probe is probe:
+                    each.read(probe)
+
+        both = [pair(read), pair(read)]
+        for each in both:
+            each.peer.send(b"x")
+        bench.run_until(lambda: alarm in seen)
+        assert len(seen) == 3
+        assert seen[2] is alarm
+
+    def test_of_a_piece_of_work_it_is_its_end(self, bench: Bench) -> None:
+        seen: list[str] = []
+        alarm = Alarm(bench.reactor, lambda _: seen.append("after"))
+
+        def piece() -> None:
+            alarm.after_turn()
+            work(bench.reactor, lambda: seen.append("a piece within"))
+            seen.append("work")
+
+        work(bench.reactor, piece)
+        assert seen == ["a piece within", "work", "after"]
+        assert not alarm.armed
+
+    def test_who_asks_again_waits_for_the_next(self, bench: Bench) -> None:
+        seen: list[Alarm] = []
+
+        def again(alarm: Alarm) -> None:
+            seen.append(alarm)
+            alarm.after_turn()
+
+        alarms = [Alarm(bench.reactor, again) for _ in range(2)]
+        work(bench.reactor, lambda: ask(alarms))
+        assert seen == alarms
+        work(bench.reactor, lambda: None)
+        assert seen == alarms * 2
+
+    def test_one_may_end_those_that_wait_behind_it(self, bench: Bench) -> None:
+        seen: list[Alarm] = []
+
+        def end_the_others(alarm: Alarm) -> None:
+            seen.append(alarm)
+            while len(alarms) > 1:
+                alarms.pop().disarm()
+
+        alarms = [Alarm(bench.reactor, end_the_others) for _ in range(3)]
+        work(bench.reactor, lambda: ask(alarms))
+        assert seen == alarms
+
+    def test_one_that_is_thrown_away_or_outlives_the_reactor_is_not_called(self, bench: Bench) -> None:
+        seen: list[Alarm] = []
+        forgotten = Alarm(bench.reactor, seen.append)
+        forgotten.after_turn()
+        del forgotten
+        work(bench.reactor, lambda: None)
+        other = Reactor(bench.loop)
+        outlives = Alarm(other, seen.append)
+        outlives.after_turn()
+        other.close()
+        del other
+        assert seen == []
+
+
 class TestEnd:
     def test_it_leaves_the_loop_and_closes_nothing_else(self, bench: Bench, pair: Make) -> None:
         one, late = pair(), Alarm(bench.reactor, lambda _: heard.append(True))

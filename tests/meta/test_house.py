@@ -29,6 +29,7 @@ VERBS = {
     "bench-public-api",
     "bench-reload",
     "bench-scrape",
+    "bench-shadow",
     "bench-tls",
     "bench-tunnel",
     "budgets",

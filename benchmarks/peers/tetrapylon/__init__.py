@@ -57,3 +57,11 @@ OBSERVED = PLAIN.with_config(
     deploy=None,
     compared=False,
 )
+SHADOWED = PLAIN.with_config(
+    "shadow.yaml",
+    name="tetrapylon-shadow",
+    title="Tetrapylon that copies 10% of the requests to a second upstream and compares",
+    values={"SAMPLE": "10%", "AGAIN": "10%"},
+    deploy=None,
+    compared=False,
+)

@@ -71,6 +71,7 @@ cdef class Reactor:
     cdef uint64_t wakes         # when the loop's timer is to fire
     cdef int depth              # pieces of work begun within each other
     cdef DeadlineQueue* queues
+    cdef DeadlineQueue after            # what waits for the turn's end, whenever that is
     cdef Handle closed
     cdef epoll_event* events
     cdef readonly Py_ssize_t handles
@@ -95,6 +96,8 @@ cdef class Reactor:
     cdef void let_go(self, Handle handle) noexcept
     cdef DeadlineQueue* queue(self, double seconds) except NULL
     cdef void wake_by(self, uint64_t due) noexcept
+    cdef void after_turn(self, Timed timed) noexcept
+    cdef void end_turn(self) noexcept
     cdef void enter(self) noexcept
     cdef void leave(self) noexcept
     cdef void settle(self) noexcept
@@ -115,17 +118,25 @@ cdef inline void disarm(Timed timed) noexcept:
         timer.queue = NULL
 
 
+cdef inline void append(DeadlineQueue* queue, Timer* timer) noexcept:
+    timer.queue = queue
+    timer.next = &queue.ends
+    timer.previous = queue.ends.previous
+    timer.previous.next = timer
+    queue.ends.previous = timer
+
+
+cdef inline bint is_empty(const DeadlineQueue* queue) noexcept:
+    return queue.ends.next == &queue.ends
+
+
 cdef inline void arm(Reactor reactor, Timed timed, DeadlineQueue* queue) noexcept:
     # `queue` NULL means no such timeout.
     cdef Timer* timer = &timed.timer
     disarm(timed)
     if queue is NULL:
         return
-    timer.queue = queue
+    append(queue, timer)
     timer.due = reactor.now + queue.length
-    timer.next = &queue.ends
-    timer.previous = queue.ends.previous
-    timer.previous.next = timer
-    queue.ends.previous = timer
     if timer.due < reactor.wakes:
         reactor.wake_by(timer.due)

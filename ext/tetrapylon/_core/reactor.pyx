@@ -26,6 +26,17 @@ cdef uint64_t clock() noexcept nogil:
     return <uint64_t>t.tv_sec * 1_000_000_000 + <uint64_t>t.tv_nsec
 
 
+cdef inline void clear(DeadlineQueue* queue) noexcept:
+    queue.ends.next = queue.ends.previous = &queue.ends
+
+
+cdef inline void abandon(DeadlineQueue* queue) noexcept:
+    """A timer that outlives its reactor is not armed."""
+    while not is_empty(queue):
+        queue.ends.next.queue = NULL
+        queue.ends.next = queue.ends.next.next
+
+
 cdef class Timed:
     def __cinit__(self, *args, **kwargs):
         self.timer.owner = <void*>self
@@ -55,6 +66,7 @@ cdef class Reactor:
     def __cinit__(self, loop):
         self.loop = loop
         self.wakes = UINT64_MAX
+        clear(&self.after)
         self.now = clock()
         self.events = <epoll_event*>calloc(BATCH, sizeof(epoll_event))
         self.pieces = <iovec*>calloc(MAX_PIECES, sizeof(iovec))
@@ -74,11 +86,10 @@ cdef class Reactor:
         cdef DeadlineQueue* following
         while queue is not NULL:
             following = queue.next
-            while queue.ends.next != &queue.ends:       # a timer that outlives its reactor is not armed
-                queue.ends.next.queue = NULL
-                queue.ends.next = queue.ends.next.next
+            abandon(queue)
             free(queue)
             queue = following
+        abandon(&self.after)
         if self.epoll_fd >= 0:
             close(self.epoll_fd)
         free(self.events)
@@ -104,6 +115,8 @@ cdef class Reactor:
     cdef void turn(self) noexcept:
         self.depth += 1
         self.poll()
+        if not is_empty(&self.after):
+            self.end_turn()
         self.depth -= 1
 
     cdef void poll(self) noexcept:
@@ -194,6 +207,8 @@ cdef class Reactor:
         """Called when a piece of work is over. One within another is a part of it."""
         if self.depth == 1:
             self.settle()
+            if not is_empty(&self.after):
+                self.end_turn()
         self.depth -= 1
 
     cdef void settle(self) noexcept:
@@ -250,10 +265,28 @@ cdef class Reactor:
         if queue is NULL:
             raise MemoryError()
         queue.length = length
-        queue.ends.next = queue.ends.previous = &queue.ends
+        clear(queue)
         queue.next = self.queues
         self.queues = queue
         return queue
+
+    cdef void after_turn(self, Timed timed) noexcept:
+        """It is called once all that this turn of the loop brought is done, and sent."""
+        disarm(timed)
+        append(&self.after, &timed.timer)
+
+    cdef void end_turn(self) noexcept:
+        """Who asks again meanwhile waits for the next one, and sees itself that one comes."""
+        cdef DeadlineQueue waiting = self.after
+        cdef Timed timed
+        waiting.ends.next.previous = waiting.ends.previous.next = &waiting.ends
+        clear(&self.after)
+        self.now = clock()
+        while not is_empty(&waiting):
+            timed = <Timed>waiting.ends.next.owner
+            disarm(timed)
+            timed.timed_out()
+        self.settle()
 
     cdef void wake_by(self, uint64_t due) noexcept:
         if not self.running:

@@ -41,6 +41,7 @@ class Host:
         assert context.channel is not None
         self._channel = context.channel
         self._lifeline = context.lifeline
+        self._board = context.slabs.board
         self._config = Encoded(content_of(context.config)).head
         os.close(context.config)
         self._folder = Folder()
@@ -49,7 +50,7 @@ class Host:
         self._leaving: list[Hosted] = []
         self._ended = False
         self._heard_last = False
-        self._behind: dict[str, list[str]] = {}
+        self._behind: dict[str, tuple[Target, ...]] = {}
         """What the supervisor has not taken yet."""
         self._said = b""
         self._wakeup = Pipe()
@@ -84,22 +85,21 @@ class Host:
             if name in self._apps:
                 self._apps[name].take(app, trusted, now)
             else:
-                self._apps[name] = Hosted(name, app, trusted, self._socket, self._publish)
+                self._apps[name] = Hosted(name, app, trusted, self._socket, self._publish, self._board)
                 self._apps[name].tick(now)
         self._config = config
 
     def _socket(self) -> str:
         return f"{self._folder.path}/{next(self._numbers)}"
 
-    def _publish(self, app: str, sockets: list[str]) -> None:
+    def _publish(self, app: str, targets: tuple[Target, ...]) -> None:
         if app not in self._apps:
             return
-        self._behind[app] = sockets
+        self._behind[app] = targets
         self._catch_up()
 
     def _catch_up(self) -> None:
-        for app, sockets in list(self._behind.items()):
-            targets = tuple(Target(url=f"unix:{socket}") for socket in sockets)
+        for app, targets in list(self._behind.items()):
             file = file_of(msgspec.msgpack.encode(targets), "found")
             if self._channel.send(Found(app, APP), [file]):
                 del self._behind[app]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
-from tetrapylon.apps.server import Server, State
+from tetrapylon.apps.server import Server, State, target_name
 from tetrapylon.apps.servers import reference
-from tetrapylon.config.model import App
+from tetrapylon.config.model import App, Target
 from tetrapylon.processes.child import CRASH_LOOP, FIRST_DELAY, LONGEST_DELAY, SHORT_LIFE
 from tetrapylon.telemetry.events import say
+
+if TYPE_CHECKING:
+    from tetrapylon._core.shared.board import Board
 
 __all__ = ["Hosted"]
 
@@ -38,7 +42,8 @@ class Hosted:
         app: App,
         trusted: Sequence[str],
         socket: Callable[[], str],
-        publish: Callable[[str, list[str]], None],
+        publish: Callable[[str, tuple[Target, ...]], None],
+        board: Board,
     ) -> None:
         """`socket` gives names for sockets. `publish` is told where the app's processes listen."""
         self.name = name
@@ -48,7 +53,8 @@ class Hosted:
         self.last_end = ""
         self._socket = socket
         self._publish = publish
-        self._published: list[str] | None = None
+        self._board = board
+        self._published: tuple[Target, ...] | None = None
         self._epoch = 0
         self._places = [Place() for _ in range(app.processes)]
         self._leaving: list[tuple[float, Server]] = []
@@ -71,6 +77,9 @@ class Hosted:
             "processes": self.app.processes,
             "up": self.up,
             "pids": [server.pid for place in self._places for server in place.servers],
+            "targets": {
+                place.serving.target.name: place.serving.pid for place in self._places if place.serving
+            },
             "restarts": self.restarts,
             "last_end": self.last_end or None,
         }
@@ -157,6 +166,7 @@ class Hosted:
         if coming is None or coming.state is not State.SERVING:
             return
         before = place.serving
+        coming.number = self._number()
         place.serving, place.coming = coming, None
         took = now - coming.born
         if before is None:
@@ -165,6 +175,15 @@ class Hosted:
             why = f", which {before.spent}" if before.spent else ""
             say("info", f"{coming} serves in the place of pid {before.pid}{why}", app=self.name)
             self._leave(before, now)
+
+    def _number(self) -> int:
+        """The lowest that no living process has, so that names recur. The board knows those of another host,
+        too, which is to go where new code has come."""
+        had = {row["target"] for row in self._board.rows() if row["upstream"] == self.name}
+        had |= {server.target.name for server in self.servers}
+        number = next(number for number in count(1) if target_name(self.name, number) not in had)
+        self._board.renew(self.name, target_name(self.name, number))
+        return number
 
     def _vacate(self, place: Place, now: float) -> None:
         for server in place.servers:
@@ -187,7 +206,7 @@ class Hosted:
     def _reap(self, now: float) -> None:
         for place in self._places:
             for server in place.servers:
-                ended = server.reap(now)
+                ended = self._ended(server, now)
                 if ended is not None:
                     if server is place.serving:
                         place.serving = None
@@ -196,12 +215,19 @@ class Hosted:
                     self._died(server, ended, now)
         left = []
         for at, server in self._leaving:
-            ended = server.reap(now)
+            ended = self._ended(server, now)
             if ended is None:
                 left.append((at, server))
             elif server.spent:
                 say("info", f"{server}, which {server.spent}, has ended", app=self.name)
         self._leaving = left
+
+    def _ended(self, server: Server, now: float) -> str | None:
+        """As `Server.reap`; its name is free then."""
+        ended = server.reap(now)
+        if ended is not None and server.number:
+            self._board.release(self.name, server.target.name)
+        return ended
 
     def _died(self, server: Server, ended: str, now: float) -> None:
         self.restarts += 1
@@ -233,9 +259,9 @@ class Hosted:
 
     def _tell(self) -> None:
         """Where it listens; while it comes up for the first time, not before it does or has failed to."""
-        sockets = [place.serving.socket for place in self._places if place.serving is not None]
+        targets = tuple(place.serving.target for place in self._places if place.serving is not None)
         first = self._published is None and not self._failures
-        if sockets == self._published or (first and len(sockets) < len(self._places)):
+        if targets == self._published or (first and len(targets) < len(self._places)):
             return
-        self._published = sockets
-        self._publish(self.name, sockets)
+        self._published = targets
+        self._publish(self.name, targets)

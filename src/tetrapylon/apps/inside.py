@@ -1,7 +1,8 @@
 """In an app's process: the app imported, and the host told of what becomes of it.
 
 The host hears lines: `loaded PID` or `failed REASON`, `spent REASON` when another is to take this process's
-place, and `hangs REASON` when it does no more work.
+place, `stuck WHAT` of a request that hangs, `hangs REASON` when the process does no more work, and `beats` as
+long as Python runs here: code that never gives it back, a regular expression, say, stops all threads.
 """
 
 from __future__ import annotations
@@ -12,17 +13,23 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from tetrapylon.code.load import load_object
 from tetrapylon.errors import LoadError
 
-__all__ = ["Chain", "Pulse", "load", "unproxied"]
+__all__ = ["Chain", "Pulse", "Stuck", "load", "request_line", "unproxied"]
 
 STATUS = "TETRAPYLON_APP_STATUS"
 APP = "TETRAPYLON_APP"
 JITTER = 0.1
+LONGEST_PATH = 200
+PATIENCE = 5.0
+"""Seconds by which a process may be late to say that Python runs: machines are busy at times."""
+LOOKS = 4
+"""At what goes on, within the time that it may stand still."""
 
 
 def load() -> Any:
@@ -47,12 +54,27 @@ def tell(line: str) -> None:
     os.write(int(os.environ[STATUS]), f"{line}\n".encode())
 
 
+def request_line(method: str, path: bytes) -> str:
+    """Of a request, for the log: without its query, and on one line."""
+    return f"{quote(method)} {quote(path[:LONGEST_PATH])}"
+
+
+class Stuck(NamedTuple):
+    """A request that has stood still for the limit: nothing came of it, and it waits for nobody outside."""
+
+    request: str
+    where: str
+    """Lines of its stack."""
+
+
 class Pulse:
-    """Counts requests, and sees when work no longer goes on."""
+    """Counts requests, and sees when work no longer goes on.
+
+    `limit`: seconds; `max_requests`: a tenth more or less. None: none.
+    """
 
     def __init__(self, limit: float | None, max_requests: int | None) -> None:
-        """`limit`: seconds; `max_requests`: a tenth more or less. None: none."""
-        self._limit = limit
+        self.limit = limit
         self._left = max_requests
         if max_requests is not None:
             spread = max_requests * JITTER
@@ -65,20 +87,43 @@ class Pulse:
             if self._left == 0:
                 tell("spent has answered as many requests as `max_requests` says")
 
-    def watch(self, silence: Callable[[], float]) -> None:
-        """Asks now and then, from a thread, for how many seconds no work has gone on."""
-        if self._limit is not None:
-            threading.Thread(target=self._watch, args=(self._limit, silence), daemon=True).start()
+    def watch(
+        self, silence: Callable[[], float], stuck: Callable[[float], Sequence[Stuck]] = lambda limit: ()
+    ) -> None:
+        """Asks now and then, from a thread, for how many seconds no work has gone on, and which requests are
+        stuck that were not before."""
+        if self.limit is not None:
+            threading.Thread(target=self._watch, args=(self.limit, silence, stuck), daemon=True).start()
 
-    def _watch(self, limit: float, silence: Callable[[], float]) -> None:
+    def stuck(self, found: Sequence[Stuck], *, hangs: bool = False) -> None:
+        """Some requests are; `hangs`: and no other goes on."""
+        for each in found:
+            print(each.where, file=sys.stderr, flush=True)
+            tell(
+                f"stuck {each.request} has stood still for {self.limit:g} s: the lines before this say where"
+            )
+        if hangs:
+            tell(f"hangs has done no work for {self.limit:g} s: the lines before this say where it hangs")
+
+    def _watch(
+        self, limit: float, silence: Callable[[], float], stuck: Callable[[float], Sequence[Stuck]]
+    ) -> None:
         while True:
-            if silence() >= limit:
-                sys.stderr.flush()
-                faulthandler.dump_traceback(all_threads=True)
-                tell(f"hangs has done no work for {limit:g} s: the tracebacks before this say where it hangs")
-                while silence() >= limit:
-                    time.sleep(limit / 4)
-            time.sleep(limit / 4)
+            self._beat(limit)
+            self.stuck(stuck(limit))
+            if silence() < limit:
+                continue
+            sys.stderr.flush()
+            faulthandler.dump_traceback(all_threads=True)
+            self.stuck([], hangs=True)
+            while silence() >= limit:
+                self._beat(limit)
+
+    def _beat(self, limit: float) -> None:
+        """Should none follow, a thread that needs no interpreter writes where all the others are."""
+        tell("beats")
+        faulthandler.dump_traceback_later(limit + PATIENCE / 2)
+        time.sleep(limit / LOOKS)
 
 
 class Chain(NamedTuple):

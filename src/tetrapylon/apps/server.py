@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
 
+from tetrapylon.apps.inside import PATIENCE
 from tetrapylon.apps.output import Output
 from tetrapylon.apps.servers import LAST, command, reference
-from tetrapylon.config.model import App
+from tetrapylon.config.model import App, Target
 from tetrapylon.processes.fork import describe_end
 from tetrapylon.telemetry.events import say
 
-__all__ = ["Server", "State"]
+__all__ = ["Server", "State", "target_name"]
 
 MANAGERS = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 """What a service manager tells the gateway alone (sd_notify(3), sd_listen_fds(3))."""
@@ -29,6 +30,11 @@ class State(Enum):
     LEAVING = "leaving"
     """It is to end; what is in flight may finish."""
     GONE = "gone"
+
+
+def target_name(app: str, number: int) -> str:
+    """What metrics, logs and operators call a process of an app."""
+    return f"{app}/{number}"
 
 
 class Server:
@@ -45,6 +51,8 @@ class Server:
         self.epoch = epoch
         """Which of the orders to be replaced it has followed."""
         self.socket = socket
+        self.number = 0
+        """Among the processes of its app, once it serves: what its target is called by."""
         self.born = now
         self.state = State.STARTING
         self.spent = ""
@@ -53,6 +61,8 @@ class Server:
         self.kill_at: float | None = now + app.startup
         self.reason = ""
         """Why it ended, where more is known than its status."""
+        self._beat: float | None = None
+        """When it last said that it runs; None: it does not."""
         self._worker = 0
         """The process that has imported the app."""
         self._status, status = os.pipe2(os.O_CLOEXEC)
@@ -87,6 +97,10 @@ class Server:
         return f"app {self.name} (pid {self.pid})"
 
     @property
+    def target(self) -> Target:
+        return Target(url=f"unix:{self.socket}", name=target_name(self.name, self.number))
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 
@@ -104,20 +118,25 @@ class Server:
             except BlockingIOError:
                 return
             for line in data.decode().splitlines():
-                self._take(line)
+                self._take(line, now)
             if not data:
                 os.close(self._status)
                 self._status = -1
 
-    def _take(self, line: str) -> None:
+    def _take(self, line: str, now: float) -> None:
         """A line as `inside` writes them."""
         word, _, rest = line.partition(" ")
-        if word == "loaded":
+        if word == "beats":
+            self._beat = now
+        elif word == "loaded":
             if self._worker and self.state is State.SERVING:
                 say("warning", f"{self}: its server has replaced pid {self._worker} by {rest}", app=self.name)
             self._worker = int(rest)
+            self._beat = None
         elif word == "failed":
             self.reason = rest
+        elif word == "stuck":
+            say("warning", f"{self}: {rest}", app=self.name)
         elif word in ("spent", "hangs") and not self.spent and self.state is State.SERVING:
             self.spent = rest
             if word == "hangs":
@@ -134,10 +153,22 @@ class Server:
             self.state = State.SERVING
             self.has_served = True
             self.kill_at = None
-        elif self.state is State.SERVING and self.app.max_memory is not None and not self.spent:
-            resident = self.resident()
-            if resident > self.app.max_memory:
-                self.spent = f"has {resident / 2**20:.0f} MiB resident, more than `max_memory`"
+        elif self.state is State.SERVING and not self.spent:
+            self.spent = self._too_large() or self._silent(now)
+
+    def _too_large(self) -> str:
+        most = self.app.max_memory
+        resident = self.resident() if most is not None else 0
+        if most is None or resident <= most:
+            return ""
+        return f"has {resident / 2**20:.0f} MiB resident, more than `max_memory`"
+
+    def _silent(self, now: float) -> str:
+        """Whether not even Python runs there, and since when."""
+        if self.app.timeout is None or self._beat is None or now - self._beat < self.app.timeout + PATIENCE:
+            return ""
+        self.reason = f"did not run any Python for {now - self._beat:.0f} s: the tracebacks say where"
+        return self.reason
 
     def resident(self) -> int:
         """Bytes of the process that has imported the app; 0 once it has gone."""

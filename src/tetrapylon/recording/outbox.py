@@ -35,9 +35,9 @@ class Outbox:
         self._requests = _Waiting()
         self._due: asyncio.TimerHandle | None = None
 
-    def same(self, route: str) -> None:
-        """Two answers were equal to the last byte."""
-        self._same[route] = self._same.get(route, 0) + 1
+    def same(self, route: str, count: int) -> None:
+        """Of so many pairs the answers were equal to the last byte."""
+        self._same[route] = self._same.get(route, 0) + count
         self._soon()
 
     def put(self, pair: tuple[Any, ...]) -> None:

@@ -54,21 +54,21 @@ class Checker:
 
     async def _watch(self, upstream: Upstream, rules: ActiveHealth) -> None:
         """Each target has its own time, so that checks spread over the interval."""
-        due: dict[str, float] = {}
-        rows: dict[str, int] = {}
+        due: dict[Target, float] = {}
+        rows: dict[Target, int] = {}
         busy: set[asyncio.Task[None]] = set()
         while True:
             now = self._loop.time()
             if not self._leading:
                 rows.clear()  # another checks meanwhile: what was a row here is none
-            targets = {target.name: target for target in upstream.targets}
-            for name in due.keys() - targets.keys():
-                del due[name]
-                rows.pop(name, None)
-            for name, target in targets.items():
-                if not self._leading or now < due.setdefault(name, now):
+            targets = upstream.targets
+            for gone in due.keys() - set(targets):
+                del due[gone]
+                rows.pop(gone, None)
+            for target in targets:
+                if not self._leading or now < due.setdefault(target, now):
                     continue
-                due[name] = now + rules.interval * random.uniform(1 - JITTER, 1)
+                due[target] = now + rules.interval * random.uniform(1 - JITTER, 1)
                 task = self._loop.create_task(self._check(upstream, target, rules, rows))
                 busy.add(task)
                 task.add_done_callback(busy.discard)
@@ -76,15 +76,15 @@ class Checker:
             await asyncio.sleep(min(max(ahead, 0.0), LOOK))
 
     async def _check(
-        self, upstream: Upstream, target: Target, rules: ActiveHealth, rows: dict[str, int]
+        self, upstream: Upstream, target: Target, rules: ActiveHealth, rows: dict[Target, int]
     ) -> None:
         """`rows`: passed checks in a row, failed ones as a negative number."""
         async with self._places:
             fault = await probe(target, rules)
         name = target.name
         self._board.check(upstream.name, name, not fault)
-        row = rows.get(name, 0)
-        rows[name] = row = (max(row, 0) + 1) if not fault else (min(row, 0) - 1)
+        row = rows.get(target, 0)
+        rows[target] = row = (max(row, 0) + 1) if not fault else (min(row, 0) - 1)
         if row >= rules.healthy and self._board.mark(upstream.name, name, True):
             tell(upstream.name, name, "is healthy", f"{rules.healthy} checks passed")
         elif row <= -rules.unhealthy and self._board.mark(upstream.name, name, False):

@@ -92,7 +92,7 @@ class Fleet:
         else:
             addresses = [Address.unix(where.path)]
         target = Target(
-            str(where),
+            settings.name or str(where),
             host=host,
             weight=settings.weight,
             addresses=addresses,

@@ -302,8 +302,6 @@ cdef class Aggregate(Destination):
         call.plan = part.plan
         call.limit = part.limit
         call.headers = []
-        call.payload = b""
-        call.pieces = []
         call.peer = g.x.peer
         g.calls[index] = call
         call.begin()

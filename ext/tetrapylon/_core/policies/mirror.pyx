@@ -6,7 +6,7 @@ from tetrapylon._core.exchange cimport Exchange, Plan
 from tetrapylon._core.policy cimport COLLECT, CONTINUE, Policy, Verdict
 from tetrapylon._core.telemetry.counters cimport Slab
 from tetrapylon._core.upstreams.call cimport CallStages
-from tetrapylon._core.upstreams.copies cimport Copy, copied_head
+from tetrapylon._core.upstreams.copies cimport Copy
 
 from random import random
 from typing import Annotated
@@ -94,12 +94,12 @@ cdef class Mirror(Policy):
             self.dropped[0] += 1
             return
         copy = Mirrored.__new__(Mirrored)
-        copy.make(self.stages, self.plan, copied_head(x), x.body, self.answer_limit, x.peer)
+        copy.make(self.stages, self.plan, &x.request, x.body, self.answer_limit, x.peer)
         copy.mirror = self
         self.under_way += 1
         try:
             copy.begin()
-        except ValueError:              # longer than a request of the gateway's own may be
+        except MemoryError:
             self.under_way -= 1
             self.dropped[0] += 1
         else:

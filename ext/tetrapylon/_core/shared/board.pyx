@@ -152,6 +152,17 @@ cdef class Board:
         store(&slot.weight, 0 if weight is None else weight + 1)
         bump(self)
 
+    def renew(self, str upstream not None, str target not None):
+        cdef Slot* slot = self.claim(upstream, target)
+        memset(&slot.weight, 0, <char*>&slot.checks - <char*>&slot.weight)
+        bump(self)
+
+    def release(self, str upstream not None, str target not None):
+        cdef uint64_t now = clock()
+        cdef Slot* slot = self.find(upstream, target)
+        if slot is not NULL:
+            store(&slot.seen, now - min(now, STALE))
+
     def check(self, str upstream not None, str target not None, bint passed):
         cdef Slot* slot = self.claim(upstream, target)
         add(&slot.checks, 1)

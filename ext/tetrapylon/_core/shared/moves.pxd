@@ -32,7 +32,14 @@ cdef struct MoveSlot:
     Side[2] sides
 
 
+cdef struct MovesFront:
+    uint64_t magic
+    uint64_t layout
+
+
 cdef class Moves:
+    cdef MovesFront* front
+    cdef int descriptor
     cdef uint64_t* keys         # of names; 0: free
     cdef MoveSlot* slots
     cdef readonly Py_ssize_t capacity

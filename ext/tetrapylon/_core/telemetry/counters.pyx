@@ -94,7 +94,8 @@ cdef class Slabs:
     method_names = METHOD_NAMES
 
     def __cinit__(self, Py_ssize_t workers, Py_ssize_t routes, int fd=-1, int series=-1, int upstreams=-1,
-                  int board=-1, int rates=-1, int quotas=-1, int flights=-1, int nonces=-1):
+                  int board=-1, int rates=-1, int quotas=-1, int flights=-1, int nonces=-1,
+                  int moves=-1):
         cdef Header expected
         cdef void *base
         memset(&expected, 0, sizeof(expected))
@@ -106,7 +107,7 @@ cdef class Slabs:
             raise ValueError(f"{workers} workers, {routes} routes: need at least one worker, none negative")
         self.workers = workers
         self.marks = Marks()
-        self.moves = Moves()
+        self.moves = Moves(fd=moves)
         self.board = Board(fd=board)
         self.amounts = Amounts(workers, rates, quotas, flights, nonces)
         self.routes = routes
@@ -167,10 +168,11 @@ cdef class Slabs:
     @property
     def descriptors(self):
         return (self.descriptor, self.series.fd, self.upstreams.fd, self.board.fd, self.amounts.rates.fd,
-                self.amounts.quotas.fd, self.amounts.flights.fd, self.amounts.nonces.fd)
+                self.amounts.quotas.fd, self.amounts.flights.fd, self.amounts.nonces.fd, self.moves.fd)
 
     def close_fd(self):
         self.board.close_fd()
+        self.moves.close_fd()
         self.series.close_fd()
         self.upstreams.close_fd()
         if self.descriptor >= 0:

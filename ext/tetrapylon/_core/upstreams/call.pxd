@@ -18,7 +18,7 @@ cdef class Call(Sink):
     cdef bytes content                  # and the body
     cdef size_t limit                   # bytes of body that are taken
     cdef object on_done
-    cdef list pieces
+    cdef list pieces                    # of the answer's body; None: there is one, in `payload`
     cdef size_t taken
     cdef readonly int status            # 0: no whole answer has come
     cdef readonly str fault             # why not

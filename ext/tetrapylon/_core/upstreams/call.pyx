@@ -57,6 +57,9 @@ cdef class CallStages(Stages):
 
 
 cdef class Call(Sink):
+    def __cinit__(self, *args, **kwargs):
+        self.payload = b""
+
     def __init__(self, Stages stages not None, Plan plan not None, bytes method not None,
                  bytes target not None, headers=(), bytes body=None, *, size_t limit=1048576, on_done=None):
         cdef list lines = [b"%b %b HTTP/1.1" % (method, target)]
@@ -70,8 +73,6 @@ cdef class Call(Sink):
         self.limit = limit
         self.on_done = on_done
         self.headers = []
-        self.payload = b""
-        self.pieces = []
 
     def start(self):
         self.begin()
@@ -164,14 +165,20 @@ cdef class Call(Sink):
         self.taken += n
         if self.taken > self.limit:
             x.stages.fail(x, RESPONSE_LARGE)
+        elif self.taken == n:
+            self.payload = data[:n]
         else:
+            if self.pieces is None:
+                self.pieces = [self.payload]
             self.pieces.append(data[:n])
 
     cdef void end(self, Exchange x) noexcept:
         self.status = x.status
-        self.payload = b"".join(self.pieces)
+        if self.pieces is not None:
+            self.payload = b"".join(self.pieces)
 
     cdef void abort(self, Exchange x) noexcept:
+        self.payload = b""
         self.fault = (<bytes>fault_name(x.fault)).decode()
 
     # Source of the request: its body is whole from the beginning
@@ -179,7 +186,7 @@ cdef class Call(Sink):
     cdef void finished(self, Exchange x) noexcept:
         cdef Call kept = self           # the exchange may hold the last reference
         self.exchange = None
-        self.pieces = []
+        self.pieces = None
         if self.stages.reactor.corked is not None:
             self.stages.reactor.corked.flush()      # what was gathered may lie in the exchange
         self.stages.reactor.keep(self)              # the exchange may be all that holds it

@@ -57,6 +57,9 @@ cdef class Alarm(Timed):
         arm(self.reactor, self, self.reactor.queue(seconds))
         self.reactor.leave()
 
+    def after_turn(self):
+        self.reactor.after_turn(self)
+
     def disarm(self):
         disarm(self)
 

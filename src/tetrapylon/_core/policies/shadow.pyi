@@ -18,20 +18,16 @@ from tetrapylon._core.upstreams.copies import Copy
 class Outbox(Protocol):
     """What takes pairs; it must not raise."""
 
-    def same(self, route: str) -> None:
-        """The two answers are equal to the last byte."""
+    def same(self, route: str, count: int) -> None:
+        """Of so many pairs the answers are equal to the last byte."""
 
     def put(self, pair: tuple[Any, ...]) -> None:
         """Route, method, target, and the answers of the primary, the second, and the primary once more (or
         None), each as status, compared fields, body and fault."""
 
 @disjoint_base
-class Sample:
-    """One request that is copied, with all that becomes of it."""
-
-@disjoint_base
-class Capture(Filter):
-    """Keeps the primary's body as it passes."""
+class Sample(Filter):
+    """One request that is copied, with all that becomes of it; it keeps the primary's body as that passes."""
 
 @disjoint_base
 class Second(Copy):
@@ -40,6 +36,10 @@ class Second(Copy):
 @disjoint_base
 class Launch(Timed):
     """Begins copies once their clients have been answered."""
+
+@disjoint_base
+class Telling(Timed):
+    """Tells the outbox how many pairs were equal."""
 
 @disjoint_base
 class Shadow(Policy):

@@ -35,6 +35,12 @@ class Board:
         Raises KeyError where there is no such target.
         """
 
+    def renew(self, upstream: str, target: str) -> None:
+        """Another server is to have this name: its health, breaker and weight begin anew; totals go on."""
+
+    def release(self, upstream: str, target: str) -> None:
+        """No server has this name now. Its totals go on should one have it soon."""
+
     def check(self, upstream: str, target: str, passed: bool) -> None:
         """Counts an active check."""
 

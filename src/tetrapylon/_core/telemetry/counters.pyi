@@ -156,6 +156,7 @@ class Slabs:
         quotas: int = -1,
         flights: int = -1,
         nonces: int = -1,
+        moves: int = -1,
     ) -> Self: ...
     @property
     def duration_bounds(self) -> tuple[float, ...]:
@@ -174,7 +175,7 @@ class Slabs:
         """The file behind the memory, -1 once closed."""
 
     @property
-    def descriptors(self) -> tuple[int, int, int, int, int, int, int]:
+    def descriptors(self) -> tuple[int, ...]:
         """Those of all the files, in the order in which they are taken."""
 
     def close_fd(self) -> None:

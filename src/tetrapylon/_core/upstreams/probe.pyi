@@ -53,6 +53,9 @@ class Alarm(Timed):
     def arm(self, seconds: float) -> None:
         """Sets it that far from now, in place of what was set before."""
 
+    def after_turn(self) -> None:
+        """Sets it at the end of the turn, or piece of work, that is under way. Elsewhere: of the next one."""
+
     def disarm(self) -> None: ...
 
 def work(reactor: Reactor, piece: Callable[[], object]) -> None:

@@ -32,8 +32,8 @@ class App(Section, frozen=True, kw_only=True):
     timeout: Annotated[
         Timeout | None,
         doc(
-            "A process hangs when each of its threads has been at one request for so long, or its event loop"
-            " at one step: it tells where, and is replaced; `none`: never."
+            "A request hangs when nothing comes of it for so long, and of an ASGI app its client has gone: it"
+            " is told where. A process is replaced when all it works at does; `none`: never."
         ),
     ] = 60.0
     max_requests: Annotated[

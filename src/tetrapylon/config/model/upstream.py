@@ -50,6 +50,8 @@ class Target(Section, frozen=True, kw_only=True):
     zone: Annotated[
         str, doc("Where it stands. Of one priority, targets in the gateway's own zone are asked first.")
     ] = ""
+    name: Annotated[str, Meta(extra={"internal": True})] = ""
+    """What it is called, in metrics, too; empty: by where it is."""
 
 
 Times = Annotated[float, Meta(ge=1, le=1000)]
