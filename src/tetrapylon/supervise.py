@@ -117,10 +117,7 @@ class Supervisor:
                 admin, 1, "admin.listen", tls=admin if facts.admin_tls else (), given=given
             )
             for listener in given:
-                say(
-                    "warning",
-                    f"{listener.address} was handed over and is in no use; closing it",
-                )
+                say("warning", f"{listener.address} was handed over and is in no use; closing it")
                 listener.close()
             most = max(MOST_WORKERS, 2 * facts.workers)
             memory = handover.memory if handover else None
@@ -478,8 +475,9 @@ class Supervisor:
                 self._stop(now)
             elif number == signal.SIGUSR1:
                 events.reopen()
-                for child in [*self._workers, *self._leaving, *self._control]:
+                for child in self._children:
                     child.signal(signal.SIGUSR1)
+                self._old.signal(signal.SIGUSR1)
             elif number == signal.SIGHUP:
                 self._reloads.order(Order("SIGHUP"), now)
             elif number == signal.SIGUSR2:
