@@ -32,7 +32,7 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/compiled: $(VENV)/installed $(COMPILE)
-	$(PY) setup.py --quiet build_ext --inplace
+	TETRAPYLON_STRICT=1 $(PY) setup.py --quiet build_ext --inplace
 	@$(PY) tools/prune.py
 	@touch $@
 

@@ -4,6 +4,7 @@ Environment variables:
     TETRAPYLON_DEBUG=1        checks and live-object counters; tree build/debug
     TETRAPYLON_SANITIZE=LIST  passed to -fsanitize
     TETRAPYLON_ANNOTATE=1     annotated HTML in build/annotate
+    TETRAPYLON_STRICT=1       a warning of Cython or the C compiler is an error; not where users install
     TETRAPYLON_PATH_ONLY=1    no compiled module: for the editable install, beside which the Makefile compiles
 """
 
@@ -11,6 +12,7 @@ import os
 from pathlib import Path
 
 from Cython.Build import cythonize
+from Cython.Compiler import Options
 from setuptools import Extension, setup
 
 
@@ -21,12 +23,16 @@ def flag(name: str) -> bool:
 EXT = Path("ext")
 DEBUG = flag("TETRAPYLON_DEBUG")
 ANNOTATE = flag("TETRAPYLON_ANNOTATE")
+STRICT = flag("TETRAPYLON_STRICT")
 SANITIZE = os.environ.get("TETRAPYLON_SANITIZE", "")
 JOBS = len(os.sched_getaffinity(0))
 BUILD = "build/debug" if DEBUG else "build"
 
 COMPILE = ["-O1", "-g"] if DEBUG else ["-O3", "-g1", "-fno-semantic-interposition"]
 COMPILE += ["-fvisibility=hidden", "-Wall", "-Wno-unused-function", "-Wno-unreachable-code"]
+if STRICT:
+    Options.warning_errors = True
+    COMPILE += ["-Werror"]
 LINK = ["-Wl,-O1"]
 if SANITIZE:
     COMPILE += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]

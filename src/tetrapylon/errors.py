@@ -56,10 +56,17 @@ class Problem:
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}:{self.column}"
         parts = [where, self.path, self.message] if self.path else [where, self.message]
-        return ": ".join(parts) + (f"; {self.hint}" if self.hint else "")
+        return _visible(": ".join(parts) + (f"; {self.hint}" if self.hint else ""))
 
     def __repr__(self) -> str:
         return f"<Problem {self}>"
+
+
+def _visible(text: str) -> str:
+    """On one line, with what cannot be seen spelt out: it may be just what is wrong."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 class ConfigError(TetrapylonError):

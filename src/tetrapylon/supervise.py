@@ -78,7 +78,9 @@ def run(source: Source, *, watch: bool = False) -> int:
     except ConfigRefused as refused:
         return refused.status
     if TRIAL in os.environ:
-        return 0
+        from tetrapylon.apps.recognise import try_apps
+
+        return try_apps(plan.config, os.environ[TRIAL].split())
     if watch:
         from tetrapylon.control import watch as watcher
 
@@ -115,10 +117,7 @@ class Supervisor:
                 admin, 1, "admin.listen", tls=admin if facts.admin_tls else (), given=given
             )
             for listener in given:
-                say(
-                    "warning",
-                    f"{listener.address} was handed over and is in no use; closing it",
-                )
+                say("warning", f"{listener.address} was handed over and is in no use; closing it")
                 listener.close()
             most = max(MOST_WORKERS, 2 * facts.workers)
             memory = handover.memory if handover else None
@@ -476,8 +475,9 @@ class Supervisor:
                 self._stop(now)
             elif number == signal.SIGUSR1:
                 events.reopen()
-                for child in [*self._workers, *self._leaving, *self._control]:
+                for child in self._children:
                     child.signal(signal.SIGUSR1)
+                self._old.signal(signal.SIGUSR1)
             elif number == signal.SIGHUP:
                 self._reloads.order(Order("SIGHUP"), now)
             elif number == signal.SIGUSR2:
@@ -513,16 +513,14 @@ class Supervisor:
         if self._trial or self._old or self._reloads.busy or self._stops:
             say("warning", "SIGUSR2: not now: a reload, a replacement or the end is under way")
             return
-        environment = {**os.environ, TRIAL: "1"}
+        environment = {**os.environ, TRIAL: " ".join(self._hostings.serving)}
         self._trial = spawn(lambda: os.execve(sys.executable, command(), environment))
 
     def _tried(self, status: int) -> None:
         self._trial = 0
         if status:
-            say(
-                "error",
-                f"SIGUSR2: the new code {describe_end(status)} before it could serve; the old serves on",
-            )
+            why = f"the new code {describe_end(status)} before it could serve"
+            say("error", f"SIGUSR2: {why}; the old serves on")
             return
         if self._stops:
             return

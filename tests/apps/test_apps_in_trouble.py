@@ -49,6 +49,31 @@ def test_one_that_exits_at_start(shop: Path) -> None:
         assert ask(gateway, "/ping")[0] == 200
 
 
+@pytest.mark.parametrize(
+    "message",
+    ["the tables are old", "Traceback (most recent call last):\\n  File\\nNotMigrated: the tables are old"],
+)
+def test_one_that_will_not_start(shop: Path, message: str) -> None:
+    (shop / "migrated.py").write_text(
+        "async def app(scope, receive, send):\n"
+        "    await receive()\n"
+        f"    await send({{'type': 'lifespan.startup.failed', 'message': '{message}'}})\n"
+    )
+    with Gateway(config(app={"asgi": "migrated:app"}), cwd=shop, tracebacks=True) as gateway:
+        told = line(gateway, "exited with status 3: its startup failed: ")
+        assert "the tables are old; 0 of 1 serve; next try in 0." in told
+        assert ask(gateway, "/app/a")[0] == 503
+        assert ask(gateway, "/ping")[0] == 200
+
+
+def test_an_error_of_long_ago_is_not_why_one_was_killed(shop: Path) -> None:
+    with Gateway(config(app={"wsgi": "hosted:app"}), cwd=shop, tracebacks=True) as gateway:
+        assert ask(gateway, "/app/raise")[0] == 500
+        line(gateway, "ValueError: out of stock")
+        ask(gateway, "/app/kill")
+        assert line(gateway, "was killed by SIGKILL; ")
+
+
 @pytest.mark.parametrize("kind", ["wsgi", "asgi"])
 def test_one_that_does_not_come_to_serve(shop: Path, kind: str) -> None:
     (shop / "stuck.py").write_text("import threading; threading.Event().wait()")

@@ -59,6 +59,27 @@ def test_one_whose_python_does_not_run_any_more(shop: Path, app: dict[str, Any])
         line(gateway, "has not ended in time; killing it")
 
 
+def test_one_that_has_put_others_in_the_place_of_what_watches_it(shop: Path) -> None:
+    """As a library of green threads does, and one that logs what goes to `sys.stderr`."""
+    (shop / "patched.py").write_text(
+        "import io, sys, threading, time\n"
+        "from hosted import app\n"
+        "sys.stderr = io.StringIO()\n"
+        "time.sleep = threading.get_ident = lambda *_: 1\n"
+    )
+    app = {**WSGI, "wsgi": "patched:app", "threads": 2}
+    with Gateway(config(app=app), cwd=shop) as gateway:
+        before = answer_of(gateway, "app")["pid"]
+        with gateway.client(timeout=20) as client:
+            client.send(request("GET", "/app/hang"))
+            line(gateway, "GET /hang has stood still for 1 s")
+        assert said(gateway, "NEVER.wait()")
+        assert answer_of(gateway, "app")["pid"] == before
+        with gateway.client(timeout=20) as client:
+            client.send(request("GET", "/app/hang"))
+            assert "serves in the place of pid" in line(gateway, ", which has done no work for 1 s")
+
+
 @BOTH
 def test_one_that_is_slow_and_moves_does_not_hang(shop: Path, app: dict[str, Any]) -> None:
     with Gateway(config(app=app), cwd=shop) as gateway:

@@ -126,6 +126,26 @@ def test_usr2_brings_new_code_of_the_app_and_no_request_fails(shop: Path) -> Non
         eventually(lambda: not Path(f"/proc/{old}").exists(), "the old code has ended")
 
 
+def test_usr2_with_code_that_does_not_import_leaves_the_old_code(shop: Path) -> None:
+    """Of an app that serves: one that does not serve now either keeps no new code away from the others."""
+    apps = config(legacy={"wsgi": "hosted:app"}, broken={"wsgi": "no_such_module:app"})
+    code = shop / "hosted.py"
+    text = code.read_text()
+    with Gateway(apps, cwd=shop, tracebacks=True) as gateway:
+        before = pid_of(gateway)
+        with load(gateway.address, "/legacy/a"):
+            code.write_text("1 / 0\n")
+            gateway.signal(signal.SIGUSR2)
+            line(gateway, "app legacy: hosted:app: importing hosted raised ZeroDivisionError")
+            line(
+                gateway, "SIGUSR2: the new code exited with status 2 before it could serve; the old serves on"
+            )
+        assert pid_of(gateway) == before
+        code.write_text(text.replace("VERSION = 1", "VERSION = 22"))
+        gateway.signal(signal.SIGUSR2)
+        eventually(lambda: answer_of(gateway, "legacy")["version"] == "22", "the new code")
+
+
 def test_the_admin_address_tells_of_them(shop: Path) -> None:
     app = config("127.0.0.1:0", legacy={"wsgi": "hosted:app", "processes": 2})
     with Gateway(app, cwd=shop) as gateway:

@@ -19,7 +19,7 @@ from tetrapylon.diff.compare import learn
 pytestmark = pytest.mark.sockets("apps are hosted by the supervisor")
 
 VALUES = {
-    "n": "3",
+    "n": "64",
     "offset": "1",
     "codes": "418",
     "delay": "0",

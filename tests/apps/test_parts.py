@@ -117,6 +117,25 @@ class TestOutput:
         assert lines == ["app shop: one", "app shop: two", "app shop: three"]
         assert output.descriptor == -1
 
+    def test_many_tracebacks_are_told_though_all_are_in_the_log(self, lines: list[str]) -> None:
+        """With errors of any name; and what a group of them says is no line of its own."""
+        heard, said = os.pipe()
+        output = Output("shop", heard, 1000)
+        os.write(
+            said, b"Traceback (most recent call last):\n  File\nshop.OutOfStock: sku 7\nINFO: fine\n" * 10
+        )
+        os.write(said, b"  + Exception Group Traceback (most recent call last):\n  | File\nINFO: fine\n")
+        output.hear(100.0)
+        assert len(lines) == 43
+        output.tick(111.0)
+        assert lines[43:] == [
+            "warning app shop said 43 lines in 10 s, 11 tracebacks among them, the last of shop.OutOfStock:"
+            " sku 7"
+        ]
+        assert (output.last_error, output.error_at) == ("shop.OutOfStock: sku 7", 100.0)
+        os.close(said)
+        output.close()
+
     def test_what_is_too_much_is_counted_with_what_it_was(self, lines: list[str]) -> None:
         heard, said = os.pipe()
         output = Output("shop", heard, 1)  # ten in ten seconds

@@ -382,3 +382,31 @@ class TestOpenApi:
         assert "text" in made["components"]["schemas"]["Problem"]["properties"]
         theirs = mine["422"]["content"]["application/problem+json"]["schema"]["$ref"].rpartition("/")[2]
         assert "status" in made["components"]["schemas"][theirs]["properties"]
+
+    def test_each_host_has_the_document_of_what_is_answered_there(self) -> None:
+        app = Tetrapylon()
+        hosts = (None, "*.shop.test", "eu.shop.test", "other.test")
+        for host in hosts:
+            call = handler(Request)
+            call.__doc__ = f"Of {host}."
+            app.get("/same", host=host)(call)
+            app.get(f"/only/{hosts.index(host)}", host=host)(call)
+        with running(app) as served:
+            told = {
+                host: served.get(f"http://{host}/openapi.json").json()["paths"]
+                for host in ("any.test", "us.shop.test", "eu.shop.test", "other.test")
+            }
+        assert {host: paths["/same"]["get"]["summary"] for host, paths in told.items()} == {
+            "any.test": "Of None.",
+            "us.shop.test": "Of *.shop.test.",
+            "eu.shop.test": "Of eu.shop.test.",
+            "other.test": "Of other.test.",
+        }
+        assert {
+            host: sorted(path[-1] for path in paths if "only" in path) for host, paths in told.items()
+        } == {
+            "any.test": ["0"],
+            "us.shop.test": ["0", "1"],
+            "eu.shop.test": ["0", "1", "2"],
+            "other.test": ["0", "3"],
+        }

@@ -169,3 +169,17 @@ def test_names_that_tell_of_a_secret(name: str) -> None:
 @pytest.mark.parametrize("name", ["key", "X-Tenant", "tokens_left", "Accept", "secretary"])
 def test_names_that_do_not(name: str) -> None:
     assert not names_secret(name)
+
+
+def test_what_may_be_written_in_more_than_one_way_is_shown_as_it_was_written() -> None:
+    balance = "{consistent_hash: {key: client, bound: 1.25}}"
+    limit = "{use: rate_limit, rate: 5/s, key: [client, route]}"
+    shown = masked(
+        loads(
+            f"upstreams: {{a: {{targets: [unix:/a], balance: {balance}}}}}\n"
+            f"routes: [{{path: /, upstream: a, policies: [{limit}]}}]\n",
+            "gateway.yaml",
+        )
+    )
+    assert shown["upstreams"]["a"]["balance"] == {"consistent_hash": {"key": "client", "bound": 1.25}}
+    assert shown["routes"][0]["policies"][0]["key"] == ["client", "route"]

@@ -3,7 +3,10 @@
 import json
 import os
 import re
+import select
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -189,3 +192,47 @@ def test_a_daemon_that_was_restarted_is_found_again(tmp_path: Path) -> None:
         where.unlink()
         events.say("warning", "nobody listens")
         events.say("warning", "nobody listens")
+
+
+def test_a_reader_that_has_stopped_is_not_waited_for(path: Path) -> None:
+    """A pipe that nobody empties holds 64 KiB: whoever writes more would wait, and serve nobody meanwhile."""
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        events.configure("json", str(path), per_minute=1_000_000)
+        for _ in range(100):
+            events.say("info", 4000 * "x")
+        held = os.read(reader, 1 << 20)
+        events.say("info", "it reads again")
+        told = [json.loads(line) for line in os.read(reader, 1 << 20).splitlines()]
+    finally:
+        os.close(reader)
+    whole = held.count(b"\n")
+    assert 10 < whole < 20
+    assert [event.get("lost") for event in told] == [100 - whole, None]
+
+
+def test_standard_error_is_not_waited_for_either() -> None:
+    program = (
+        "from tetrapylon.telemetry import events\n"
+        "events.configure(per_minute=1_000_000)\n"
+        "for _ in range(100): events.say('info', 9000 * 'x')\n"
+        "print('done', flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        try:
+            done = select.select([process.stdout], [], [], 10)[0]
+            assert done, "it waits for somebody to read what it tells"
+            assert process.stdout.readline() == b"done\n"
+        finally:
+            process.kill()
+
+
+def test_no_terminal_obeys_what_somebody_else_has_said(path: Path) -> None:
+    events.configure("text", str(path))
+    events.say("info", "app shop: \x1b]0;pwned\x07 \x9b2J\tand a tab")
+    (line,) = path.read_text().splitlines()
+    assert line.endswith(r"app shop: \x1b]0;pwned\x07 \x9b2J" + "\tand a tab")

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.harness.forks import Fork
 from tetrapylon._core.shared.board import Board
 from tetrapylon._core.shared.limits import Windows
 from tetrapylon._core.shared.moves import Moves
@@ -307,6 +308,27 @@ def test_a_board_of_another_shape_is_refused() -> None:
             Board(8, blank)
     finally:
         os.close(blank)
+
+
+def test_a_target_has_one_slot_however_many_processes_bring_it_at_once() -> None:
+    """As all workers of a gateway do when they start."""
+    names = [f"upstream {number}" for number in range(900)]
+    for _ in range(5):
+        board = Board()
+        start, go = os.pipe()
+
+        def claim(board: Board = board, start: int = start) -> None:
+            os.read(start, 1)
+            for name in names:
+                board.mark(name, "target", True)
+
+        forks = [Fork(claim) for _ in range(2)]
+        os.write(go, bytes(len(forks)))
+        for fork in forks:
+            fork.result()
+        os.close(start)
+        os.close(go)
+        assert [row["upstream"] for row in board.rows()] == sorted(names)
 
 
 def test_moves_of_another_shape_are_refused() -> None:

@@ -1,5 +1,7 @@
 """A response on its way out, a request on its way in can wait: for a policy's verdict, or to be whole."""
 
+import gzip
+
 import pytest
 
 from tests.core.conftest import Bench
@@ -10,6 +12,7 @@ from tetrapylon._core.http.respond import Answer, Refusal
 from tetrapylon._core.http.wire import Via
 from tetrapylon._core.memory import MemoryDestination, MemoryExchange, MemoryFilter, MemoryPolicy, resume
 from tetrapylon._core.net.address import Address
+from tetrapylon._core.policies.decompress import Decompress
 from tetrapylon._core.stages import Pipeline
 from tetrapylon._core.upstreams.target import Target
 from tetrapylon._core.upstreams.upstream import Upstream
@@ -226,6 +229,48 @@ class TestFilters:
         destination.advance()
         assert (x.status, filter_.aborts) == (502, 1)
         assert x.received.startswith(b"{")
+
+
+GZIPPED = (b"Content-Encoding", b"gzip")
+
+
+class TestAResponseThatWasGivenUp:
+    """What is left of it goes nowhere, whoever waits meanwhile with the one in its place."""
+
+    def test_an_answer_in_place_of_an_answer_is_the_only_one(self, bench: Bench) -> None:
+        outer = MemoryPolicy(on_response=["wait"])
+        inner = MemoryPolicy("answer", answer=Answer(403, body=b"no"), on_response=["answer"])
+        x = get(bench.pipeline(MemoryDestination(*OK), policies=(outer, inner)))
+        assert (x.heads, x.over) == (0, False)
+        outer.tickets[0].resume()
+        assert (x.status, x.received, x.heads, x.ends, x.finishes) == (403, b"no", 1, 1, 1)
+
+    def test_a_refusal_in_place_of_a_refusal_is_the_only_one(self, bench: Bench) -> None:
+        outer = MemoryPolicy(on_response=["wait"])
+        inner = MemoryPolicy("answer", answer=Refusal(403, "no", "No", "No."), on_response=["answer"])
+        x = get(bench.pipeline(MemoryDestination(*OK), policies=(outer, inner)))
+        outer.tickets[0].resume()
+        assert (b"Content-Length", str(len(x.received)).encode()) in x.headers
+        assert (x.status, x.ends, x.finishes) == (403, 1, 1)
+
+    def test_a_body_that_is_not_what_it_should_be_at_its_end(self, bench: Bench) -> None:
+        outer, collects = MemoryPolicy(on_response=["wait"]), MemoryPolicy(on_response=["collect"])
+        script = (("head", 200, [GZIPPED]), ("body", gzip.compress(b"text")[:-4]), ("end",))
+        policies = (outer, collects, Decompress())
+        x = get(bench.pipeline(MemoryDestination(*script), policies=policies))
+        assert (outer.bodies, collects.bodies, x.heads) == ([], [], 0)
+        outer.tickets[0].resume()
+        assert (x.status, x.fault, x.heads, x.ends) == (502, "response_malformed", 1, 1)
+        assert (b"Content-Length", str(len(x.received)).encode()) in x.headers
+
+    def test_a_body_that_is_too_large_half_way(self, bench: Bench) -> None:
+        outer, collects = MemoryPolicy(on_response=["wait"]), MemoryPolicy(on_response=["collect"], limit=9)
+        script = (("head", 200, [GZIPPED]), ("body", gzip.compress(bytes(1 << 20))), ("end",))
+        policies = (outer, collects, Decompress())
+        x = get(bench.pipeline(MemoryDestination(*script), policies=policies))
+        outer.tickets[0].resume()
+        assert (x.status, x.fault, x.heads, x.ends) == (502, "response_large", 1, 1)
+        assert (b"Content-Length", str(len(x.received)).encode()) in x.headers
 
 
 class TestRefusals:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import answers, eventually, through
+from tests.harness import Gateway, Upstream, answers, eventually, proxy, through
 
 
 class TestClientConnections:
@@ -76,3 +76,13 @@ class TestUpstreamConnections:
             assert client.is_idle(0.2)
             assert client.ask().status == 200
             assert len(upstream.conversations) == 2
+
+    def test_one_that_grew_old_idle_leaves_its_place_to_another_target(self) -> None:
+        pool = {"max_connections": 1, "max_age": "1s"}
+        with Upstream(answers.ok) as one, Upstream(answers.ok) as other:
+            config = proxy(one.url, other.url, upstream={"pool": pool})
+            with Gateway(config) as gateway, gateway.client(timeout=2) as client:
+                assert client.ask().status == 200
+                assert client.is_idle(1.2)
+                assert client.ask().status == 200
+                assert [len(each.requests) for each in (one, other)] == [1, 1]

@@ -8,6 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.test_reload import answering
 from tests.harness import Client, Gateway, eventually
 from tests.harness.load import load
@@ -18,7 +20,7 @@ ACTIVATE = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
 os.set_inheritable(3, True)
-os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.environ.update(LISTEN_FDS=os.environ.get("SAID", "1"), LISTEN_PID=str(os.getpid()))
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
@@ -102,14 +104,32 @@ class TestActivation:
             finally:
                 end(process)
 
+    @pytest.mark.parametrize(
+        ("said", "told"),
+        [
+            ("1", b"descriptor 3, which cannot be served on: no stream socket that listens"),
+            ("one", b"LISTEN_FDS is 'one' in the environment"),
+        ],
+    )
+    def test_what_cannot_be_served_on_is_told(self, tmp_path: Path, said: str, told: bytes) -> None:
+        """A unit with ListenDatagram=, for one."""
+        config = tmp_path / "gateway.yaml"
+        config.write_text('server: {listen: ["127.0.0.1:0"]}\nroutes: [{path: /, respond: {}}]\n')
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            process = start(sock, config, SAID=said)
+            errors = process.communicate(timeout=30)[1]
+        assert told in errors
+        assert b"Traceback" not in errors
+        assert process.returncode == 2
 
-def start(sock: socket.socket, config: Path) -> "subprocess.Popen[bytes]":
+
+def start(sock: socket.socket, config: Path, **environment: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-c", ACTIVATE, str(sock.fileno()), COMMAND, "run", str(config)],
         pass_fds=[sock.fileno()],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**os.environ, "NO_COLOR": "1"},
+        env={**os.environ, "NO_COLOR": "1", **environment},
     )
 
 

@@ -217,3 +217,59 @@ def test_a_reload_takes_a_shadow_away_and_brings_it_back(tmp_path: Path) -> None
                     client.ask("GET", f"/{n}")
         client.ask("GET", "/b")
         eventually(lambda: running.route()["compared"] == 2, "only those that had a shadow")
+
+
+def test_a_copy_is_framed_as_the_request_and_asks_no_leave_for_its_body(tmp_path: Path) -> None:
+    validated = {"policies": [{"use": "validate", "body": {"schema": {"type": "object"}}}]}
+    body = b'{"a": 1}'
+    kind = ("Content-Type", "application/json")
+    with (
+        shadowed(tmp_path, route=validated, methods=["POST"]) as running,
+        running.gateway.client() as client,
+    ):
+        client.send(request("POST", "/chunked", [kind, ("Transfer-Encoding", "chunked")]))
+        client.send(b"4\r\n" + body[:4] + b"\r\n", b"4\r\n" + body[4:] + b"\r\n0\r\n\r\n")
+        assert client.response().status == 200
+        client.ask("POST", "/long", [kind, ("Expect", "100-continue")], body)
+        chunked, long = running.second.wait_requests(2)
+        assert (chunked.body, chunked.headers.get("Transfer-Encoding")) == (body, "chunked")
+        assert chunked.headers.get("Content-Length") is None
+        assert (long.body, long.headers.get("Content-Length"), long.headers.get("Expect")) == (
+            body,
+            "8",
+            None,
+        )
+    with shadowed(tmp_path, methods=["POST"]) as running, running.gateway.client() as client:
+        client.ask("POST", "/empty", body=b"")
+        (empty,) = running.second.wait_requests(1)
+        assert (empty.body, empty.headers.get("Content-Length")) == (b"", "0")
+
+
+def test_more_samples_than_a_turn_copies_are_copied_in_the_next(tmp_path: Path) -> None:
+    same = answers.named("same")
+    with shadowed(tmp_path, same, same, again="0%") as running, ExitStack() as stack:
+        clients = [stack.enter_context(running.gateway.client()) for _ in range(40)]
+        for client in clients:
+            client.send(request("GET", "/a"))
+        for client in clients:
+            assert client.response().status == 200
+        eventually(lambda: running.route()["compared"] == 40, "all are compared")
+        assert running.metric("tetrapylon_shadow_dropped_total") == 0
+
+
+def test_fields_are_compared_by_value_whatever_the_case_of_their_names(tmp_path: Path) -> None:
+    def says_kind(*fields: tuple[str, str]) -> Script:
+        return answers.each(lambda asked: answers.response(b"hi", headers=fields))
+
+    one = says_kind(("Content-Type", "text/plain"), ("Vary", "Accept"), ("Server", "old"))
+    alike = says_kind(("Server", "new"), ("content-type", "text/plain"), ("VARY", "Accept"))
+    other = says_kind(("Content-Type", "text/plain"), ("Vary", "Origin"))
+    with shadowed(tmp_path, one, alike) as running, running.gateway.client() as client:
+        client.ask("GET", "/a")
+        eventually(lambda: running.route()["compared"] == 1, "it is compared")
+        assert running.route()["different"] == 0
+    (again := tmp_path / "again").mkdir()
+    with shadowed(again, one, other) as running, running.gateway.client() as client:
+        client.ask("GET", "/a")
+        eventually(lambda: running.route()["compared"] == 1, "it is compared")
+        assert [each["where"] for each in running.route()["differences"]] == ["header vary"]

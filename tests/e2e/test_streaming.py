@@ -3,12 +3,15 @@
 import hashlib
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.harness import (
     LAST_CHUNK,
+    Client,
     Conversation,
     Growth,
     Truncated,
@@ -17,6 +20,7 @@ from tests.harness import (
     eventually,
     request,
     through,
+    wait_taken,
 )
 
 MIB = 1 << 20
@@ -165,6 +169,43 @@ class TestBackpressure:
             uploader.join(5)
             assert growth.sample() < ALLOWANCE
 
+    def test_an_upload_that_an_upstream_was_slow_to_take_is_over_when_it_is(self, tmp_path: Path) -> None:
+        """Its answer may take longer than a client may rest within its body."""
+        piece = chunk(bytes(16384))
+        gates = threading.Event(), threading.Event()
+        taken = threading.Semaphore(0)
+
+        def script(peer: Conversation) -> None:
+            head = peer.head()
+            peer.wait(gates[0])
+            for _ in peer.reader.request_body(head):
+                pass
+            taken.release()
+            peer.wait(gates[1])
+            peer.send(answers.response(b"done"))
+
+        server = {"listen": [f"unix:{tmp_path}/s"], "timeouts": {"body_idle": "1s"}}
+        with through(script, record=False, server=server) as (probe, _, gateway), ExitStack() as stack:
+            # How many pieces are taken until the gateway has piled up all that it does?
+            start = request("PUT", "/", [("Transfer-Encoding", "chunked")])
+            probe.send(start)
+            most = 0
+            while takes(probe.send(piece)):
+                most += 1
+            clients = [stack.enter_context(gateway.client()) for _ in range(4)]
+            for fewer, client in enumerate(clients, 1):
+                client.send(start)
+                for _ in range(most - fewer):
+                    if not takes(client.send(piece)):
+                        break
+                client.send(chunk(bytes(60000)) + LAST_CHUNK)
+            gates[0].set()
+            for _ in clients:
+                assert taken.acquire(timeout=5)
+            assert clients[0].is_idle(1.5)
+            gates[1].set()
+            assert [client.response().body for client in clients] == [b"done"] * len(clients)
+
     def test_pipelined_requests_that_nobody_reads_the_answers_of_are_not_piled_up(self) -> None:
         body = bytes(MIB)
         with through(answers.raw(answers.response(body)), record=False, rcvbuf=65536) as (client, _, gateway):
@@ -221,6 +262,24 @@ class TestExpect:
             assert client.send(self.HEAD).head().status == 100
             assert client.send(b"body").response().body == b"body"
 
+    def test_the_time_of_an_upload_that_goes_on_is_not_over(self) -> None:
+        """Each piece of a body may take as long as a target may rest, after leave to send it as before."""
+
+        def script(peer: Conversation) -> None:
+            head = peer.head()
+            peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            peer.send(answers.response(b"".join(peer.reader.request_body(head))))
+
+        with through(script, upstream={"timeouts": {"idle": "1s", "response": "1s"}}) as (client, _, gateway):
+            assert client.send(self.HEAD).head().status == 100
+            for piece in (b"b", b"o", b"d"):
+                assert client.is_idle(0.5)
+                client.send(piece)
+            assert client.send(b"y").response().body == b"body"
+            eventually(lambda: bool(gateway.access_log), "the exchange is logged")
+            line = gateway.access_log[0]
+            assert line["upstream_us"] < line["duration_us"] / 2, "the time in which it sends is the client's"
+
     def test_the_upstream_decides_against_it(self) -> None:
         def script(peer: Conversation) -> None:
             peer.head()
@@ -269,6 +328,15 @@ class TestInterim:
         with through(script) as (client, _, _):
             response = client.send(b"GET / HTTP/1.0\r\n\r\n").response()
             assert (response.interim, response.body) == ([], b"done")
+
+
+def takes(client: Client) -> bool:
+    """Whether the gateway reads what was sent, or has stopped to."""
+    try:
+        wait_taken(client, within=0.5)
+    except AssertionError:
+        return False
+    return True
 
 
 def wait_still(count: list[int], growth: Growth) -> None:

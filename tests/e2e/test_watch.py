@@ -1,6 +1,7 @@
 """`run --watch`: a changed file is a reload."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -49,6 +50,24 @@ def test_a_swapped_symlink_is_a_change(tmp_path: Path) -> None:
         (tmp_path / "next").symlink_to("two")
         os.rename(tmp_path / "next", tmp_path / "..data")
         eventually(lambda: body(gateway) == b"new", "it serves the new one", within=20)
+
+
+def test_a_folder_may_go_and_come_again(tmp_path: Path) -> None:
+    """As a checkout of another branch does it."""
+    folder = tmp_path / "routes"
+
+    def write(said: str) -> None:
+        folder.mkdir()
+        (folder / "one.yaml").write_text(f"routes: [{{path: /, respond: {{body: {said}}}}}]\n")
+
+    write("old")
+    config = f'server: {{listen: ["127.0.0.1:0"], timeouts: {{drain: 1s}}}}\ninclude: ["{folder}/one.yaml"]\n'
+    with Gateway(config, "--watch") as gateway:
+        shutil.rmtree(folder)
+        gateway.wait_line("there is no file", within=20)
+        write("new")
+        eventually(lambda: body(gateway) == b"new", "it serves the new one", within=20)
+        assert "watcher (pid" not in gateway.stderr, "it died of it"
 
 
 def test_it_watches_on_after_usr1_which_reopens_logs() -> None:

@@ -38,7 +38,7 @@ def through(
         yield Rig(client, upstream, gateway)
 
 
-def wait_taken(client: Client) -> None:
+def wait_taken(client: Client, *, within: float = 5.0) -> None:
     """Waits until the gateway has read all that the client sent.
 
     Only over a Unix socket, where the kernel counts as unsent what the receiver has not read (SIOCOUTQ).
@@ -48,7 +48,7 @@ def wait_taken(client: Client) -> None:
         count: int = struct.unpack("i", fcntl.ioctl(client.sock, SIOCOUTQ, bytes(4)))[0]
         return count
 
-    eventually(lambda: waiting() == 0, "the gateway takes what was sent")
+    eventually(lambda: waiting() == 0, "the gateway takes what was sent", within=within)
 
 
 def assert_problem(response: Response, status: int, error: str | None = None) -> None:

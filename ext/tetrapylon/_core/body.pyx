@@ -1,12 +1,12 @@
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 
 from tetrapylon._core.buffer cimport (
     CONTENT_LENGTH, DROPPED, EXPECT, TRANSFER_ENCODING, Buffer, Head, head_add, head_reset,
 )
 from tetrapylon._core.exchange cimport (
-    BODY_TOO_LARGE, INTERNAL_FAULT, RESPONSE_LARGE, Exchange, Fault, Filter, Held, Sink, drop_filters,
-    install,
+    BODY_TOO_LARGE, INTERNAL_FAULT, RESPONSE_LARGE, Exchange, Filter, Held, Sink, drop_filters, install,
+    response_of, still_wanted,
 )
 
 
@@ -74,8 +74,7 @@ cdef void keep(Exchange x, Held held, const char* data, size_t n) noexcept:
 cdef void gather(Exchange x) noexcept:
     cdef Held held = x.held
     cdef Buffer pending = held.body
-    cdef uint32_t generation = x.generation
-    cdef Fault fault = x.fault
+    cdef uint64_t response = response_of(x)
     cdef bint ended = held.ended
     held.body = None
     held.ended = False
@@ -84,7 +83,7 @@ cdef void gather(Exchange x) noexcept:
     if pending is not None and pending.end > pending.start:
         x.stages.reactor.keep(pending)
         x.stages.body(x, pending.data + pending.start, pending.end - pending.start)
-        if x.over or x.generation != generation or x.fault != fault:
+        if not still_wanted(x, response):
             return
     if ended:
         x.trailers = &held.trailers if held.has_trailers else NULL

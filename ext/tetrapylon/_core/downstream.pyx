@@ -86,7 +86,7 @@ cdef class Gateway(Acceptor):
         connection.stream = stream
         try:
             stream.attach(self.reactor, connection, fd, False)
-        except (OSError, MemoryError):
+        except (OSError, ValueError, MemoryError):
             return
         connection.connected()
         if tls is not None and connection.counted:
@@ -485,7 +485,8 @@ cdef class ClientSide(Sink):
         if connection is None or not connection.paused:
             return
         connection.paused = False
-        arm(connection.gateway.reactor, connection, connection.body_deadline(x))
+        if not x.request_complete:
+            arm(connection.gateway.reactor, connection, connection.body_deadline(x))
         if not connection.consuming:
             connection.consume_leftover()
 

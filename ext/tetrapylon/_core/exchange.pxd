@@ -193,6 +193,7 @@ cdef class Exchange(Timed):
     cdef uint32_t asked_length          # length and that of its path; a rewrite changes request.target alone
     cdef uint32_t path_length
     cdef uint32_t generation            # counts the uses of this object: what a late caller holds is stale
+    cdef uint32_t given_up              # and the responses in whose place another came, or none
     cdef object tunnel                  # what it has become after an upgrade
     cdef object attempt                 # the destination's own record, if it needs one
     cdef bytes upstream_name
@@ -242,6 +243,17 @@ cdef bint current(Ticket ticket) noexcept               # does the exchange stil
 cdef void install(Exchange x, Filter filter) noexcept   # behind those that are there
 cdef void dam_up(Exchange x) noexcept                   # a filter waits: what comes is held before the first
 cdef void drop_filters(Exchange x) noexcept
+cdef void deliver(Exchange x, const char* data, size_t n) noexcept      # a response whose head is made, whole
+
+
+cdef inline uint64_t response_of(Exchange x) noexcept:
+    # Whoever sends a response piece by piece asks, when others have had a say, whether it is `still_wanted`:
+    # a policy may have put another in its place, or the object may be the next exchange's by now.
+    return <uint64_t>x.generation << 32 | x.given_up
+
+
+cdef inline bint still_wanted(Exchange x, uint64_t response) noexcept:
+    return not x.over and response_of(x) == response
 
 
 cdef inline void turn_to(Exchange x, Whom whom, uint64_t now) noexcept:

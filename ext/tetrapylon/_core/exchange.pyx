@@ -159,6 +159,19 @@ cdef void drop_filters(Exchange x) noexcept:
         filter = filter.next
 
 
+cdef void deliver(Exchange x, const char* data, size_t n) noexcept:
+    """`data` NULL: the body lies in the head, as its `target`, which a response has no other use for."""
+    cdef uint64_t response = response_of(x)
+    cdef uint32_t at = x.response.target
+    x.stages.head(x)
+    if n and still_wanted(x, response):
+        if data is NULL:
+            data = x.response.data + at
+        x.stages.body(x, data, n)
+    if still_wanted(x, response):
+        x.stages.end(x)
+
+
 cdef class Held:
     def __dealloc__(self):
         head_free(&self.trailers)

@@ -306,15 +306,14 @@ cdef class Reactor:
         self.wakes = UINT64_MAX
         self.enter()
         while queue is not NULL:
-            while True:
-                timer = queue.ends.next
-                if timer == &queue.ends or timer.due > self.now:
-                    break
+            timer = queue.ends.next
+            while timer != &queue.ends and timer.due <= self.now:
                 timed = <Timed>timer.owner
                 disarm(timed)
                 timed.timed_out()
                 if self.corked is not None:
                     self.corked.flush()
+                timer = queue.ends.next
             if timer != &queue.ends and timer.due < earliest:
                 earliest = timer.due
             queue = queue.next

@@ -369,6 +369,7 @@ cdef class Pipeline(Stages):
 
     cdef void give_up(self, Exchange x) noexcept:
         """Nothing more is wanted from the destination, nor of what came from it."""
+        x.given_up += 1
         if x.plan is not None:
             x.plan.destination.cancel(x)
         x.destination = None
@@ -378,8 +379,7 @@ cdef class Pipeline(Stages):
 
     cdef void let_go(self, Exchange x, Held held) noexcept:
         """What has come of the body while a policy or a filter was waited for goes on as if it came now."""
-        cdef uint32_t generation = x.generation
-        cdef Fault fault = x.fault
+        cdef uint64_t response = response_of(x)
         if held is x.dam:
             x.dam = None
         else:
@@ -387,7 +387,7 @@ cdef class Pipeline(Stages):
         self.reactor.keep(held)
         if held.body is not None and held.body.end > held.body.start:
             self.body(x, held.body.data + held.body.start, held.body.end - held.body.start)
-            if x.over or x.generation != generation or x.fault != fault:
+            if not still_wanted(x, response):
                 return
         if held.ended:
             x.trailers = &held.trailers if held.has_trailers else NULL
@@ -424,11 +424,11 @@ cdef class Pipeline(Stages):
     cdef bint filters_end(self, Exchange x) noexcept:
         """Each has its last word. False: one waits, or found that the body is not what it should be."""
         cdef Filter filter
-        cdef uint32_t generation = x.generation
+        cdef uint64_t response = response_of(x)
         while x.filter is not None:
             filter = x.filter
             filter.end(x)
-            if x.over or x.generation != generation:
+            if not still_wanted(x, response):
                 return False
             x.filter = filter.next
             if x.dam is not None:       # what it emitted is waited for by one behind it
@@ -457,7 +457,6 @@ cdef class Pipeline(Stages):
         self.answer_fault(x, fault, None)
 
     cdef void answer_fault(self, Exchange x, Fault fault, bytes allow) noexcept:
-        cdef uint32_t generation
         if x.over:
             return
         x.fault = fault
@@ -478,13 +477,7 @@ cdef class Pipeline(Stages):
             x.sink.abort(x)
             self.finish(x)
             return
-        generation = x.generation
-        self.head(x)
-        # A policy may have answered in its place: that is over then, and this perhaps the next one's object.
-        if x.generation == generation and not x.over:
-            self.body(x, x.response.data + x.response.target, x.response.target_length)
-        if x.generation == generation and not x.over:
-            self.end(x)
+        deliver(x, NULL, x.response.target_length)
 
     cdef void cancel(self, Exchange x, Fault fault) noexcept:
         if x.over:

@@ -15,7 +15,7 @@ from typing import Any
 
 import uvicorn
 
-from tetrapylon.apps.inside import LOOKS, Chain, Pulse, Stuck, load, request_line, unproxied
+from tetrapylon.apps.inside import LOOKS, Chain, Pulse, Stuck, load, request_line, tell, unproxied
 
 __all__ = ["Unproxied", "serve"]
 
@@ -27,6 +27,7 @@ AWAITS = ("cr_await", "ag_await", "gi_yieldfrom")
 MOST_HELD = 16
 """Messages of a request that an app has not asked for, and has already been sent."""
 MOST_FRAMES = 100
+LONGEST_REASON = 500
 
 
 class Life:
@@ -116,6 +117,19 @@ class Life:
         return message
 
 
+def telling(send: Any) -> Any:
+    """Tells the host why an app will not start, as far as the app says so; some give a whole traceback."""
+
+    async def sending(message: dict[str, Any]) -> None:
+        if message["type"] == "lifespan.startup.failed":
+            lines = message.get("message", "").split("\n")
+            why = next((line.strip() for line in reversed(lines) if line.strip()), "it does not say why")
+            tell(f"failed its startup failed: {why[:LONGEST_REASON]}")
+        await send(message)
+
+    return sending
+
+
 def stack_of(task: asyncio.Task[Any]) -> str:
     """Where a task waits: each that awaits, and what. A task that waits for another tells no further."""
     frames: list[FrameType] = []
@@ -145,7 +159,7 @@ class Unproxied:
             self._come_round()
             self._pulse.watch(self.silence)
         if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, telling(send))
             return
         self._pulse.count()
         self._restore(scope)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import faulthandler
 import os
 import random
-import sys
-import threading
-import time
+from _thread import start_new_thread
 from collections.abc import Callable, Sequence
+from time import sleep
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -24,6 +23,8 @@ __all__ = ["Chain", "Pulse", "Stuck", "load", "request_line", "unproxied"]
 
 STATUS = "TETRAPYLON_APP_STATUS"
 APP = "TETRAPYLON_APP"
+STDERR = 2
+"""The log hears it, whatever an app makes of `sys.stderr`."""
 JITTER = 0.1
 LONGEST_PATH = 200
 PATIENCE = 5.0
@@ -93,12 +94,13 @@ class Pulse:
         """Asks now and then, from a thread, for how many seconds no work has gone on, and which requests are
         stuck that were not before."""
         if self.limit is not None:
-            threading.Thread(target=self._watch, args=(self.limit, silence, stuck), daemon=True).start()
+            # As they were before the app was imported, which may put others in their place.
+            start_new_thread(self._watch, (self.limit, silence, stuck))
 
     def stuck(self, found: Sequence[Stuck], *, hangs: bool = False) -> None:
         """Some requests are; `hangs`: and no other goes on."""
         for each in found:
-            print(each.where, file=sys.stderr, flush=True)
+            os.write(STDERR, f"{each.where}\n".encode())
             tell(
                 f"stuck {each.request} has stood still for {self.limit:g} s: the lines before this say where"
             )
@@ -113,8 +115,7 @@ class Pulse:
             self.stuck(stuck(limit))
             if silence() < limit:
                 continue
-            sys.stderr.flush()
-            faulthandler.dump_traceback(all_threads=True)
+            faulthandler.dump_traceback(STDERR, all_threads=True)
             self.stuck([], hangs=True)
             while silence() >= limit:
                 self._beat(limit)
@@ -122,8 +123,8 @@ class Pulse:
     def _beat(self, limit: float) -> None:
         """Should none follow, a thread that needs no interpreter writes where all the others are."""
         tell("beats")
-        faulthandler.dump_traceback_later(limit + PATIENCE / 2)
-        time.sleep(limit / LOOKS)
+        faulthandler.dump_traceback_later(limit + PATIENCE / 2, file=STDERR)
+        sleep(limit / LOOKS)
 
 
 class Chain(NamedTuple):

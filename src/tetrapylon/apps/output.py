@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 
 from tetrapylon.telemetry.events import pass_on, say
 
 __all__ = ["Output"]
 
-ERROR = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b.*")
-"""The last line of a traceback."""
 TRACEBACK = "Traceback (most recent call last):"
+GROUP = f"Exception Group {TRACEBACK}"
+MANY = 10
+"""Tracebacks within a window that are worth a word of their own."""
 LONGEST_LINE = 8192
 READ = 65536
 WINDOW = 10.0
@@ -26,7 +26,9 @@ class Output:
         self.descriptor = descriptor
         """-1 once there is nothing more to come."""
         self.last_error = ""
-        """Of the tracebacks in it."""
+        """What the last traceback in it ended with."""
+        self.error_at = 0.0
+        self._in_traceback = False
         self._app = app
         self._most = per_second * WINDOW
         self._rest = b""
@@ -70,21 +72,25 @@ class Output:
             return
         self.tick(now)
         self._lines += 1
-        self._tracebacks += text == TRACEBACK
-        if ERROR.fullmatch(text):
+        if text.endswith(TRACEBACK):  # a log has its own word before it
+            self._tracebacks += 1
+            self._in_traceback = not text.endswith(GROUP)  # which has no such last line
+        elif self._in_traceback and not text[0].isspace():
+            self._in_traceback = False
             self.last_error = text
+            self.error_at = now
         if self._lines <= self._most:
             pass_on("info", f"app {self._app}: {text}", app=self._app)
 
     def _tell(self) -> None:
-        if self._lines > self._most:
-            left_out = self._lines - int(self._most)
+        left_out = self._lines - int(self._most)
+        if left_out > 0 or self._tracebacks >= MANY:
             traces = f", {self._tracebacks} tracebacks among them" if self._tracebacks else ""
             last = f", the last of {self.last_error}" if traces and self.last_error else ""
+            left = f"; {left_out} of them were left out (`log_lines`)" if left_out > 0 else ""
             say(
                 "warning",
-                f"app {self._app} said {self._lines} lines in {WINDOW:g} s{traces}{last}; {left_out} of them"
-                " were left out (`log_lines`)",
+                f"app {self._app} said {self._lines} lines in {WINDOW:g} s{traces}{last}{left}",
                 app=self._app,
             )
         self._lines = self._tracebacks = 0

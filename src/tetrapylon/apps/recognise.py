@@ -8,18 +8,18 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tetrapylon.errors import UsageError
 
-__all__ = ["recognise"]
+__all__ = ["recognise", "try_apps"]
 
 SECONDS = 60.0
 
 
-def recognise(reference: str, folder: str | None, env: Mapping[str, str]) -> str:
-    """`wsgi` or `asgi`. What the app prints goes to standard error.
+def recognise(reference: str, folder: str | None, env: Mapping[str, str], seconds: float = SECONDS) -> str:
+    """`wsgi` or `asgi`. What the app prints goes to standard error. Its import may take so many seconds.
 
     Raises UsageError saying why there is none.
     """
@@ -39,9 +39,9 @@ def recognise(reference: str, folder: str | None, env: Mapping[str, str]) -> str
     finally:
         os.close(status)
     try:
-        code = child.wait(SECONDS)
+        code = child.wait(seconds)
     except subprocess.TimeoutExpired:
-        raise UsageError(f"{reference}: importing it took more than {SECONDS:g} s") from None
+        raise UsageError(f"{reference}: importing it took more than {seconds:g} s") from None
     finally:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
@@ -54,6 +54,31 @@ def recognise(reference: str, folder: str | None, env: Mapping[str, str]) -> str
         ended = f"by signal {-code}" if code < 0 else f"with status {code}"
         raise UsageError(f"{reference}: its process ended {ended} while it was imported")
     return told["kind"]
+
+
+def try_apps(config: int, names: Iterable[str]) -> int:
+    """Whether those apps of the config in this file can be imported, which is said of each that cannot be.
+
+    The exit status of a process that does nothing else.
+    """
+    from tetrapylon.apps.servers import reference
+    from tetrapylon.config.wire import Encoded
+    from tetrapylon.processes.channel import content_of
+    from tetrapylon.processes.fork import EXIT_USAGE
+    from tetrapylon.telemetry.events import say
+
+    status = 0
+    apps = Encoded(content_of(config)).head.apps
+    for name in names:
+        app = apps.get(name)
+        if app is None:
+            continue
+        try:
+            recognise(reference(app), app.folder, app.env, app.startup)
+        except UsageError as error:
+            say("error", f"app {name}: {error}", app=name)
+            status = EXIT_USAGE
+    return status
 
 
 def kind_of(app: Callable[..., Any]) -> str:

@@ -21,6 +21,8 @@ __all__ = ["Server", "State", "target_name"]
 
 MANAGERS = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 """What a service manager tells the gateway alone (sd_notify(3), sd_listen_fds(3))."""
+RECENT = 5.0
+"""Seconds within which what a process has said last may be why it exited."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -212,5 +214,7 @@ class Server:
         self.state = State.GONE
         status = self._process.returncode
         ended = describe_end(-status if status < 0 else status << 8)
-        why = self.reason or self.output.last_error
+        why = self.reason
+        if not why and status > 0 and now - self.output.error_at < RECENT:
+            why = self.output.last_error
         return f"{ended}: {why}" if why else ended

@@ -10,8 +10,8 @@ import math
 import os
 import stat
 import sys
-import threading
 import time
+from _thread import get_ident
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from traceback import format_stack
 from typing import Any
@@ -50,11 +50,11 @@ class Turns:
         self._turns: dict[int, Turn] = {}
 
     def begin(self, turn: Turn) -> None:
-        self._turns[threading.get_ident()] = turn
+        self._turns[get_ident()] = turn
 
     def end(self) -> Turn | None:
         """Whose it was; None: nobody's."""
-        return self._turns.pop(threading.get_ident(), None)
+        return self._turns.pop(get_ident(), None)
 
     def again(self, turn: Turn | None) -> None:
         """After its client was waited for."""

@@ -137,6 +137,8 @@ MOST_PARTS = 8
 
 def check_key(settings: Any) -> Iterator[tuple[tuple[str, ...], str, str]]:
     """What is wrong with `key` of a policy that has it."""
+    if not several(settings.key):
+        yield ("key",), "the list is empty", f"expected {', '.join(PARTS)} or header:NAME in it"
     if len(several(settings.key)) > MOST_PARTS:
         yield ("key",), "a key has at most eight parts", "leave some out"
 

@@ -37,6 +37,7 @@ def with_apis(config: Config, report: Report) -> Config:
 
 def _routes(api: Api) -> Iterator[Route]:
     from tetrapylon import catalog
+    from tetrapylon.config.policies import plain
     from tetrapylon.messages.openapi_import import operations
 
     kind = catalog.policy("validate")
@@ -44,7 +45,7 @@ def _routes(api: Api) -> Iterator[Route]:
         settings = kind.Settings(
             **each.settings, answers=api.answers if each.settings["responses"] else "pass"
         )
-        use = PolicyUse(use="validate", settings=msgspec.to_builtins(settings))
+        use = PolicyUse(use="validate", settings=plain(settings))
         needless = settings == kind.Settings()
         yield Route(
             path=api.prefix + each.path,

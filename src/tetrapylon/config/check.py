@@ -163,11 +163,9 @@ def _pages(config: Config, report: Report) -> None:
 def _traces(config: Config, report: Report) -> None:
     if config.traces is None or config.traces is FAILED:
         return
-    uses = (
-        *config.policies,
-        *(use for route in config.routes if route is not FAILED for use in route.uses),
-    )
-    if not any(use is not FAILED and use.use == "traceparent" for use in uses) and not report.problems:
+    # What could not be read may have been the one.
+    lists = [] if report.problems else [config.policies, *(route.uses for route in config.routes)]
+    if lists and not any(use.use == "traceparent" for uses in lists for use in uses):
         report.add(("traces",), "nothing makes spans", "add `policies: [{use: traceparent}]`", key=True)
     from importlib.util import find_spec
 

@@ -50,7 +50,9 @@ def check_move(route: Route, path: Path, config: Config, report: Report) -> None
 
 
 def check_moves(config: Config, report: Report) -> None:
-    moving = [index for index, route in enumerate(config.routes) if route.move is not None]
+    moving = [
+        index for index, route in enumerate(config.routes) if route is not FAILED and route.move is not None
+    ]
     if len(moving) > MOST:
         hint = f"at most {MOST} routes move at once"
         report.add(("routes", moving[MOST], "move"), f"{len(moving)} routes have a `move`", hint, key=True)

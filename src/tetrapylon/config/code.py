@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tetrapylon.config.model import Config, Respond, Route
+from tetrapylon.config.model.code import Docs
 from tetrapylon.config.shape import FAILED
 from tetrapylon.config.tree import Path, Report
 from tetrapylon.errors import LoadError
@@ -90,28 +91,50 @@ def _lifespan(reference: str, path: Path, report: Report) -> None:
 
 
 def with_docs(config: Config) -> Config:
-    """The config with the routes of `docs`, whose content is made from the handlers' signatures."""
+    """The config with the routes of `docs`, whose content is made from the handlers' signatures.
+
+    A host that handlers have for themselves has its own document: of what is answered there.
+    """
     docs = config.docs
     if docs is None or docs is FAILED:
         return config
-    from tetrapylon.code.openapi import Operation, document, page
+    from tetrapylon.code.openapi import page
 
-    operations = []
-    for route in config.routes:
-        if route.handler is None:
-            continue
-        name = route.name or route.handler.call.rpartition(":")[2].rpartition(".")[2]
-        operations.append(Operation(route.path, route.methods, name, signature_of(route)))
-    made = document(operations, title=docs.title, version=docs.version)
-    text = msgspec.json.encode(made).decode()
-    routes = [_docs_route(docs.path, text, "application/json")]
+    handled = [route for route in config.routes if route.handler is not None]
+    signatures = {id(route): signature_of(route) for route in handled}
+    routes = []
+    for host in dict.fromkeys([None, *(route.host for route in handled)]):
+        text = _document(docs, [route for route in handled if _covers(route.host, host)], signatures)
+        routes.append(_docs_route(docs.path, text, "application/json", host))
     if docs.page is not None:
-        routes.append(_docs_route(docs.page, page(docs.title, docs.path), "text/html; charset=utf-8"))
+        routes.append(_docs_route(docs.page, page(docs.title, docs.path), "text/html; charset=utf-8", None))
     # What was loaded before, as by `embed`, has them already.
     theirs = {route.path for route in routes}
     kept = tuple(each for each in config.routes if not (each.path in theirs and each.respond is not None))
     return msgspec.structs.replace(config, routes=(*kept, *routes))
 
 
-def _docs_route(path: str, body: str, kind: str) -> Route:
-    return Route(path=path, methods=("GET",), respond=Respond(body=body, content_type=kind), at="docs")
+def _document(docs: Docs, routes: list[Route], signatures: dict[int, Any]) -> str:
+    """Of two routes of one path, the one for fewer hosts is described: the last one counts."""
+    from tetrapylon.code.openapi import Operation, document
+
+    operations = []
+    for route in sorted(routes, key=lambda route: len((route.host or "").removeprefix("*"))):
+        assert route.handler is not None
+        name = route.name or route.handler.call.rpartition(":")[2].rpartition(".")[2]
+        operations.append(Operation(route.path, route.methods, name, signatures[id(route)]))
+    return msgspec.json.encode(document(operations, title=docs.title, version=docs.version)).decode()
+
+
+def _covers(pattern: str | None, host: str | None) -> bool:
+    """Does a route of that host take all requests that are for `host`, itself perhaps a pattern?"""
+    if pattern is None or host is None:
+        return pattern is None
+    return pattern.lower() == host.lower() or (
+        pattern[0] == "*" and host.lower().endswith(pattern[1:].lower())
+    )
+
+
+def _docs_route(path: str, body: str, kind: str, host: str | None) -> Route:
+    respond = Respond(body=body, content_type=kind)
+    return Route(path=path, methods=("GET",), host=host, respond=respond, at="docs")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
-from tetrapylon.config.tree import UNKNOWN, Node, Path, Report, render_path
+from tetrapylon.config.tree import UNKNOWN, Node, Path, Report, halved, render_path
 
 __all__ = ["Filler", "templates"]
 
@@ -106,6 +106,8 @@ class Filler:
                 f"`${{{inner}}}` names no variable; expected ${{NAME}}, ${{NAME:-default}} or ${{file:PATH}}"
             )
         value = self.environment.get(named[1])
+        if value is not None and halved(value):
+            raise Unfilled(f"the environment variable {named[1]} is not UTF-8; expected text")
         if named[2] is not None:
             return value or str(named[2])
         if value is None:

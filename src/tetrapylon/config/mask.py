@@ -76,8 +76,7 @@ class _Masker:
             case shape.Section():
                 return self.section(place, value, path, template)
             case shape.OneOf():
-                fitting = (one for one in place.shapes if type(value) in one.kinds)
-                return self.show(next(fitting), value, path, name=name)
+                return self.show(_fitting(place, value), value, path, name=name)
             case shape.Items():
                 return [
                     self.show(place.item, item, (*path, index), name=name) for index, item in enumerate(value)
@@ -143,3 +142,15 @@ class _Masker:
         if names_secret(name):
             return self.veil(path, value, template)
         return without_password(value) if template is None else template
+
+
+def _fitting(place: shape.OneOf, value: Any) -> Shape:
+    """Which of the shapes a value was read by."""
+    for one in place.shapes:
+        if isinstance(one, shape.Section):
+            fits = isinstance(value, one.cls)
+        else:
+            fits = (list if isinstance(value, tuple) else type(value)) in one.kinds
+        if fits:
+            return one
+    raise TypeError(f"no shape of {place.expected} gives {type(value).__name__}")

@@ -16,9 +16,10 @@ from tetrapylon.config.shape import FAILED, Section, nearest
 from tetrapylon.config.tree import Node, Path, Report
 from tetrapylon.errors import LoadError
 
-__all__ = ["PolicySection", "check_policies", "settings_section"]
+__all__ = ["PolicySection", "check_policies", "plain", "settings_section"]
 
 PARAMETER = re.compile(r"\{(\w+)")
+UNSENT = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 
 class _None(msgspec.Struct, frozen=True):
@@ -68,7 +69,7 @@ class PolicySection(Section):
             except ValueError as error:
                 report.add_error(path, error)
                 return FAILED
-        return PolicyUse(use=name, settings=msgspec.to_builtins(built))
+        return PolicyUse(use=name, settings=plain(built))
 
     def read_plugin(self, name: str, given: dict[str, Node], path: Path, report: Report) -> Any:
         """A class of the user's: its settings by its own Struct, and beside them what any plugin has."""
@@ -113,13 +114,25 @@ class PolicySection(Section):
                 (*path, "run_in"), what, "expected plain hooks of whole messages; or run it in a thread"
             )
             return FAILED
-        return PolicyUse(use=name, settings=msgspec.to_builtins(built), options=general)
+        return PolicyUse(use=name, settings=plain(built), options=general)
 
     def unknown_policy(self, name: str, path: Path, report: Report) -> None:
         close = nearest(name, catalog.POLICIES)
         known = ", ".join(sorted(catalog.POLICIES))
         hint = f"did you mean {close}?" if close else f"expected one of {known}" if known else ""
         report.add(path, f"there is no policy {name!r}", hint)
+
+
+def plain(settings: msgspec.Struct) -> dict[str, Any]:
+    """As they are once they were written and read again: two configs can be compared then."""
+    found: dict[str, Any] = _listed(msgspec.to_builtins(settings))
+    return found
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _listed(each) for key, each in value.items()}
+    return [_listed(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _is_of(key: str, options: Section, settings: Section) -> bool:
@@ -131,6 +144,7 @@ def _is_of(key: str, options: Section, settings: Section) -> bool:
 
 def check_policies(config: Config, report: Report) -> None:
     """What the policies themselves find wrong with their settings; see `Policy` in `_core/policy.pyi`."""
+    readable = _readable(config)
     for path, use in _uses(config):
         if use is FAILED or report.touched(path):
             continue
@@ -139,7 +153,7 @@ def check_policies(config: Config, report: Report) -> None:
         kind = catalog.policy(use.use)
         place = (*path, "settings") if report.document.native else path
         if hasattr(kind, "check"):
-            for inside, what, hint in kind.check(msgspec.convert(use.settings, kind.Settings), config):
+            for inside, what, hint in kind.check(msgspec.convert(use.settings, kind.Settings), readable):
                 report.add((*place, *inside), what, hint)
         if hasattr(kind, "texts"):
             parameters: list[str] = []
@@ -147,6 +161,16 @@ def check_policies(config: Config, report: Report) -> None:
                 parameters = PARAMETER.findall(config.routes[path[1]].path or "")
             for inside, text, groups in kind.texts(msgspec.convert(use.settings, kind.Settings)):
                 _check_template((*place, *inside), text, (*parameters, *groups), report)
+
+
+def _readable(config: Config) -> Config:
+    """Without the consumers and listeners that could not be read, which the report tells."""
+    listen = tuple(each for each in config.server.listen if each is not FAILED)
+    return msgspec.structs.replace(
+        config,
+        server=msgspec.structs.replace(config.server, listen=listen),
+        consumers=tuple(each for each in config.consumers if each is not FAILED),
+    )
 
 
 def _check_template(path: Path, text: str, names: tuple[str, ...], report: Report) -> None:
@@ -160,6 +184,9 @@ def _check_template(path: Path, text: str, names: tuple[str, ...], report: Repor
         close = nearest(name, known)
         hint = f"did you mean {{{close}}}?" if close else f"expected one of {', '.join(known)}"
         report.add(path, f"{{{name}}} means nothing here", hint)
+    elif UNSENT.search(text) is not None:
+        what = "it holds what neither a field nor a target may (RFC 9110, 5.5)"
+        report.add(path, what, "expected Latin-1 text without control characters")
 
 
 def _uses(config: Config) -> Iterator[tuple[Path, PolicyUse]]:

@@ -8,7 +8,7 @@ from json import JSONDecodeError
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import NoReturn
 
-from tetrapylon.config.tree import DEEPEST, Document, Mark, Node
+from tetrapylon.config.tree import DEEPEST, Document, Mark, Node, halved
 from tetrapylon.errors import ConfigError, Problem
 
 __all__ = ["parse"]
@@ -75,12 +75,16 @@ class _Parser:
         )
 
     def string(self) -> str:
+        start = self.at
         try:
             value: str
-            value, self.at = scanstring(self.text, self.at + 1, True)
+            value, self.at = scanstring(self.text, start + 1, True)
         except JSONDecodeError as error:
             self.at = error.pos
             self.fail(error.msg[0].lower() + error.msg[1:], "")
+        if halved(value):
+            self.at = start
+            self.fail("half of a surrogate pair (RFC 8259, 8.2)", "write the character itself")
         return value
 
     def array(self, mark: Mark) -> Node:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import inspect
 
 from tetrapylon._version import VERSION
-from tetrapylon.config.tree import UNKNOWN, Node, Path, Report, scalar, show
+from tetrapylon.config.tree import UNKNOWN, Node, Path, Report, halved, scalar, show
 from tetrapylon.config.units import Scalar
 
 __all__ = [
@@ -34,6 +34,8 @@ __all__ = [
     "register",
     "section",
 ]
+
+LEAST_INTEGER, MOST_INTEGER = -(2**63), 2**64 - 1
 
 FAILED: Any = type("Failed", (), {"__repr__": lambda self: "FAILED"})()
 """What `read` returns for a value it could not read."""
@@ -79,6 +81,9 @@ class Text(Shape):
         if type(value) is not str:
             quoted = type(value) in (int, float) and not self.scalar
             return self.mismatch(node, path, report, f'did you mean "{value}", in quotes?' if quoted else "")
+        if halved(value):
+            report.add(path, "the string is not UTF-8", "expected text")
+            return FAILED
         if len(value) < self.at_least:
             if value:
                 what = f"the string has {len(value)} characters"
@@ -307,6 +312,9 @@ class Anything(Shape):
             return {key: self.read(child, (*path, key), report) for key, child in value.items()}
         if isinstance(value, list):
             return [self.read(child, (*path, index), report) for index, child in enumerate(value)]
+        if type(value) is int and not LEAST_INTEGER <= value <= MOST_INTEGER:
+            report.add(path, f"{show(node)} has more than 64 bits", "write it in quotes")
+            return FAILED
         return value if type(value) in self.kinds else self.mismatch(node, path, report)
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "Path",
     "Place",
     "Report",
+    "halved",
     "render_path",
     "scalar",
     "show",
@@ -158,6 +159,14 @@ class Report:
     def raise_if_any(self) -> None:
         if self.problems:
             raise ConfigError(self.problems)
+
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def halved(text: str) -> bool:
+    """Whether it holds half of a UTF-16 pair, or a byte that was no UTF-8: what cannot be encoded."""
+    return not text.isascii() and SURROGATE.search(text) is not None
 
 
 PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")

@@ -120,6 +120,13 @@ class Link:
             self._loop.remove_reader(self._channel.fileno())  # the lifeline ends this process
             return
         message, files = heard
+        try:
+            self._take(message, files)
+        finally:
+            for file in files:
+                os.close(file)
+
+    def _take(self, message: Any, files: list[int]) -> None:
         match message:
             case Done():
                 future = self._orders.pop(message.number, None)
@@ -144,8 +151,6 @@ class Link:
                 question = self._questions.get(message.number)
                 if question is not None:
                     question.hear(message, files)
-        for file in files:
-            os.close(file)
 
 
 def errors_of(config: int) -> ErrorLog:

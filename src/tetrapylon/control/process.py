@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -23,6 +23,7 @@ from tetrapylon.control.recording import Recording
 from tetrapylon.processes.fork import Context
 from tetrapylon.processes.slots import Table
 from tetrapylon.telemetry import events
+from tetrapylon.telemetry.events import say
 
 if TYPE_CHECKING:
     import ssl
@@ -37,6 +38,7 @@ def main(context: Context) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
+    loop.set_exception_handler(_tell_exception)
     try:
         return loop.run_until_complete(_serve(loop, context))
     finally:
@@ -109,8 +111,8 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
         for sock, _ in context.sockets
     ]
     tickers = [
-        loop.create_task(_every(live.EVERY, api.tick)),
-        loop.create_task(_every(LOOK_EVERY, moving.tick)),
+        loop.create_task(every(live.EVERY, api.tick)),
+        loop.create_task(every(LOOK_EVERY, moving.tick)),
     ]
     # It dies with its supervisor at once: it holds nothing that a client would miss.
     await stopped.wait()
@@ -131,10 +133,22 @@ async def _serve(loop: asyncio.AbstractEventLoop, context: Context) -> int:
     return 0
 
 
-async def _every(seconds: float, do: Callable[[], None]) -> None:
+async def every(seconds: float, do: Callable[[], None]) -> None:
+    """Also after it has raised, which is told: a move that nobody looks at any more is never rolled back."""
     while True:
-        do()
+        try:
+            do()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next time may go well
+            say("error", f"control process (pid {os.getpid()}): {do.__qualname__} raised", error=error)
         await asyncio.sleep(seconds)
+
+
+def _tell_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    say(
+        "error",
+        f"control process (pid {os.getpid()}): {context['message']}",
+        error=context.get("exception"),
+    )
 
 
 class Front:

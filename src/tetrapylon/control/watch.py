@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -74,12 +75,16 @@ def looks(folders: Sequence[str]) -> Iterator[object]:
     """Gives whenever there may be something new, to be read or to be heard."""
     import watchfiles
 
-    while not folders:  # a config that the command line is
+    while True:
+        # None for a config that the command line is; one that is being replaced may be away for a moment.
+        there = [folder for folder in folders if os.path.isdir(folder)]
+        if there:
+            with suppress(FileNotFoundError):
+                yield from watchfiles.watch(
+                    *there, recursive=False, debounce=DEBOUNCE, rust_timeout=LOOK, yield_on_timeout=True
+                )
         time.sleep(LOOK / 1000)
         yield None
-    yield from watchfiles.watch(
-        *folders, recursive=False, debounce=DEBOUNCE, rust_timeout=LOOK, yield_on_timeout=True
-    )
 
 
 def watched(channel: Channel, apps: Mapping[str, str], code: Code | None) -> Code:
@@ -99,8 +104,13 @@ def digest(folders: Iterable[str]) -> bytes:
     """Of all files that may belong to the config: a new one may fit a pattern of `include`."""
     found = hashlib.sha256()
     for folder in folders:
-        for path in sorted(Path(folder).iterdir()):
-            if path.suffix in SUFFIXES:
+        try:
+            paths = sorted(Path(folder).iterdir())
+        except OSError as error:
+            found.update(str(error.errno).encode())  # that it has gone is a change, too
+            continue
+        for path in paths:
+            if path.suffix in SUFFIXES and not path.is_fifo():
                 try:
                     content = path.read_bytes()
                 except OSError as error:

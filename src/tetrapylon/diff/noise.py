@@ -92,6 +92,7 @@ class Seen(msgspec.Struct):
     phrase: Phrase | None = None
     """What all of its texts have in common, unless they are `free`."""
     free: bool = False
+    """Texts of no common words, or bytes of no format: random ones begin otherwise each time."""
 
     def add(self, value: Any, *, private: bool = False) -> None:
         """Of what is private no words are kept."""
@@ -143,11 +144,12 @@ class Seen(msgspec.Struct):
         return abs(value) <= most and value >= least
 
 
-def _alike(left: Any, right: Any) -> bool:
-    """Bytes that vary: of one format, by how they begin, and not of quite another length."""
+def _alike(left: Any, right: Any, *, free: bool) -> bool:
+    """Bytes that vary: of one format, by how they begin, and not of quite another length. `free`: of none."""
     if not isinstance(left, bytes) or not isinstance(right, bytes):
         return isinstance(right, bytes)
-    return left[:MAGIC] == right[:MAGIC] and len(left) <= 2 * len(right) and len(right) <= 2 * len(left)
+    begin = free or left[:MAGIC] == right[:MAGIC]
+    return begin and len(left) <= 2 * len(right) and len(right) <= 2 * len(left)
 
 
 KINDS = {"missing": "presence", "extra": "presence", "type": "value"}
@@ -174,6 +176,8 @@ class Noise:
         if found.kind == "status":
             seen.shapes |= {str(found.left), str(found.right)}
         else:
+            if found.kind == "bytes" and isinstance(found.left, bytes) and isinstance(found.right, bytes):
+                seen.free = seen.free or found.left[:MAGIC] != found.right[:MAGIC]
             private = is_private(found.where)
             seen.add(found.left, private=private)
             seen.add(found.right, private=private)
@@ -189,7 +193,7 @@ class Noise:
         if kind in ("presence", "order"):
             return True
         if kind == "bytes":
-            return _alike(found.left, found.right)
+            return _alike(found.left, found.right, free=seen.free)
         if kind == "status":
             return found.right < 500 and str(found.right) in seen.shapes
         if kind == "length":

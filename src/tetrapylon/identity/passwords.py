@@ -122,7 +122,7 @@ def problems(config: Config) -> Iterator[tuple[tuple[str | int, ...], str, str]]
     if not hashes:
         yield (), "no consumer has a password", "give some `passwords`"
     try:
-        require(hashes)
+        require([each for each in hashes if isinstance(each, str)])  # not one that could not be read
     except MissingLibrary as missing:
         message, _, hint = str(missing).partition("; ")
         yield (), message, hint

@@ -216,9 +216,10 @@ def _read(file: str, key: str) -> str:
     try:
         with open(file, encoding="utf-8", errors="replace") as opened:
             return opened.read()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with a NUL in it
         hint = "check the name and its permissions; relative names start at the working directory"
-        raise TlsProblem(key, f"{file} cannot be read: {error.strerror or error}", hint) from None
+        reason = getattr(error, "strerror", None) or str(error)
+        raise TlsProblem(key, f"{file} cannot be read: {reason}", hint) from None
 
 
 def _content(file: str | None) -> str:

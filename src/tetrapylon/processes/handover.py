@@ -26,7 +26,7 @@ __all__ = ["TRIAL", "Handover", "Memory", "Shared", "become", "memory_of", "rece
 
 STATE = "TETRAPYLON_HANDOVER"
 TRIAL = "TETRAPYLON_TRIAL"
-"""Set for a process that only finds out whether the new code can begin."""
+"""Set for a process that only finds out whether the new code can begin; its words are the apps that serve."""
 
 
 class Memory(msgspec.Struct, frozen=True):

@@ -22,6 +22,11 @@ class Hostings:
         self._slab = slab
         self._apps: dict[str, dict[str, Any]] = {}
 
+    @property
+    def serving(self) -> list[str]:
+        """Apps of which some process serves."""
+        return [name for name, told in self._apps.items() if told["up"]]
+
     def take(self, file: int) -> None:
         """All apps of a host, by name."""
         self.put(msgspec.json.decode(content_of(file)))

@@ -32,8 +32,12 @@ class Predecessors:
         """They are killed when it is `due`."""
         for pid in self._due:
             self._due[pid] = due
-            send_signal(pid, order)
+        self.signal(order)
         self._end_hosts()
+
+    def signal(self, number: int) -> None:
+        for pid in self._due:
+            send_signal(pid, number)
 
     def reaped(self, pid: int) -> bool:
         """Whether it was one of them."""
@@ -46,8 +50,11 @@ class Predecessors:
     def look(self, now: float) -> None:
         for pid, due in self._due.items():
             if due is not None and now >= due:
-                say("warning", f"old worker (pid {pid}) has not ended in time; killing it")
+                say("warning", f"{self._name(pid)} (pid {pid}) has not ended in time; killing it")
                 send_signal(pid, signal.SIGKILL)
+
+    def _name(self, pid: int) -> str:
+        return "old host of apps" if pid in self._hosts else "old worker"
 
     def _end_hosts(self) -> None:
         """Once no worker has a request for their apps."""

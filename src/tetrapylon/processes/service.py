@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
 
+from tetrapylon.net.sockets import ListenError
 from tetrapylon.telemetry.events import say
 
 __all__ = ["Manager", "activated"]
@@ -22,7 +24,7 @@ class Manager:
         if self._address.startswith("@"):
             self._address = "\0" + self._address[1:]  # in the abstract namespace
         own = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        microseconds = int(os.environ.get("WATCHDOG_USEC", "0")) if own and self._address else 0
+        microseconds = _number("WATCHDOG_USEC") if own and self._address else 0
         self.watchdog = microseconds / 2e6 or None
         """Every so many seconds it wants to hear that this process is alive; None: it does not."""
         self._barked = 0.0
@@ -54,16 +56,32 @@ class Manager:
 
 
 def activated() -> list[socket.socket]:
-    """The listening sockets that the service manager opened for this process; once."""
-    count = int(os.environ.pop("LISTEN_FDS", "0"))
-    own = os.environ.pop("LISTEN_PID", "") == str(os.getpid())
-    os.environ.pop("LISTEN_FDNAMES", None)
-    if not own:
-        return []
-    found = []
-    for descriptor in range(FIRST, FIRST + count):
+    """The listening sockets that the service manager opened for this process; once. Raises ListenError."""
+    count = _number("LISTEN_FDS")
+    own = os.environ.get("LISTEN_PID", "") == str(os.getpid())
+    for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+    return [_listening(descriptor) for descriptor in range(FIRST, FIRST + count)] if own else []
+
+
+def _listening(descriptor: int) -> socket.socket:
+    try:
         os.set_inheritable(descriptor, False)
         sock = socket.socket(fileno=descriptor)
-        sock.setblocking(False)
-        found.append(sock)
-    return found
+        if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise OSError(errno.EINVAL, "no stream socket that listens")
+    except OSError as error:
+        raise ListenError(
+            f"the service manager hands over descriptor {descriptor}, which cannot be served on:"
+            f" {error.strerror}; expected ListenStream= in its socket unit"
+        ) from None
+    sock.setblocking(False)
+    return sock
+
+
+def _number(name: str) -> int:
+    """Of a variable that a service manager sets; 0 where it is not set. Raises ListenError."""
+    text = os.environ.get(name) or "0"
+    if not (text.isascii() and text.isdigit()):
+        raise ListenError(f"{name} is {text!r} in the environment; expected a number, or not to be set")
+    return int(text)

@@ -1,6 +1,8 @@
 """What the gateway tells its operator, one line an event: standard error, a file or syslog (leaf)."""
 
 import os
+import select
+import stat
 import time
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
@@ -14,6 +16,10 @@ WINDOW = 60.0
 MOST_KINDS = 256
 LONGEST_KIND = 200
 DIGITS = str.maketrans("0123456789", "##########")
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) != "\t"}
+"""What a terminal may take for an order; some of what is told others have said."""
+END_OF_LINE = 100
+"""Milliseconds that the rest of a line longer than PIPE_BUF may wait for who reads the pipe."""
 
 
 class Syslog(Protocol):
@@ -96,6 +102,8 @@ class _Events:
         self._clock = clock
         self._kinds: dict[str, _Kind] = {}
         self._lost = 0
+        self._cut = False
+        """The last line has no end."""
         self._descriptor = STDERR if path == "-" or syslog is not None else _open(path)
 
     def say(self, level: Level, text: str, error: BaseException | None, fields: dict[str, object]) -> None:
@@ -150,7 +158,7 @@ class _Events:
             body = json.dumps(told, default=str)
         else:
             sentence = text if error is None else f"{text}: {_in_words(error)}"
-            body = " | ".join(sentence.splitlines()) or "-"
+            body = " | ".join(sentence.splitlines()).translate(CONTROLS) or "-"
             body = body if self._syslog is not None else f"{stamp} {level} {body}"
         self._put(level, body.encode("utf-8", "backslashreplace"))
 
@@ -167,8 +175,12 @@ class _Events:
                 self._syslog.send(level, data)
             except OSError:
                 self._lost += 1
-        elif not _write(self._descriptor, data + b"\n"):
+            return
+        data = (b"\n" if self._cut else b"") + data + b"\n"
+        written = _write(self._descriptor, data)
+        if written < len(data):
             self._lost += 1
+        self._cut = written < len(data) if written else self._cut
 
     def reopen(self) -> None:
         if self._descriptor == STDERR:
@@ -193,15 +205,26 @@ class _Events:
 
 
 def _open(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o644)
+    return os.open(
+        path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK, 0o644
+    )
 
 
-def _write(descriptor: int, data: bytes) -> bool:
+def _write(descriptor: int, data: bytes) -> int:
+    """How much of it was written. Who has stopped reading a pipe or a terminal is not waited for: whoever
+    writes has requests to serve, or processes to look after."""
+    written = 0
     try:
-        os.write(descriptor, data)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return os.write(descriptor, data)
+        poll = select.poll()
+        poll.register(descriptor, select.POLLOUT)
+        # Where a pipe can be written, it takes so much without waiting, and in one piece (pipe(7)).
+        while written < len(data) and poll.poll(END_OF_LINE if written else 0):
+            written += os.write(descriptor, data[written : written + select.PIPE_BUF])
     except OSError:
-        return False
-    return True
+        pass
+    return written
 
 
 def _frames(error: BaseException) -> list[str]:

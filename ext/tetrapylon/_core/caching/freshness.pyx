@@ -1,7 +1,9 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from tetrapylon._core.buffer cimport Head, Header, head_add, head_find, head_free, head_reset
-from tetrapylon._core.http.fields cimport Items, Piece, is_word, items_of, next_item, read_date, read_seconds
+from tetrapylon._core.http.fields cimport (
+    Items, Piece, is_word, items_of, next_item, read_date, read_seconds, trimmed,
+)
 
 cdef int64_t SECOND = 1_000_000_000     # ns
 cdef enum:
@@ -34,7 +36,7 @@ cdef void lower(int64_t* known, Piece value, int64_t otherwise) noexcept:
 
 cdef void read_control(const Head* head, Control* control) noexcept:
     cdef Items items = items_of(head, b"cache-control", 13)
-    cdef Piece item, value
+    cdef Piece item, value = trimmed(NULL, NULL)
     control.said = control.no_store = control.no_cache = control.closed = control.open = False
     control.must_revalidate = control.only_if_cached = False
     control.max_age = control.s_maxage = control.max_stale = control.min_fresh = -1
@@ -88,7 +90,7 @@ cdef int64_t date_in(const Head* head, const char* name, size_t n, bint* there) 
 cdef int64_t lifetime_of(const Head* response, const Control* said, const Guess* guess,
                          int64_t now) noexcept:
     """RFC 9111 section 4.2.1, for a shared cache."""
-    cdef bint there, dated
+    cdef bint there = False, dated = False
     cdef int64_t ends, date, changed, guessed = 0
     if said.s_maxage >= 0:
         return said.s_maxage
@@ -113,7 +115,7 @@ cdef int64_t lifetime_of(const Head* response, const Control* said, const Guess*
 
 cdef int64_t age_of(const Head* response, int64_t delay, int64_t now) noexcept:
     """How old a response is as it comes (RFC 9111 section 4.2.3); `delay` is the time it took, in ns."""
-    cdef bint there
+    cdef bint there = False
     cdef int64_t date = date_in(response, b"date", 4, &there)
     cdef int64_t apparent = max(<int64_t>0, now - date) * SECOND if date >= 0 else 0
     cdef int64_t said = 0

@@ -7,7 +7,9 @@ from libc.string cimport memchr, memcmp, memcpy
 from tetrapylon._core.buffer cimport (
     CONTENT_LENGTH, CONTENT_TYPE, DROPPED, Head, Header, head_add, head_clone, head_free, same_name,
 )
-from tetrapylon._core.exchange cimport INTERNAL_FAULT, Destination, Exchange, Sink, Stages, is_method
+from tetrapylon._core.exchange cimport (
+    INTERNAL_FAULT, Destination, Exchange, Sink, Stages, deliver, is_method, response_of, still_wanted,
+)
 from tetrapylon._core.http.conditional cimport (
     NO_SUCH_PART, NOT_MODIFIED, PART, WHOLE, Wanted, part_of, unchanged,
 )
@@ -127,11 +129,7 @@ cdef class Stored(Destination):
             stages.head(x)
             sending.go(x)
             return
-        stages.head(x)
-        if not x.over and n:
-            stages.body(x, <const char*>self.body + x.response.target, n)
-        if not x.over:
-            stages.end(x)
+        deliver(x, <const char*>self.body + x.response.target, n)
 
 
 cdef bint describes(const Head* head, const Header* line) noexcept:
@@ -151,7 +149,7 @@ cdef class Sending(Sink):
 
     cdef void go(self, Exchange x) noexcept:
         cdef size_t n
-        cdef uint32_t generation = x.generation
+        cdef uint64_t response = response_of(x)
         if self.busy or x.destination is not self:
             return
         self.busy = True
@@ -159,11 +157,11 @@ cdef class Sending(Sink):
             n = min(<size_t>PIECE, self.end_at - self.at)
             self.at += n
             x.stages.body(x, <const char*>self.stored.body + self.at - n, n)
-            if x.generation != generation or x.over:
+            if not still_wanted(x, response):
                 return
             if x.stages.reactor.corked is not None:
                 x.stages.reactor.corked.flush()     # whether the client takes more shows here
-            if x.generation != generation or x.over:
+            if not still_wanted(x, response):
                 return
         self.busy = False
         if self.at == self.end_at and not self.paused:

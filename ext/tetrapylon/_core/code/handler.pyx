@@ -18,7 +18,7 @@ from tetrapylon._core.code.coroutine cimport Carrier, Runner, Waiter
 from tetrapylon._core.code.guard cimport Work, begin, end as finish
 from tetrapylon._core.code.surface cimport Request, Response, field_lines, request_view
 from tetrapylon._core.exchange cimport (
-    BODY_TOO_LARGE, INTERNAL_FAULT, RESPONSE_CUT, Destination, Exchange, Sink, is_method,
+    BODY_TOO_LARGE, INTERNAL_FAULT, RESPONSE_CUT, Destination, Exchange, Sink, deliver, is_method,
 )
 from tetrapylon._core.reactor cimport Reactor, clock
 
@@ -162,15 +162,6 @@ cdef class Answerer:
         self.head(x, status, content_type, response, n)
         deliver(x, data, n)
         return 0
-
-
-cdef void deliver(Exchange x, const char* data, size_t n) noexcept:
-    cdef uint32_t generation = x.generation
-    x.stages.head(x)
-    if n and not x.over and x.generation == generation:
-        x.stages.body(x, data, n)
-    if not x.over and x.generation == generation:
-        x.stages.end(x)
 
 
 cdef bytes problem_text(int status, object detail, list errors):

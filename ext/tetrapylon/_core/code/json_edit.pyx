@@ -332,7 +332,8 @@ def make_edit(pick=(), drop=(), rename=None):
     for path, name in (rename or {}).items():
         grown(root, path).renamed = encode(name)
         at = root
-        for step in split(path)[:-1]:
+        *above, _ = split(path)
+        for step in above:
             at = grown(at, step.decode().replace(".", "\\."))
         at.renames = True
     return None if root.members is None else root

@@ -64,7 +64,7 @@ cdef class Plugin(Policy):
     cdef DeadlineQueue* deadline        # NULL: none
 
     cdef Verdict ask(self, Exchange x, Hook hook, object body, Response response) noexcept
-    cdef Wait wait_for(self, Hook hook, Carrier carrier, Response response, BodyFilter filter) noexcept
+    cdef Wait wait_for(self, Hook hook, Carrier carrier, Response response, BodyFilter filter)
     cdef void hold(self, Exchange x, Wait waiting) noexcept
     cdef object hear(self, Exchange x, Hook hook, object body, Response response)
     cdef Verdict judge(self, Exchange x, Hook hook, Response response, object result) noexcept

@@ -1,7 +1,7 @@
 """Plugins: policies that are classes of the user's, with hooks at the stages of an exchange."""
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint64_t
 
 from tetrapylon._core.body cimport set_response_body, unframe
 from tetrapylon._core.code.coroutine cimport Carrier
@@ -10,7 +10,7 @@ from tetrapylon._core.code.handler cimport Answerer, Made, problem_text, send_pr
 from tetrapylon._core.code.surface cimport Request, Response, field_lines, request_view, response_view
 from tetrapylon._core.exchange cimport (
     FOR_UPSTREAM, RESPONSE_CUT, Destination, Exchange, Filter, current, dam_up, install, is_method,
-    wait as ticket_for,
+    response_of, still_wanted, wait as ticket_for,
 )
 from tetrapylon._core.http.respond cimport fault_name
 from tetrapylon._core.policy cimport ANSWER, COLLECT, CONTINUE, WAIT, Policy, Verdict
@@ -196,7 +196,7 @@ cdef class Plugin(Policy):
         self.hold(x, waiting)
         return WAIT
 
-    cdef Wait wait_for(self, Hook hook, Carrier carrier, Response response, BodyFilter filter) noexcept:
+    cdef Wait wait_for(self, Hook hook, Carrier carrier, Response response, BodyFilter filter):
         """The hook goes on; it may have ended before this returns."""
         cdef Wait waiting = Wait.__new__(Wait)
         waiting.plugin = self
@@ -367,13 +367,13 @@ cdef class BodyFilter(Filter):
 
     cdef bint go_on(self, Exchange x, Wait waited) noexcept:
         """With what the hook said, and what has come meanwhile. True: the exchange goes on too."""
-        cdef uint32_t generation = x.generation
+        cdef uint64_t response = response_of(x)
         cdef bytes piece
         self.waits = False
         if not self.settled(x, waited):
             return False
         while self.queued:
             piece = self.queued.pop(0)
-            if x.over or x.generation != generation or not self.hear(x, piece):
+            if not still_wanted(x, response) or not self.hear(x, piece):
                 return False
         return True

@@ -157,10 +157,8 @@ cdef int added(int code) except -1:
 
 
 cdef int put_problem(Exchange x, Fault fault, bytes allow, bytes gateway) except -1:
-    """Make x.response the gateway's own error: problem+json (RFC 9457) with Proxy-Status (RFC 9209).
-
-    Its body lies behind the head's own bytes, as the `target`, which a response has no other use for.
-    """
+    """Make x.response the gateway's own error, its body in it: problem+json (RFC 9457) with Proxy-Status
+    (RFC 9209)."""
     cdef Finding* v = &verdicts[<int>fault]
     cdef Head* head = &x.response
     cdef char[512] body
@@ -250,11 +248,7 @@ cdef class Refusal(Destination):
         except MemoryError:
             stages.fail(x, INTERNAL_FAULT)
             return
-        stages.head(x)
-        if not x.over:
-            stages.body(x, head.data + head.target, head.target_length)
-        if not x.over:
-            stages.end(x)
+        deliver(x, NULL, head.target_length)
 
 
 cdef Verdict refuse(Exchange x, Refusal refusal) noexcept:
@@ -285,15 +279,10 @@ cdef class Answer(Destination):
         self.location = location
 
     cdef void start(self, Exchange x) noexcept:
-        cdef Stages stages = x.stages
         if self.fill(x) < 0:
-            stages.fail(x, INTERNAL_FAULT)
-            return
-        stages.head(x)
-        if not x.over and self.body:
-            stages.body(x, self.body, len(self.body))
-        if not x.over:
-            stages.end(x)
+            x.stages.fail(x, INTERNAL_FAULT)
+        else:
+            deliver(x, self.body, len(self.body))
 
     cdef int fill(self, Exchange x) noexcept:
         cdef Head* head = &x.response

@@ -142,7 +142,7 @@ cdef class Cors(Policy):
             if match is None:
                 exact.add(origin.encode("ascii"))
             elif match["any"] is None and match["port"] != "*":
-                usual = match["port"] in (None, USUAL_PORTS.get(match["scheme"]))
+                usual = match["port"] is None or match["port"] == USUAL_PORTS.get(match["scheme"])
                 port = "" if usual else f":{match['port']}"
                 exact.add(f"{match['scheme']}://{match['host']}{port}".encode("ascii"))
             else:

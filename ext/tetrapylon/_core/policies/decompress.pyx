@@ -1,10 +1,13 @@
 """`decompress`: bodies without their content coding, for upstreams and clients that cannot read it."""
 
 from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.stdint cimport uint64_t
 
 from tetrapylon._core.body cimport set_request_body, unframe
 from tetrapylon._core.buffer cimport DROPPED, Head, Header, head_find
-from tetrapylon._core.exchange cimport RESPONSE_MALFORMED, Exchange, Filter, install, is_method
+from tetrapylon._core.exchange cimport (
+    RESPONSE_MALFORMED, Exchange, Filter, install, is_method, response_of, still_wanted,
+)
 from tetrapylon._core.http.edit cimport add_line, add_vary, drop_lines, out_of_memory
 from tetrapylon._core.http.fields cimport Items, Piece, items_of, next_item
 from tetrapylon._core.http.negotiate cimport IDENTITY, Coding, acceptable, coding_of
@@ -41,10 +44,11 @@ cdef class Decompressing(Filter):
     cdef object decoder
 
     cdef void body(self, Exchange x, const char* data, size_t n) noexcept:
+        cdef uint64_t response = response_of(x)
         try:
             for piece in self.decoder.feed(PyMemoryView_FromMemory(<char*>data, n, PyBUF_READ)):
                 self.emit_bytes(x, piece)
-                if x.over:
+                if not still_wanted(x, response):
                     return
         except Exception:
             x.stages.fail(x, RESPONSE_MALFORMED)

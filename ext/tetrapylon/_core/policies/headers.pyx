@@ -30,7 +30,7 @@ class Edits(Struct, frozen=True, kw_only=True):
 
     rename: Annotated[dict[HeaderName, HeaderName], doc("Fields that get another name: `{OLD: NEW}`.")] = {}
     remove: Annotated[
-        tuple[str, ...], doc("Fields to take out; `X-Internal-*` takes all that begin so.")
+        tuple[HeaderName, ...], doc("Fields to take out; `X-Internal-*` takes all that begin so.")
     ] = ()
     set: Annotated[
         dict[HeaderName, str],

@@ -11,7 +11,7 @@ from tetrapylon._core.shared.limits cimport Decision, Hash, count_up, siphash
 from tetrapylon._core.telemetry.counters cimport Slab
 
 from datetime import date
-from pathlib import Path
+from os.path import abspath, dirname, isdir
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -106,8 +106,11 @@ cdef class Quota(Counted):
 
     @staticmethod
     def check(settings, config):
-        if settings.store == "file" and not Path(settings.path).absolute().parent.is_dir():
-            yield ("path",), f"there is no folder for {settings.path!r}", "make it, or choose another"
+        if settings.store == "file":
+            if not isdir(dirname(abspath(settings.path))):
+                yield ("path",), f"there is no folder for {settings.path!r}", "make it, or choose another"
+            elif "\0" in settings.path or isdir(settings.path):
+                yield ("path",), f"{settings.path!r} is no path of a file", "expected one such as quota.db"
         yield from check_key(settings)
         yield from check_store(settings)
 

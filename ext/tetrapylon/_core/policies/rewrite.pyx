@@ -216,7 +216,7 @@ cdef class Rewrite(Policy):
         if code < 0:
             free(normal)
             return refuse(x, self.refusal)
-        at = head_append(head, normal if code > 0 else <const char*>path, n)
+        at = head_append(head, <const char*>normal if code > 0 else <const char*>path, n)
         free(normal)
         tail = head_append(head, query, len(query))
         if at < 0 or tail < 0:

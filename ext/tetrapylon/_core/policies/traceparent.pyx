@@ -67,7 +67,7 @@ cdef bint is_hex(const char* s, size_t n, bint* zero) noexcept:
 
 cdef bint is_valid(const char* s, size_t n) noexcept:
     """Also of a later version, of which the first four fields are read (3.2.4)."""
-    cdef bint zero
+    cdef bint zero = False
     if n < LENGTH or s[2] != c"-" or s[35] != c"-" or s[52] != c"-":
         return False
     if not is_hex(s, 2, &zero) or (s[0] == c"f" and s[1] == c"f"):

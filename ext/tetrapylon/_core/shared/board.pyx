@@ -128,6 +128,8 @@ cdef class Board:
                 set_text(slot.target, sizeof(slot.target), target)
                 store(&slot.seen, now)
                 return slot
+            if load(&slot.key) == key:          # another process was quicker
+                return slot
             at = (at + 1) % self.capacity
         spare = Spare()
         self.spare.append(spare)

@@ -240,7 +240,7 @@ cdef int add_slab(Slabs slabs, size_t start, Totals totals) except -1:
         at = next_data(slabs, stop, end, &stop)
     if at and worker.durations >= <uint64_t>slabs.most_durations and slabs.routes:
         beyond = <Durations *>(slabs.base + start + slabs.durations) + slabs.most_durations
-        for i in range(METHODS):
+        for i in range(<size_t>METHODS):
             totals.add_durations(1, i, beyond + i)
     return 0
 
@@ -267,7 +267,7 @@ cdef class Totals:
         return <RouteCounters *>(self.words + FIRST) + i
 
     cdef int add(self, Py_ssize_t i, RouteCounters *route) except -1:
-        cdef unsigned int method
+        cdef int method
         add_words(<uint64_t *>self.at(i), <uint64_t *>route, ROUTE_WORDS)
         for method in range(METHODS):
             if route.durations[method]:
@@ -323,7 +323,7 @@ cdef class Totals:
         cdef Durations durations
         cdef RouteCounters *route
         cdef Py_ssize_t i
-        cdef unsigned int method
+        cdef int method
         cdef bint any_seen = False
         memset(&total, 0, sizeof(total))
         memset(&durations, 0, sizeof(durations))
@@ -349,7 +349,7 @@ cdef class Totals:
         cdef Durations[METHODS] durations
         cdef bint[METHODS] seen
         cdef Py_ssize_t i
-        cdef unsigned int method
+        cdef int method
         cdef uint64_t at
         memset(durations, 0, sizeof(durations))
         memset(seen, 0, sizeof(seen))
@@ -369,7 +369,7 @@ cdef class Totals:
         cdef uint64_t[OUTCOMES] outcomes
         cdef Histogram all
         cdef Py_ssize_t index, i, j
-        cdef unsigned int method
+        cdef int method
         if not 0 <= count <= self.routes:
             raise IndexError(f"{count} routes: there are {self.routes}")
         found = []

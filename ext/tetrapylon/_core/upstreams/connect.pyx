@@ -66,7 +66,7 @@ cdef UpstreamConnection begin(Pool upstream, Target target, DeadlineQueue* patie
     arm(upstream.reactor, connection, patience)
     try:
         stream.attach(upstream.reactor, connection, fd, True)
-    except (OSError, MemoryError):
+    except (OSError, ValueError, MemoryError):
         connection.drop()
         return None
     return connection

@@ -69,6 +69,7 @@ cdef class Upstream(Pool):
     cdef Exchange any_waiting(self)
     cdef bint again(self, Exchange x, Target target) noexcept
     cdef UpstreamConnection take_idle(self, Target target)
+    cdef bint makes_room(self) noexcept
     cdef void connect(self, Exchange x, Target target) noexcept
     cdef void enqueue(self, Exchange x) noexcept
     cdef bint has_room(self) noexcept

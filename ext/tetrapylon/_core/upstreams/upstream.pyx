@@ -418,20 +418,21 @@ cdef class Upstream(Pool):
             connection.reused = True
             connection.assign(x)
             return
-        if self.connections < self.max_connections:
+        if self.makes_room():
             self.connect(x, target)
-            return
+        else:
+            self.enqueue(x)
+
+    cdef bint makes_room(self) noexcept:
+        """May a connection be opened, perhaps in the place of an idle one?"""
+        cdef UpstreamConnection connection
         for item in self.targets:
+            if self.connections < self.max_connections:
+                break
             connection = self.take_idle(<Target>item)
             if connection is not None:
-                if x.replayed or <Target>item is not target:
-                    connection.drop()           # its place goes to a fresh one
-                    self.connect(x, target)
-                else:
-                    connection.reused = True
-                    connection.assign(x)
-                return
-        self.enqueue(x)
+                connection.drop()
+        return self.connections < self.max_connections
 
     cdef void connect(self, Exchange x, Target target) noexcept:
         cdef UpstreamConnection connection
