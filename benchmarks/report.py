@@ -15,6 +15,8 @@ from .picture import Row, draw, number
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "e2e" / "results.json"
+SHORT = ("tetrapylon", "nginx", "go", "flask")
+"""The systems of the README's table: those that the story is about."""
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 METHOD = Path(__file__).with_name("method.md")
 
@@ -219,6 +221,8 @@ class Report:
         head = ["", "CPU / nginx", "CPU a request, us", "requests/s on one core", "memory, MB"]
         rows = []
         for one in self.gateways:
+            if one.name not in SHORT:
+                continue
             ratio = summary.ratio(self.results.runs, SMALL.name, summary.cpu, one.name, "nginx")
             pss = summary.spread(row.pss for row in self.results.footprints if row.system == one.name)
             rows.append(
@@ -255,7 +259,8 @@ def write(results: Path, root: Path = ROOT) -> list[Path]:
     readme = root / "README.md"
     if BEGIN in readme.read_text():
         shown = "![CPU time per proxied request](docs/benchmarks.svg)\n\n" + report.short()
-        shown += "\nMethod, spread, latency and the rest: [docs/benchmarks.md](docs/benchmarks.md)."
+        shown += "\n`make bench` repeats it on your own machine; [docs/benchmarks.md](docs/benchmarks.md) has"
+        shown += " all systems, the method,\nthe spread and the latency."
         files[readme] = between(readme.read_text(), shown)
     assess = root / "src" / "tetrapylon" / "assess"
     if assess.is_dir():

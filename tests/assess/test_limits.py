@@ -2,15 +2,16 @@
 
 import math
 import random
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.assess.simulate import START, System, combined, constant, gunicorn_split, own, uniform
 from tetrapylon.assess import Assessment, Present, assess
-from tetrapylon.assess.formats import Line
 from tetrapylon.assess.limits import erlang_wait
 from tetrapylon.assess.load import load_of, parse_growth, trend_of
+from tetrapylon.assess.logs.formats import Line
 from tetrapylon.assess.result import Limits, Trend
 from tetrapylon.assess.tally import Tally
 from tetrapylon.errors import UsageError
@@ -38,6 +39,14 @@ def test_wait_is_without_bound_where_all_slots_are_taken() -> None:
     assert erlang_wait(900.0, 1000) < 0.001  # and large numbers do not overflow
 
 
+def test_any_number_of_slots_is_quickly_told() -> None:
+    """Of a service of one, c - a slots idle in the mean: as many as Halfin and Whitt's square root has it."""
+    began = time.process_time()
+    slots = 100_000_000
+    assert erlang_wait(slots - 10_000, slots) == pytest.approx(0.2234 / 10_000, rel=0.01)
+    assert time.process_time() - began < 1
+
+
 def test_wait_is_that_of_a_queue() -> None:
     """Three slots, random arrivals, exponential service: what a simulated queue does."""
     r, slots, now, waited = random.Random(4), [0.0] * 3, 0.0, 0.0
@@ -48,6 +57,15 @@ def test_wait_is_that_of_a_queue() -> None:
         waited += begin - now
         slots[0] = begin + r.expovariate(1.0)
     assert erlang_wait(1.5, 3) == pytest.approx(waited / 60_000, rel=0.1)
+
+
+@pytest.mark.parametrize("count", [1, 300, 6000])
+def test_peak_is_no_less_than_the_average(tmp_path: Path, count: int) -> None:
+    """Also of a log that is shorter than the minutes that peaks are looked for in."""
+    load = assess([write(tmp_path / "log", System(constant(10), constant(190), rate=20.0), count)]).load
+    assert load is not None
+    assert load.peak_rate >= load.rate * (1 - 1e-9)
+    assert load.peak_concurrency >= load.concurrency * (1 - 1e-9)
 
 
 def test_requests_under_way_are_rate_times_time(tmp_path: Path) -> None:

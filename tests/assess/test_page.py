@@ -14,7 +14,7 @@ from tests.assess.test_people import NOW
 from tests.assess.test_verdict import TEAM, repository_of
 from tests.harness.browser import browser, needs_browser
 from tetrapylon.assess import Assessment, Present, assess
-from tetrapylon.assess.page import to_html
+from tetrapylon.assess.report.page import to_html
 from tetrapylon.cli import main
 
 PRICED = {"core_price": 25.0, "memory_price": 3.0, "memory": 4e9, "cores": 4.0, "workers": 4, "threads": 8}

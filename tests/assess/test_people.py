@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tetrapylon.assess.found import find
-from tetrapylon.assess.languages import language_of
-from tetrapylon.assess.people import team_of
+from tetrapylon.assess.repository.languages import language_of
+from tetrapylon.assess.repository.people import team_of
+from tetrapylon.assess.repository.workers import workers_of
 from tetrapylon.cli import main
 from tetrapylon.errors import UsageError
 
@@ -117,6 +117,32 @@ def test_merges_and_renames_make_nobody_an_author_of_more(repository: Path, comm
     assert team_of([str(repository)], NOW).languages[0].authors == 2
 
 
+def test_folder_of_a_repository_is_known_by_who_changed_it(repository: Path, commit: Commit) -> None:
+    commit("Ada L", "gateway/app.py", "gateway/Procfile", text="web: gunicorn -w 4 app\n")
+    commit("Grace H", "shop/main.go", "shop/Procfile", text="web: gunicorn -w 9 app\n")
+    folder = str(repository / "gateway")
+    told = team_of([folder], NOW)
+    assert (told.authors, told.commits, told.first_name) == (1, 1, "Ada L")
+    assert [each.name for each in told.languages] == ["Python"]
+    assert [each.workers for each in workers_of([folder])] == [4]
+
+
+def test_who_made_the_same_change_on_another_branch_counts(repository: Path, commit: Commit) -> None:
+    commit("Old Hand", "gateway/app.py")
+    git(repository, "switch", "-q", "-c", "other")
+    commit("Ada L", "gateway/b.py", text="same\n")
+    git(repository, "switch", "-q", "main")
+    commit("Grace H", "gateway/b.py", text="same\n")
+    git(repository, "-c", "user.name=m", "-c", "user.email=m@x", "merge", "-q", "--no-edit", "other")
+    assert team_of([str(repository / "gateway")], NOW).authors == 3
+
+
+def test_people_without_an_address_are_not_one(repository: Path, commit: Commit) -> None:
+    for name in ("Ada L", "Grace H"):
+        commit(name, "app.py", mail=" ")
+    assert team_of([str(repository)], NOW).authors == 2
+
+
 def test_nobody_within_a_year(repository: Path, commit: Commit) -> None:
     commit("Old Hand", "app.py", at=NOW - 500 * 86_400)
     told = team_of([str(repository)], NOW)
@@ -173,7 +199,7 @@ def test_programs_that_a_repository_names_are_not_run(
     hook.chmod(0o755)
     sprung.unlink(missing_ok=True)
     assert team_of([str(repository)], NOW).authors == 1
-    assert find([str(repository)]) == []
+    assert workers_of([str(repository)]) == []
     assert not sprung.exists(), sprung.read_text()
 
 
@@ -231,6 +257,9 @@ def test_language_is_by_the_end_of_the_name(path: str, language: str | None) -> 
         ("Dockerfile", 'CMD ["gunicorn", "-w", "2", "--threads", "16", "app"]\n', (2, 16)),
         ("docker-compose.yml", 'command: "gunicorn --workers 5 app"\n', (5, 1)),
         ("gunicorn.conf.py", "workers = 6\nthreads = 2\nbind = ':80'\n", (6, 2)),
+        ("Procfile", "web: gunicorn -w 2 -k gevent --worker-connections 200 shop.app:app\n", (2, 200)),
+        ("Procfile", "web: gunicorn -w 2 --worker-class=uvicorn.workers.UvicornWorker app\n", (2, 1000)),
+        ("gunicorn.conf.py", "workers = 6\nworker_class = 'gevent'\n", (6, 1000)),
         ("gunicorn.conf.py", "import os\nworkers = os.cpu_count()\n", None),
         ("README.md", "gunicorn -w 4\n", None),
         ("Procfile", "web: gunicorn -w 99999999999 shop.app:app\n", None),
@@ -244,5 +273,5 @@ def test_workers_are_found_in_the_repository(
     repository: Path, commit: Commit, path: str, text: str, slots: tuple[int, int] | None
 ) -> None:
     commit("Ada L", path, text=text)
-    found = find([str(repository)])
+    found = workers_of([str(repository)])
     assert [(each.workers, each.threads, each.where) for each in found] == ([(*slots, path)] if slots else [])

@@ -1,7 +1,11 @@
 """Logs as they really are: their formats, what they are compressed with, and what is broken in them."""
 
+import bz2
 import gzip
+import json
 import lzma
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +13,10 @@ import pytest
 
 from tests.assess.simulate import STYLES, System, combined, constant, gunicorn, nginx, own, uniform
 from tetrapylon.assess import assess
-from tetrapylon.assess.formats import ABSENT, Line, compile_format
-from tetrapylon.assess.reading import Reading
-from tetrapylon.assess.times import NONE
+from tetrapylon.assess.logs.formats import ABSENT, Line, compile_format
+from tetrapylon.assess.logs.reading import Reading
+from tetrapylon.assess.logs.times import NONE
+from tetrapylon.cli import main
 from tetrapylon.errors import TetrapylonError, UsageError
 
 STEADY = System(uniform(6, 8), uniform(28, 32))
@@ -55,6 +60,12 @@ FOUND = {
     "labels": (f'{START} {AGENTS} rt=0.037 uct="0.000" uht="0.029" urt="0.030"', 37_000, 30_000),
     "labels, two upstreams": (f'{START} {AGENTS} urt="0.010, 0.020" rt=0.037', 37_000, 30_000),
     "labels without agents": (f"{START} rt=0.037 urt=0.030", 37_000, 30_000),
+    "this gateway's, without what the client took": (
+        '{"time":"2026-11-30T09:00:00.000Z","status":200,"duration_us":937000,"gateway_us":7000,'
+        '"upstream_us":30000,"client_us":900000,"upstream":"10.0.0.5:9001"}',
+        37_000,
+        30_000,
+    ),
     "a team's own field": (f"{START} {AGENTS} 0.037123 upstream_us=30456", 37_123, 30_456),
     "gunicorn's %(D)s beside it": (f"{START} {AGENTS} 37123 upstream_us=30456", 37_123, 30_456),
     "gunicorn's %(L)s": (f"{START} {AGENTS} 0.037123", 37_123, ABSENT),
@@ -62,6 +73,16 @@ FOUND = {
     "common": (START, ABSENT, ABSENT),
     "a quote in the agent": (rf'{START} "-" "a \"b\" c" 0.037 0.030', 37_000, 30_000),
     "a number of no known unit": (f"{START} {AGENTS} 37123", ABSENT, ABSENT),
+    "a user's name with a space": (
+        f"{START.replace('- -', '- a b')} {AGENTS} 0.037 0.030",
+        37_000,
+        30_000,
+    ),
+    "a user's name that looks like a time": (
+        f"{START.replace('- -', f'- a [{WHEN}] 200')} {AGENTS} 0.037 0.030",
+        37_000,
+        30_000,
+    ),
     "json of nginx's": (
         '{"time_local":"' + WHEN + '","status":"200","request_time":"0.037",'
         '"upstream_response_time":"0.010, 0.020"}',
@@ -77,6 +98,12 @@ FOUND = {
     "this gateway's own": (
         '{"time":"2026-11-30T09:00:00.000Z","status":200,"duration_us":37000,"gateway_us":7000,'
         '"upstream_us":30000,"upstream":"127.0.0.1:9001"}',
+        37_000,
+        30_000,
+    ),
+    "this gateway's own, with a slow client": (
+        '{"time":"2026-11-30T09:00:00.000Z","status":200,"duration_us":99000,"gateway_us":7000,'
+        '"upstream_us":30000,"client_us":62000,"upstream":"127.0.0.1:9001"}',
         37_000,
         30_000,
     ),
@@ -173,6 +200,13 @@ BROKEN = [
     START.replace("Nov", "Nox") + f" {AGENTS} 0.037 0.030",
     START.replace("2026", "0001") + f" {AGENTS} 0.037 0.030",
     f"{START} {AGENTS} 99999999.000 0.030",
+    f"{START} {AGENTS} {'9' * 400}.000 0.030",
+    f"{START} {AGENTS} 0.037 {'9' * 400}.000",
+    '{"a":' * 12_000,
+    '{"time":"2026-11-30T09:00:00.000Z","status":200,"duration_us":9e18,"gateway_us":1,"upstream_us":1}',
+    '{"time":"2026-11-30T09:00:00.000Z","status":123456,"duration_us":9,"gateway_us":1,"upstream_us":1}',
+    '{"time":"2026-11-30T09:00:00.000Z","status":1e300,"request_time":0.037}',
+    f'{START} "{chr(92) + chr(34)}' * 1000,
     "\N{SNOWMAN}" * 30_000,
 ]
 
@@ -217,7 +251,31 @@ def test_lines_without_times_among_others_are_said(log: Write) -> None:
     assert told.split.cannot_tell == ""
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+def test_bytes_that_are_no_utf8_break_no_line(tmp_path: Path) -> None:
+    """What clients send is in nginx's JSON as it came."""
+    path = tmp_path / "access.log"
+    lines = [
+        line.replace('"status"', '"agent":"ÿ","status"').encode("latin-1")
+        for line in lines_of(STYLES["nginx-json"])
+    ]
+    path.write_bytes(b"\n".join(lines))
+    reading, found = read(str(path))
+    assert (len(found), reading.broken) == (300, 0)
+
+
+def test_hostile_line_takes_no_time(log: Write) -> None:
+    """Of the length that a line may have at most."""
+    lists = '$upstream_addr $upstream_status [$time_local] "$request" $request_time $upstream_response_time'
+    quotes = f'{START} "' + r"\"" * 30_000
+    lines = [quotes, "1.1.1.1:80, " * 5_000, "- : " * 16_000, '" ' * 32_000]
+    began = time.process_time()
+    for form in (lists, None):
+        reading, _ = read(log(*lines), form)
+        assert reading.broken == len(lines)
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, gzip.compress, lzma.compress])
 def test_compressed_logs_are_read_whatever_their_name(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "access.log.1"
     path.write_bytes(pack("\n".join(lines_of(nginx)).encode()))
@@ -231,6 +289,17 @@ def test_compressed_log_that_ends_early_is_read_up_to_there(tmp_path: Path) -> N
     told = assess([str(path)])
     assert told.log is not None
     assert 1000 < told.log.requests < 3000
+    assert "is damaged" in told.log.notes[0]
+
+
+def test_compressed_log_that_is_damaged_is_read_up_to_there(tmp_path: Path, log: Write) -> None:
+    packed = bytearray(bz2.compress("\n".join(lines_of(nginx, 30_000)).encode()))
+    packed[len(packed) * 9 // 10] ^= 0xFF
+    path = tmp_path / "access.log.1.bz2"
+    path.write_bytes(packed)
+    told = assess([str(path), log(*lines_of(nginx))])
+    assert told.log is not None
+    assert told.log.requests > 300
     assert "is damaged" in told.log.notes[0]
 
 
@@ -256,6 +325,49 @@ def test_files_are_no_clock_jump_in_any_order(log: Write) -> None:
     told = assess([new, old])
     assert told.log is not None
     assert (told.log.clock_jumps, told.log.requests) == (0, 4000)
+
+
+def test_short_file_before_a_rotated_one_is_no_clock_jump(log: Write) -> None:
+    """As when logs were rotated a moment ago."""
+    lines = lines_of(nginx, 2100)
+    old, new = log(*lines[:2000], name="access.log.1"), log(*lines[2000:], name="access.log")
+    told = assess([new, old])
+    assert told.log is not None
+    assert (told.log.clock_jumps, told.log.requests) == (0, 2100)
+
+
+def test_files_of_few_lines_are_read_whatever_their_formats(log: Write) -> None:
+    paths = [log(*lines_of(style, 20), name=name) for name, style in STYLES.items()]
+    told = assess(paths)
+    assert told.log is not None
+    assert (told.log.requests, told.log.broken) == (20 * len(STYLES), 0)
+
+
+def test_coarser_clock_of_a_later_file_is_allowed_for(log: Write) -> None:
+    """By a clock of 1 ms an upstream may seem to take longer than the whole."""
+    fine, coarse = log(*lines_of(own, 600), name="own"), log(*[f"{START} {AGENTS} 0.030 0.031"] * 600)
+    told = assess([fine, coarse])
+    assert told.log is not None
+    assert told.log.impossible == 0
+
+
+def test_file_whose_name_is_no_utf8_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/access\xff.log")
+    Path(path).write_text("\n".join(lines_of(nginx)))
+    assert main(["assess", "--format", "json", path]) == 0
+    assert json.loads(capsys.readouterr().out)["log"]["files"] == [f"{tmp_path}/access\ufffd.log"]
+
+
+def test_name_of_a_file_does_nothing_to_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "access\x1b[2J.log"
+    path.write_text("")
+    assert main(["assess", str(path)]) == 1
+    path.write_text("one\n")
+    assert main(["assess", str(path)]) == 2
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
 
 
 def test_times_that_contradict_each_other_are_no_basis(log: Write) -> None:

@@ -8,8 +8,8 @@ import pytest
 from tests.assess.simulate import STYLES, System, gunicorn, lognormal, uniform
 from tests.assess.test_people import NOW, RECENT, git
 from tetrapylon.assess import Assessment, Present, assess
+from tetrapylon.assess.report.text import to_text
 from tetrapylon.assess.result import Answer, Verdict
-from tetrapylon.assess.show import to_text
 
 
 def log_of(path: Path, system: System, count: int = 6000, style: str = "gunicorn-split") -> str:
@@ -144,14 +144,14 @@ def test_growth_that_soon_meets_the_cores_is_a_reason_to_change(tmp_path: Path) 
 
 
 def test_money_that_comes_back_within_a_year_is_a_reason_to_change(tmp_path: Path) -> None:
-    known = {"cores": 64, "cpu": 30.0, "workers": 64, "core_price": 25.0}
+    known = {"cores": 64, "cpu": 30.0, "workers": 64, "threads": 1, "core_price": 25.0}
     cheap = story(tmp_path, **known, change_cost=5_000.0)
     assert verdict_of(cheap).advice == "change it"
     assert "users will not notice" in verdict_of(cheap).why
     dear = assess(
         [str(tmp_path / "access.log")],
         Present(
-            workers=64, threads=6, cores=64, cpu=30.0, core_price=25.0, change_cost=500_000.0, like="flask"
+            workers=64, threads=1, cores=64, cpu=30.0, core_price=25.0, change_cost=500_000.0, like="flask"
         ),
     )
     assert verdict_of(dear).advice == "leave it alone"

@@ -44,6 +44,8 @@ def test_the_readme_keeps_what_stands_around_its_table(written: Path) -> None:
     assert text.startswith(f"# Top\n\n{report.BEGIN}\n![")
     assert text.endswith(f"{report.END}\n\nRest\n")
     assert "old" not in text
+    rows = [line.split("|")[1].strip(" *") for line in text.splitlines() if line.startswith("|")][2:]
+    assert rows == ["Tetrapylon", "Nginx", "Go", "Flask"]
     report.write(written / "results.json", written)
     assert (written / "README.md").read_text() == text, "writing twice changes nothing"
 

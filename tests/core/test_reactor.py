@@ -336,12 +336,12 @@ class TestDeadlines:
             due.append(alarm)
             for each in alarms:
                 each.disarm()
+            after.arm(0.01)
 
         alarms = [Alarm(bench.reactor, end_the_other) for _ in range(3)]
+        after = Alarm(bench.reactor, due.append)
         for alarm in alarms:
             alarm.arm(0.01)
-        after = Alarm(bench.reactor, due.append)
-        after.arm(0.05)
         bench.run_until(lambda: after in due)
         assert due == [alarms[0], after]
 

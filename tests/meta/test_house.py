@@ -81,12 +81,36 @@ def test_what_is_told_to_run_exists(place: tuple[str, ...]) -> None:
     assert set(re.findall(r"""(?<![\w:])make ([a-z][a-z-]*)(?=[`"\s);]|$)""", read(*place))) <= VERBS
 
 
-def test_links_between_pages_lead_somewhere() -> None:
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-    for page in pages:
-        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
-            if "://" not in link:
-                assert (page.parent / link).exists(), f"{page.name} links to {link}"
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_what_the_docs_tell_to_run_exists(page: Path) -> None:
+    assert set(re.findall(r"`(?:\w+=\S+ )*make ([a-z-]+)", page.read_text(encoding="utf-8"))) <= VERBS
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def anchors(text: str) -> set[str]:
+    """Of a page's headings, as GitHub and MkDocs make them."""
+    heads = re.findall(r"^#+ (.+)$", re.sub(r"^ *```.*?^ *```", "", text, flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", head).strip().lower().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for link, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", page.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        target = page.parent / link if link else page
+        assert target.exists(), f"{page.name} links to {link}"
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), f"{link}#{anchor} leads nowhere"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_pages_name_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").replace("/NAME.", "/request_id.")
+    for place in re.findall(r"`((?:src|tests|benchmarks|ext|examples|deploy|tools|docs)/[\w./-]+)", text):
+        assert (ROOT / place).exists(), f"{page.name} names {place}"
 
 
 def test_navigation_of_the_docs_site_is_complete() -> None:

@@ -8,19 +8,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tetrapylon.assess.costs import Prices, costs_of
-from tetrapylon.assess.formats import ABSENT, Format, Line, compile_format
-from tetrapylon.assess.found import find
 from tetrapylon.assess.limits import limits_of
 from tetrapylon.assess.live import Hop, hop_of, measure
 from tetrapylon.assess.load import load_of, parse_growth, trend_of
+from tetrapylon.assess.logs.formats import ABSENT, Format, Line, compile_format
+from tetrapylon.assess.logs.reading import Reading
+from tetrapylon.assess.logs.times import NONE
 from tetrapylon.assess.measured import measured
-from tetrapylon.assess.people import team_of
-from tetrapylon.assess.reading import Reading
+from tetrapylon.assess.repository.people import team_of
+from tetrapylon.assess.repository.workers import workers_of
 from tetrapylon.assess.result import Assessment, Costs, Limits, Load
 from tetrapylon.assess.split import log_of, split, split_of_two, take
 from tetrapylon.assess.tally import Tally
-from tetrapylon.assess.times import NONE
 from tetrapylon.assess.verdict import verdict_of
+from tetrapylon.assess.waits import Capacity
+from tetrapylon.assess.wording import several
 from tetrapylon.errors import TetrapylonError, UsageError
 
 __all__ = ["Assessment", "Live", "Present", "assess", "hop_of"]
@@ -128,37 +130,43 @@ def _told(
     do: str = "",
 ) -> Assessment:
     reading, tally = here
+    capacity = _capacity(present)
     told.log = log_of(reading, tally)
     if there is not None:
         told.upstream_log = log_of(*there)
-        told.split = split_of_two(here, there)
+        told.split = split_of_two(here, there, capacity)
     else:
-        told.split = split(reading, tally, do)
+        told.split = split(reading, tally, capacity, do)
     told.load = load_of(tally)
     if told.load is not None:
-        told.limits = _limits(told.load, tally, present)
+        told.limits = _limits(told.load, tally, capacity, present)
         told.costs = _costs(reading, told.load, told.limits, present)
     return told
 
 
-def _limits(load: Load, tally: Tally, present: Present) -> Limits:
-    slots, workers, source = None, present.workers, "as told"
-    if workers is not None:
-        slots = workers * (present.threads or 1)
-    elif present.repositories:
-        found = find(present.repositories)
-        if len(found) == 1:
-            workers, slots = found[0].workers, found[0].workers * found[0].threads
-            source = f"{workers} workers with {found[0].threads} threads, as {found[0].where} has it"
+def _capacity(present: Present) -> Capacity:
+    """As told, or as the one command or config in the repositories says."""
+    if present.workers is not None:
+        slots = present.workers * (present.threads or 1)
+        return Capacity(present.workers, slots, "as told", present.cpu)
+    found = workers_of(present.repositories) if present.repositories else []
+    if len(found) != 1:
+        return Capacity(cpu=present.cpu)
+    workers, threads, where = found[0]
+    source = f"{several(workers, 'worker')} with {several(threads, 'thread')}, as {where} has it"
+    return Capacity(workers, workers * threads, source, present.cpu)
+
+
+def _limits(load: Load, tally: Tally, capacity: Capacity, present: Present) -> Limits:
     growth = None
     if present.growth is not None:
         read = parse_growth(present.growth)
         growth = (read.monthly, "as told")
     return limits_of(
         load,
-        slots=slots,
-        slots_from=source if slots else "",
-        workers=workers,
+        slots=capacity.slots,
+        slots_from=capacity.slots_from,
+        workers=capacity.workers,
         cores=present.cores,
         cpu=present.cpu,
         growth=growth,

@@ -9,7 +9,7 @@ from itertools import accumulate
 from sys import byteorder
 from typing import NamedTuple
 
-from tetrapylon.assess.formats import Clock
+from tetrapylon.assess.logs.formats import Clock
 
 __all__ = ["BINS", "Distribution", "Quantile", "bin_of", "empty", "merged", "without"]
 

@@ -22,10 +22,17 @@ def erlang_wait(load: float, slots: int) -> float:
     """
     if load >= slots:
         return math.inf
-    blocked = 1.0
-    for each in range(1, slots + 1):
-        blocked = load * blocked / (each + load * blocked)
-    waits = blocked / (1 - load / slots * (1 - blocked))
+    if load <= 0:
+        return 0.0
+    # Erlang's B is 1 over the sum of slots! / (slots - k)! / load ** k. Its terms rise until k = slots - load
+    # and fall from there: some roots of `slots` of them say it all.
+    whole = term = 1.0
+    for k in range(slots):
+        term *= (slots - k) / load
+        whole += term
+        if term < 1e-12 * whole or whole > 1e15:
+            break
+    waits = 1 / (whole - load / slots * (whole - 1))
     return waits / (slots - load)
 
 

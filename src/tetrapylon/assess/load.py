@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tetrapylon.assess.groups import student
+from tetrapylon.assess.jackknife import student
 from tetrapylon.assess.result import Load, Trend
 from tetrapylon.assess.tally import Tally, Window
 from tetrapylon.errors import UsageError
@@ -33,23 +33,46 @@ def load_of(tally: Tally) -> Load | None:
     count = sum(window.count for _, window in windows)
     busy = sum(window.total for _, window in windows) / 1e6
     span = _span(windows, width, tally)
-    fullest = max(windows, key=lambda each: each[1].total)
-    most = max(windows, key=lambda each: each[1].count)
+    stretches = _stretches(windows, width, tally)
+    fullest = max(each.total / each.seconds for each in stretches)
+    most = max(stretches, key=lambda each: each.requests / each.seconds)
     calm, pressed = _under_load([window for _, window in windows])
     return Load(
         window_s=width,
         rate=count / span,
-        peak_rate=most[1].count / width,
-        peak_at=most[0],
+        peak_rate=most.requests / most.seconds,
+        peak_at=most.begin,
+        met_rate=tally.met / count,
         concurrency=busy / span,
-        peak_concurrency=fullest[1].total / 1e6 / width,
+        met_concurrency=tally.met_total / 1e6 / count,
+        peak_concurrency=fullest / 1e6,
         request_ms=1000 * busy / count,
         own_ms=_per_request([window for _, window in windows]),
         own_ms_calm=calm,
         own_ms_pressed=pressed,
-        errors=sum(tally.errors.values()) / tally.requests,
+        errors=tally.errors / tally.requests,
         series=_series(windows, width),
     )
+
+
+class _Stretch(NamedTuple):
+    begin: float
+    seconds: float
+    requests: int
+    total: int
+
+
+def _stretches(windows: list[tuple[int, Window]], width: int, tally: Tally) -> list[_Stretch]:
+    """What the peak may be in: windows that the log covers by half at least; all of it where it is short."""
+    found = []
+    for begin, window in windows:
+        seconds = min(begin + width, tally.last) - max(begin, tally.first)
+        if seconds >= width / 2:
+            found.append(_Stretch(begin, seconds, window.count, window.total))
+    if found:
+        return found
+    count, total = (sum(getattr(window, name) for _, window in windows) for name in ("count", "total"))
+    return [_Stretch(tally.first, _span(windows, width, tally), count, total)]
 
 
 def _span(windows: list[tuple[int, Window]], width: int, tally: Tally) -> float:

@@ -53,7 +53,7 @@ class Log(Struct, frozen=True, kw_only=True):
 class Quantile(Struct, frozen=True, kw_only=True):
     """Milliseconds; `share` from 0 to 1. `upstream`, `win` and `share` are None where they cannot be told.
 
-    `win` is what a gateway that took no time at all would win.
+    `win` is what a gateway that took no time at all would win. `cannot_tell`: why they are withheld.
     """
 
     q: float
@@ -61,6 +61,7 @@ class Quantile(Struct, frozen=True, kw_only=True):
     upstream: float | None = None
     win: Range | None = None
     share: Range | None = None
+    cannot_tell: str = ""
 
 
 class Split(Struct, frozen=True, kw_only=True):
@@ -84,7 +85,8 @@ class Split(Struct, frozen=True, kw_only=True):
 
 
 class Load(Struct, frozen=True, kw_only=True):
-    """Traffic. Rates in requests a second; peaks are of the busiest window; `peak_at` since 1970.
+    """Traffic. Rates in requests a second; peaks are of the busiest window; `peak_at` since 1970. What is met
+    is a mean over requests of what each finds in its second, so that busy seconds count for more.
 
     `concurrency`: requests under way, by Little's law. `own_ms`: the gateway's own time to a request; `calm`
     in the calmer half of the windows, `pressed` in the busiest tenth. `errors`: the share of 5xx.
@@ -94,7 +96,9 @@ class Load(Struct, frozen=True, kw_only=True):
     rate: float
     peak_rate: float
     peak_at: float
+    met_rate: float
     concurrency: float
+    met_concurrency: float
     peak_concurrency: float
     request_ms: float
     own_ms: float | None

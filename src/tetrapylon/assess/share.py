@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import NamedTuple
 
-from tetrapylon.assess.formats import Clock
-from tetrapylon.assess.groups import Group, deviation, student
 from tetrapylon.assess.histogram import Distribution, empty, merged, without
+from tetrapylon.assess.jackknife import Group, deviation, student
+from tetrapylon.assess.logs.formats import Clock
+from tetrapylon.assess.waits import Unseen
 
 __all__ = ["FEWEST", "LEVEL", "Interval", "Share", "curve", "mean_share", "shares", "whole_times"]
 
@@ -18,6 +19,8 @@ BEYOND = 50
 """Requests that have to lie beyond a quantile."""
 FEWEST = 200
 """Requests below which nothing is said."""
+STRAIGHT = 200
+"""Microseconds that users themselves would wait for an upstream beyond what the gateway waits for it."""
 QUANTILES = (0.5, 0.95, 0.99)
 CURVE = [n / 100 for n in range(1, 100)]
 
@@ -40,7 +43,7 @@ class Share(NamedTuple):
     upstream: float
     share: Interval
     open: float
-    """How wide the interval is by the clocks alone."""
+    """How wide the interval is by the clocks, and by what the log does not see, alone."""
 
     @property
     def win(self) -> Interval:
@@ -48,11 +51,14 @@ class Share(NamedTuple):
         return Interval(*(self.total * each for each in self.share))
 
 
-def shares(whole: Sequence[Group], waited: Sequence[Group], total: Clock, upstream: Clock) -> Iterator[Share]:
+def shares(
+    whole: Sequence[Group], waited: Sequence[Group], total: Clock, upstream: Clock, unseen: Unseen
+) -> Iterator[Share]:
     """For each quantile that there are enough requests for.
 
     `whole` are the groups whose whole times count, `waited` those whose upstreams' times do: the same ones,
-    or those of a second log in the same stretches of time. The clocks are those of the two times.
+    or those of a second log in the same stretches of time. The clocks are those of the two times; `unseen` is
+    what users wait beyond.
 
     The whole time at a quantile less the upstreams' at the same one is what would be won there if the gateway
     took none. The interval is one of 99%: the clock's bounds with what it does not see, and beyond them the
@@ -65,7 +71,10 @@ def shares(whole: Sequence[Group], waited: Sequence[Group], total: Clock, upstre
     for q in QUANTILES:
         if min(totals[0].count, upstreams[0].count) * (1 - q) < BEYOND:
             continue
-        here, *others = [_bounds(one, other, q) for one, other in zip(totals, upstreams, strict=True)]
+        around = unseen.before(totals[0], q), unseen.within(upstreams[0], q)
+        here, *others = [
+            _bounds(one, other, q, *around) for one, other in zip(totals, upstreams, strict=True)
+        ]
         error = margin * deviation(sizes, here[1], [each[1] for each in others])
         low, high = min(here[0], here[1]) - error, max(here[2], here[1]) + error
         yield Share(
@@ -104,7 +113,9 @@ def whole_times(groups: Sequence[Group], clock: Clock) -> Iterator[tuple[float, 
             yield q, told.quantile(q).value
 
 
-def mean_share(whole: Sequence[Group], waited: Sequence[Group], total: Clock, upstream: Clock) -> Interval:
+def mean_share(
+    whole: Sequence[Group], waited: Sequence[Group], total: Clock, upstream: Clock, unseen: Unseen
+) -> Interval:
     """Of all the time together. The errors of phased clocks cancel out; those of others do not."""
     totals, upstreams = [group.sum_total for group in whole], [group.sum_upstream for group in waited]
     sizes, others = [group.count for group in whole], [group.count for group in waited]
@@ -115,9 +126,9 @@ def mean_share(whole: Sequence[Group], waited: Sequence[Group], total: Clock, up
         n, m = (sum(each) - (each[without] if without is not None else 0) for each in (sizes, others))
         t, u = (sum(each) - (each[without] if without is not None else 0) for each in (totals, upstreams))
         mean_t, mean_u = t / n, u / m
-        least, most = mean_t + open_total + total.unseen, mean_u + open_upstream
+        least, most = mean_t + open_total + unseen.mean, mean_u + open_upstream
         return (
-            1 - most / mean_t if mean_t else 0.0,
+            1 - (most + STRAIGHT) / (mean_t + STRAIGHT) if mean_t else 0.0,
             1 - (mean_u + open_upstream / 2) / (mean_t + open_total / 2) if mean_t else 0.0,
             1 - mean_u / least if least else 0.0,
         )
@@ -139,11 +150,13 @@ def _left_out(parts: list[array[int]], clock: Clock) -> list[Distribution]:
     ]
 
 
-def _bounds(total: Distribution, upstream: Distribution, q: float) -> tuple[float, float, float]:
-    """The least, the likeliest and the greatest share that the clocks leave open."""
+def _bounds(
+    total: Distribution, upstream: Distribution, q: float, before: float, within: float
+) -> tuple[float, float, float]:
+    """The least, the likeliest and the greatest share by what the clocks leave open and do not see."""
     one, other = total.quantile(q), upstream.quantile(q)
     return (
-        1 - other.high / one.low if one.low > 0 else 0.0,
+        1 - (other.high + STRAIGHT) / (one.low + STRAIGHT) if one.low > 0 else 0.0,
         1 - other.value / one.value if one.value > 0 else 0.0,
-        1 - other.low / (one.high + total.clock.unseen) if one.high > 0 else 0.0,
+        1 - max(0.0, other.low - within) / (one.high + before) if one.high > 0 else 0.0,
     )

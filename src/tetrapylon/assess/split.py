@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from tetrapylon.assess.formats import EXACT, Clock, Line
-from tetrapylon.assess.groups import Group
-from tetrapylon.assess.reading import Reading
+from tetrapylon.assess.jackknife import Group
+from tetrapylon.assess.load import load_of
+from tetrapylon.assess.logs.formats import EXACT, Clock, Line
+from tetrapylon.assess.logs.reading import Reading
 from tetrapylon.assess.result import Log, Quantile, Range, Split
 from tetrapylon.assess.share import FEWEST, Interval, Share, curve, mean_share, shares, whole_times
 from tetrapylon.assess.tally import Tally
+from tetrapylon.assess.waits import Capacity, Unseen, unseen_of
+from tetrapylon.assess.wording import milliseconds, readable
 
 __all__ = ["log_of", "split", "split_of_two", "take"]
 
 FEWEST_GROUPS = 5
 CONTRADICTING = 0.01
 UNEQUAL = 0.02
+NOTABLE = 100
+"""Microseconds of a mean wait from which it is told."""
 WIDEST = 0.2
 """An interval that is wider is no answer."""
 
 UNSEEN = "Up to {:g} ms before its clock starts and after it stops is not in the log; intervals allow for it."
+WAITS = "Nor is what they wait for a free worker or the interpreter, {} on average; intervals allow for it."
 BETWEEN = "what passes between the gateway and its upstreams counts as the gateway's: it is in neither log"
 ADD_NGINX = "add $request_time and $upstream_response_time to nginx's log_format"
 ADD_DURATION = "for gunicorn, add %(D)s to access_log_format"
@@ -38,33 +44,34 @@ def take(reading: Reading, *, by_time: bool = False, change: Callable[[Line], Li
     """Reads all lines, each of them changed first."""
     tally = Tally(by_time=by_time)
     reading.on_file = tally.new_file
+    formats = 0
     for line in reading:
-        if not tally.slack:
-            tally.slack = reading.slack
+        if len(reading.counts) != formats:
+            formats, tally.slack = len(reading.counts), reading.slack
         tally.add(line if change is None else change(line))
     return tally
 
 
 def log_of(reading: Reading, tally: Tally) -> Log:
     return Log(
-        files=list(reading.paths),
+        files=[readable(path) for path in reading.paths],
         requests=tally.requests,
         formats={reading.shown(text): count for text, count in reading.counts.items()},
         begins=tally.first or None,
         ends=tally.last or None,
         without_times=tally.untimed,
         broken=reading.broken,
-        broken_at=reading.broken_at,
+        broken_at=[readable(place) for place in reading.broken_at],
         impossible=tally.impossible,
         clock_jumps=tally.jumps,
         closed_by_client=tally.aborted,
         upgraded=tally.switched,
         dropped=reading.dropped,
-        notes=reading.damaged,
+        notes=[readable(note) for note in reading.damaged],
     )
 
 
-def split(reading: Reading, tally: Tally, do: str = "") -> Split:
+def split(reading: Reading, tally: Tally, capacity: Capacity, do: str = "") -> Split:
     """By one log, which has both times or not; `do` says what else gives the upstreams'."""
     total = _coarsest(reading.clocks(lambda each: each.total))
     upstream = _coarsest(reading.clocks(lambda each: each.upstream))
@@ -102,13 +109,13 @@ def split(reading: Reading, tally: Tally, do: str = "") -> Split:
             cannot_tell="the log has the whole time of a request, and not what of it upstreams took",
             do=do or (ADD_NGINX if total.phased else ADD_GUNICORN),
         )
-    told = _told(tally.groups.final(), None, total, upstream, tally)
+    told = _told(tally.groups.final(), None, total, upstream, tally, capacity)
     if tally.alone.count:
         told.notes.append(f"{tally.alone.count} requests have no upstream time and are left out")
     return told
 
 
-def split_of_two(one: tuple[Reading, Tally], other: tuple[Reading, Tally]) -> Split:
+def split_of_two(one: tuple[Reading, Tally], other: tuple[Reading, Tally], capacity: Capacity) -> Split:
     """By the gateway's log and that of the services behind it, of the time that both cover.
 
     Of both the whole times count, so none of their lines has an upstream's.
@@ -134,13 +141,19 @@ def split_of_two(one: tuple[Reading, Tally], other: tuple[Reading, Tally]) -> Sp
             f" upstreams {waited.count}: not one for each",
             do="log the upstreams' time with each of the gateway's requests",
         )
-    told = _told(whole.list(), [group.behind() for group in waited.list()], total, upstream, tally)
+    behind_it = [group.behind() for group in waited.list()]
+    told = _told(whole.list(), behind_it, total, upstream, tally, capacity)
     told.notes.append(BETWEEN)
     return told
 
 
 def _told(
-    whole: Sequence[Group], waited: Sequence[Group] | None, total: Clock, upstream: Clock, tally: Tally
+    whole: Sequence[Group],
+    waited: Sequence[Group] | None,
+    total: Clock,
+    upstream: Clock,
+    tally: Tally,
+    capacity: Capacity,
 ) -> Split:
     count = sum(group.count for group in whole)
     behind = whole if waited is None else waited
@@ -148,12 +161,15 @@ def _told(
         return _whole_only(
             list(whole),
             total,
-            cannot_tell=f"{count} requests with both times are too few",
+            cannot_tell=f"too few requests have both times: {count:,}",
             do=f"give a log of more: {FEWEST} for the median, 5,000 for p99",
         )
-    found = list(shares(whole, behind, total, upstream))
+    unseen = unseen_of(total, capacity, load_of(tally))
+    if unseen.cannot_tell:
+        return _whole_only(list(whole), total, cannot_tell=unseen.cannot_tell, do=unseen.do)
+    found = list(shares(whole, behind, total, upstream, unseen))
     resolution = max(total.tick, upstream.tick)
-    if found and found[0].open > WIDEST:
+    if found and found[0].open > WIDEST and not unseen.waits:
         return _whole_only(
             list(whole),
             total,
@@ -163,14 +179,22 @@ def _told(
         )
     return Split(
         requests=count,
-        quantiles=[_quantile(each) for each in found],
-        all_time=_range(mean_share(whole, behind, total, upstream)),
+        quantiles=[_quantile(each, unseen) for each in found],
+        all_time=_range(mean_share(whole, behind, total, upstream, unseen)),
         curve=_curve(whole, behind, total, upstream),
         resolution=resolution / 1000,
         answered_alone=tally.own,
         answered_alone_ms=tally.own_total / tally.own / 1000 if tally.own else 0.0,
-        notes=[UNSEEN.format(total.unseen / 1000)],
+        notes=list(_notes(unseen)),
     )
+
+
+def _notes(unseen: Unseen) -> Iterator[str]:
+    yield UNSEEN.format(unseen.least / 1000)
+    if unseen.mean - unseen.least >= NOTABLE:
+        yield WAITS.format(milliseconds((unseen.mean - unseen.least) / 1000))
+    if unseen.unknown:
+        yield unseen.unknown
 
 
 def _curve(
@@ -191,9 +215,11 @@ def _whole_only(groups: list[Group], total: Clock, *, cannot_tell: str, do: str)
     )
 
 
-def _quantile(told: Share) -> Quantile:
+def _quantile(told: Share, unseen: Unseen) -> Quantile:
     if told.share.width > WIDEST:
-        return Quantile(q=told.q, total=told.total / 1000)
+        waits = unseen.waits and told.open > told.share.width / 2
+        why = "waits that are not in the log" if waits else "too few requests"
+        return Quantile(q=told.q, total=told.total / 1000, cannot_tell=f"within 20 points: {why}")
     return Quantile(
         q=told.q,
         total=told.total / 1000,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tetrapylon.assess.formats import ABSENT, Line
-from tetrapylon.assess.groups import FIRST, FIRST_SECONDS, Groups
-from tetrapylon.assess.times import NONE
+from tetrapylon.assess.jackknife import FIRST, FIRST_SECONDS, Groups
+from tetrapylon.assess.logs.formats import ABSENT, Line
+from tetrapylon.assess.logs.times import NONE
 
 __all__ = ["Tally", "Window"]
 
@@ -21,15 +21,14 @@ SWITCHED = 101
 class Window:
     """Requests that ended in one stretch of time. Times in microseconds; `forwarded` have both times."""
 
-    __slots__ = ("count", "errors", "forwarded", "own", "total")
+    __slots__ = ("count", "forwarded", "own", "total")
 
     def __init__(self) -> None:
-        self.count = self.errors = self.forwarded = 0
+        self.count = self.forwarded = 0
         self.total = self.own = 0
 
     def absorb(self, other: Window) -> None:
         self.count += other.count
-        self.errors += other.errors
         self.forwarded += other.forwarded
         self.total += other.total
         self.own += other.own
@@ -56,21 +55,26 @@ class Tally:
         self.aborted = self.switched = self.impossible = self.jumps = 0
         self.own = self.own_total = 0
         """Requests that no upstream saw, and their time."""
-        self.errors: dict[int, int] = {}
+        self.errors = 0
+        """Answers of 5xx."""
         self.first = self.last = 0.0
         self.width = MINUTE
         self.windows: dict[int, Window] = {}
+        self.met = 0
+        """Requests in the same second, summed over requests; `met_total`: their times, summed so, too."""
+        self.met_total = 0
+        self._second = self._count = self._total = 0
         self._previous = 0.0
 
     def add(self, line: Line) -> None:
         moment, total, upstream, status = line
         self.requests += 1
         if status >= 500:
-            self.errors[status] = self.errors.get(status, 0) + 1
+            self.errors += 1
         if status == SWITCHED:
             self.switched += 1
             return
-        window = self._window(moment, total, status) if moment is not None else None
+        window = self._window(moment, total) if moment is not None else None
         if moment is None:
             self.undated += 1
         if status == CLOSED_BY_CLIENT:
@@ -92,7 +96,7 @@ class Tally:
                     window.forwarded += 1
                     window.own += max(0, total - upstream)
 
-    def _window(self, moment: float, total: int, status: int) -> Window:
+    def _window(self, moment: float, total: int) -> Window:
         if moment < self._previous - JUMP:
             self.jumps += 1
         self._previous = moment
@@ -100,7 +104,13 @@ class Tally:
             self.first = moment
         if moment > self.last:
             self.last = moment
-        key = int(moment) // self.width
+        second = int(moment)
+        if second != self._second:
+            self._meet()
+            self._second = second
+        self._count += 1
+        self._total += max(0, total)
+        key = second // self.width
         window = self.windows.get(key)
         if window is None:
             window = self.windows[key] = Window()
@@ -108,11 +118,14 @@ class Tally:
                 self._widen()
                 window = self.windows[key >> 1]
         window.count += 1
-        if status >= 500:
-            window.errors += 1
         if total > 0:
             window.total += total
         return window
+
+    def _meet(self) -> None:
+        self.met += self._count * self._count
+        self.met_total += self._count * self._total
+        self._count = self._total = 0
 
     def new_file(self) -> None:
         """Rotated files may come in any order: the clock does not jump between them."""
@@ -129,5 +142,6 @@ class Tally:
 
     def dated(self) -> Iterator[tuple[int, Window]]:
         """Windows in their order, with the second that each begins with."""
+        self._meet()
         for key in sorted(self.windows):
             yield key * self.width, self.windows[key]

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from tetrapylon.assess.result import Answer, Assessment, Costs, Limits, Load, Quantile, Split, Team, Verdict
-from tetrapylon.assess.words import milliseconds, number, percent, points, several
+from tetrapylon.assess.result import (
+    Answer,
+    Assessment,
+    Costs,
+    Limits,
+    Load,
+    Quantile,
+    Range,
+    Split,
+    Team,
+    Verdict,
+)
+from tetrapylon.assess.wording import milliseconds, number, percent, points, several
 
 __all__ = ["NOTICED_MS", "NOTICED_SHARE", "verdict_of"]
 
@@ -127,8 +138,8 @@ def _users(split: Split | None) -> Found:
     if split.cannot_tell or not known:
         why = split.cannot_tell or "too few requests for an interval that says something"
         return Found(CANNOT, f"users: what they would win cannot be told from these logs: {why}")
-    sure = next((each for each in known if _noticed(each, "low")), None)
-    maybe = next((each for each in known if each.q <= 0.95 and _noticed(each, "high")), None)
+    sure = next((each for each in known if _noticed(each, _least)), None)
+    maybe = next((each for each in known if each.q <= 0.95 and _noticed(each, _plausible)), None)
     if sure is not None and sure.q <= 0.95:
         return Found(YES, f"users: {_win(sure)}, and would notice")
     if sure is not None:
@@ -138,9 +149,19 @@ def _users(split: Split | None) -> Found:
     return Found(NO, f"users: {_win(known[0])}, and would not notice")
 
 
-def _noticed(each: Quantile, end: str) -> bool:
-    share, win = getattr(each.share, end), getattr(each.win, end)
-    return bool(share >= NOTICED_SHARE and win >= NOTICED_MS)
+def _noticed(each: Quantile, of: Callable[[Range], float]) -> bool:
+    if each.share is None or each.win is None:
+        return False
+    return of(each.share) >= NOTICED_SHARE and of(each.win) >= NOTICED_MS
+
+
+def _least(told: Range) -> float:
+    return told.low
+
+
+def _plausible(told: Range) -> float:
+    """Half way to the end, which all allowances together reach in one case of a hundred."""
+    return (told.value + told.high) / 2
 
 
 def _win(each: Quantile) -> str:
@@ -271,14 +292,14 @@ WAITING = (
 
 
 def _why_broken(told: Assessment) -> str:
-    load, limits, split = told.load, told.limits, told.split
+    load, limits = told.load, told.limits
     reasons = []
     if load is not None and load.errors >= BROKEN_ERRORS:
         reasons.append(
             "Find out where the errors come from: a faster gateway passes on those of its upstreams."
         )
     if limits is not None and _full(limits):
-        own = None if split is None or split.all_time is None else split.all_time.value
+        own = None if load is None or load.own_ms is None else load.own_ms / load.request_ms
         reasons.append(
             f"Its workers are full, mostly of requests that wait for upstreams. {WAITING}"
             if own is not None and own < 0.5
@@ -317,7 +338,8 @@ def _known_by(team: Team | None) -> str:
 def _unsure(told: Assessment) -> Iterator[str]:
     if told.split is not None and not told.split.cannot_tell:
         yield "Intervals hold the truth 99 times in 100, for traffic like that in the log."
-        yield "Clients that send or read slowly count as the gateway's time: its part is rather less."
+        if told.log is None or any("tetrapylon" not in each for each in told.log.formats):
+            yield "Clients that send or read slowly count as the gateway's time: its part is rather less."
     if told.limits is not None and told.limits.cpu_is_bound and told.limits.cpu_ms is not None:
         yield "Its CPU time was not told: all of its own time stands for it, so needs are upper bounds."
     if told.limits is not None and told.limits.slots is not None:

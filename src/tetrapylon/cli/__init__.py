@@ -117,7 +117,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print_problems(error.problems)
             code = BAD
         except TetrapylonError as error:
-            print(f"tetrapylon: {error}", file=sys.stderr)
+            from tetrapylon.cli.style import harmless
+
+            print(f"tetrapylon: {harmless(str(error))}", file=sys.stderr)
             code = BAD if isinstance(error, UsageError) else FAILED
         except SystemExit as stop:  # argparse: --help, --version, bad usage
             code = stop.code if isinstance(stop.code, int) else FINE

@@ -106,10 +106,10 @@ def written(told: Assessment, form: str) -> str:
 
         return msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n"
     if form == "html":
-        from tetrapylon.assess.page import to_html
+        from tetrapylon.assess.report.page import to_html
 
         return to_html(told)
-    from tetrapylon.assess.show import to_text
+    from tetrapylon.assess.report.text import to_text
 
     return to_text(told)
 

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from tetrapylon.errors import Problem
 
-__all__ = ["paint", "print_problems", "print_table"]
+__all__ = ["harmless", "paint", "print_problems", "print_table"]
 
 CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 
@@ -19,6 +19,13 @@ def paint(text: str, style: str, stream: TextIO) -> str:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
         return text
     return f"\x1b[{CODES[style]}m{text}\x1b[0m"
+
+
+def harmless(text: str) -> str:
+    """Without what does something to a terminal: file names and other programs' words may hold it."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text
+    )
 
 
 def print_problems(problems: Sequence[Problem]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tetrapylon.migrate.passing import Passing
-from tetrapylon.migrate.project import Function, Module, Project, dotted
+from tetrapylon.migrate.project import Function, Module, Project, dotted, walk_own
 from tetrapylon.migrate.values import Client, Instance, Known, bound, client_of, known, method_of, named
 
 __all__ = ["Call", "Doing", "read_view"]
@@ -83,6 +83,8 @@ class Doing:
     parts: dict[str, Call] = field(default_factory=dict)
     """What it merges: members of its answer."""
     more: list[tuple[str, int]] = field(default_factory=list)
+    errors: list[tuple[str, int]] = field(default_factory=list)
+    """Where it answers in its own words for a service that fails."""
     status: int | None = None
     """What it answers with, whatever the service did; None: with the service's status."""
 
@@ -112,6 +114,8 @@ class _Reader:
         }
         self.depth = depth
         self.says_status = False
+        self.generators: dict[str, Call] = {}
+        """Functions within it that yield an answer."""
         self.queries: set[str] = set()
         """Variables that are an address with the client's query."""
         self.guards = guards
@@ -148,6 +152,8 @@ class _Reader:
                 return
             self.body_of(node.value)
             self.more(node.lineno)
+        elif self.copies(node):
+            return
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             self.assign(targets[0], node.value, node.lineno)
@@ -164,9 +170,14 @@ class _Reader:
             for handler in node.handlers:
                 if not all(self.refuses(each) for each in handler.body):
                     self.more(handler.lineno)
+                elif any(isinstance(each, ast.Return) for each in handler.body):
+                    self.doing.errors.append((self.module.file, handler.lineno))
             self.block(node.finalbody)
         elif isinstance(node, ast.If) and self.about_answer(node.test) and all(map(self.refuses, node.body)):
+            self.doing.errors.append((self.module.file, node.lineno))
             self.block(node.orelse)
+        elif isinstance(node, Function) and (call := self.generated(node)) is not None:
+            self.generators[node.name] = call
         elif isinstance(node, ast.Raise):
             pass
         else:
@@ -239,6 +250,7 @@ class _Reader:
         if parts and None not in parts.values():
             self.doing.parts = {name: each for name, each in parts.items() if each is not None}
         else:
+            self.seen(value)
             self.more(node.lineno)
         self.returned.append(None)
 
@@ -284,6 +296,8 @@ class _Reader:
             return self.body_of(node.func.value)
         if last in ANSWERS | STARTED and node.args:
             return self.body_of(node.args[0])
+        if isinstance(node.func, ast.Name) and node.func.id in self.generators:
+            return self.generators[node.func.id]
         return self.inlined(node)
 
     def inlined(self, node: ast.Call) -> Call | None:
@@ -305,6 +319,7 @@ class _Reader:
             return None
         self.doing.calls += doing.calls
         self.says_status = self.says_status or reader.says_status
+        self.doing.errors += doing.errors
         if not doing.forwards:
             self.doing.more += doing.more or [(self.module.file, node.lineno)]
             return None
@@ -360,13 +375,72 @@ class _Reader:
         return found if isinstance(found, str) else None
 
     def about_answer(self, test: ast.expr) -> bool:
-        return any(isinstance(each, ast.Name) and each.id in self.holds for each in ast.walk(test))
+        """Whether it asks for the status and nothing else: what is in an answer may say who may see it."""
+        for each in ast.walk(test):
+            if isinstance(each, ast.Attribute) and each.attr not in STATUS:
+                return False
+            if isinstance(each, ast.Call | ast.Subscript):
+                return False
+        names = {each.id for each in ast.walk(test) if isinstance(each, ast.Name)}
+        return bool(names) and names <= self.holds.keys()
 
     def quiet(self, node: ast.expr) -> bool:
         inner = node.value if isinstance(node, ast.Await) else node
-        return isinstance(inner, ast.Call) and _last(inner.func) in QUIET
+        if not isinstance(inner, ast.Call) or _last(inner.func) not in QUIET:
+            return False
+        owner = inner.func.value if isinstance(inner.func, ast.Attribute) else None
+        # What takes something out of an answer is no forwarding.
+        return _last(inner.func) != "pop" or owner is None or self.body_of(owner) is None
+
+    def copies(self, node: ast.stmt, names: frozenset[str] = frozenset()) -> bool:
+        """Whether it gives the answer the service's fields: `answer.headers[name] = value`, loops of it."""
+        if isinstance(node, ast.For):
+            inside = frozenset(each.id for each in ast.walk(node.target) if isinstance(each, ast.Name))
+            return self.passing.of_request(node.iter) and all(
+                self.copies(each, names | inside) for each in node.body
+            )
+        if isinstance(node, ast.If) and not node.orelse:
+            known = {*names, *self.module.values, "str", "len"}
+            used = {each.id for each in ast.walk(node.test) if isinstance(each, ast.Name)}
+            return used <= known and all(self.copies(each, names) for each in node.body)
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Subscript):
+            return False
+        owner = node.targets[0].value
+        if (
+            not isinstance(owner, ast.Attribute)
+            or owner.attr != "headers"
+            or self.body_of(owner.value) is None
+        ):
+            return False
+        used = {each.id for each in ast.walk(node.value) if isinstance(each, ast.Name)}
+        return (
+            used <= names if names else bool(used & self.holds.keys()) and self.passing.of_request(node.value)
+        )
+
+    def generated(self, node: Function) -> Call | None:
+        """The call whose answer a function within the view yields piece by piece."""
+        loops = [each for each in walk_own(node) if isinstance(each, ast.For | ast.AsyncFor)]
+        yields = [each for each in walk_own(node) if isinstance(each, ast.Yield)]
+        if len(loops) != 1 or len(yields) != 1 or len(node.body) != 1 or len(loops[0].body) != 1:
+            return None
+        (piece,) = loops[0].body
+        given = piece.value if isinstance(piece, ast.Expr) else None
+        if (
+            not isinstance(given, ast.Yield)
+            or given.value is None
+            or dotted(given.value) != dotted(loops[0].target)
+        ):
+            return None
+        return self.body_of(loops[0].iter)
+
+    def seen(self, node: ast.AST) -> None:
+        """Calls in an expression that is more than one."""
+        for each in ast.walk(node):
+            if isinstance(each, ast.Call):
+                self.body_of(each)
 
     def refuses(self, node: ast.stmt) -> bool:
+        self.seen(node)  # another service may be asked instead
         if isinstance(node, ast.Return | ast.Raise | ast.Pass):
             return True
         return isinstance(node, ast.Expr) and self.quiet(node.value)

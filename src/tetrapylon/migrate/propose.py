@@ -168,23 +168,28 @@ def _doing(
         if split is None:
             made.says.append("its target is not known from the source")
         elif made.complete:
-            made.route = _forward(route, doing, call, split, methods, made)
+            made.route = _forward(route, doing, call, split, methods, made, root)
     elif doing.parts and not doing.more:
         made.says.append(f"merges answers: {named}")
         if made.complete:
             made.route = _aggregate(route, doing, services, made)
     else:
-        places = sorted(set(doing.more), key=lambda each: (each[0] != route.view.file, each))
-        lines = ", ".join(
-            str(line) if file == route.view.file else f"{short(file, root)}:{line}"
-            for file, line in places[:5]
-        )
+        lines = _lines(doing.more, route, root)
         made.says.append(f"calls {named}; has logic of its own" + (f" (line {lines})" if lines else ""))
 
 
 def _told(call: Call, root: str) -> str:
     where = f"{short(call.file, root)}:{call.line}"
     return f"{call.method or 'any'} {call.url or call.spelled} ({call.library}, {where})"
+
+
+def _lines(places: list[tuple[str, int]], route: AppRoute, root: str) -> str:
+    """Those of the view's own file first, by their numbers alone."""
+    known = sorted(set(places), key=lambda each: (each[0] != route.view.file, each))
+    told = (
+        str(line) if file == route.view.file else f"{short(file, root)}:{line}" for file, line in known[:5]
+    )
+    return ", ".join(told)
 
 
 def _fits(path: str, route: AppRoute) -> bool:
@@ -213,7 +218,13 @@ def _differs(call: Call, doing: Doing, methods: list[str], made: Proposal) -> No
 
 
 def _forward(
-    route: AppRoute, doing: Doing, call: Call, split: tuple[str, str], methods: list[str], made: Proposal
+    route: AppRoute,
+    doing: Doing,
+    call: Call,
+    split: tuple[str, str],
+    methods: list[str],
+    made: Proposal,
+    root: str,
 ) -> dict[str, Any] | None:
     name, path = split
     native: dict[str, Any] = {"path": route.path}
@@ -237,6 +248,11 @@ def _forward(
     if not _adds(call, made):
         return None
     _differs(call, doing, native.get("methods", []), made)
+    if doing.errors:
+        lines = _lines(doing.errors, route, root)
+        made.says.append(
+            f"answers a service's errors in its own words (line {lines}); a route passes them on"
+        )
     if path != "{request.path}":
         if not _fits(path, route):
             made.says.append("the path there is made of more than the route's parameters")

@@ -67,7 +67,7 @@ def client_of(project: Project, module: Module, node: ast.expr, names: Names) ->
         return found
     last = _last(node)
     for home in [module, *project.modules.values()]:
-        if last in home.clients:
+        if last and last in home.clients:
             made = _Reading(project).client(home, home.clients[last], {}, 0)
             return made and _with_settings(project, home, last, made)
     return None

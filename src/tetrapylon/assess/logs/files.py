@@ -33,6 +33,8 @@ def lines(path: str, damaged: Callable[[str], None]) -> Iterator[bytes]:
     What a file is compressed with is read from its first bytes. `damaged` is told where a compressed one
     ends before its time; what came before is still given. Raises UsageError where a file cannot be read.
     """
+    if path == "-" and sys.stdin is None:
+        raise UsageError("standard input is closed; name a file in place of -")
     try:
         with open(sys.stdin.fileno() if path == "-" else path, "rb", closefd=path != "-") as raw:
             start = raw.peek(8)
@@ -44,7 +46,10 @@ def lines(path: str, damaged: Callable[[str], None]) -> Iterator[bytes]:
                     file = opener(raw)
             try:
                 yield from _split(file)
-            except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+            except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+                # What a decompressor finds wrong is an OSError, too: one that the system has no number for.
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise
                 damaged(f"{path} is damaged: {error}; what came before was read")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None

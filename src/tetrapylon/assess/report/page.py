@@ -8,15 +8,23 @@ from hashlib import sha256
 from html import escape
 from importlib import resources
 
-from tetrapylon.assess import plots, show
+from tetrapylon.assess.report import plots
+from tetrapylon.assess.report.text import (
+    cost_rows,
+    load_lines,
+    log_lines,
+    split_notes,
+    split_rows,
+    team_lines,
+)
 from tetrapylon.assess.result import Answer, Assessment
-from tetrapylon.assess.words import harmless
+from tetrapylon.assess.wording import harmless
 
 __all__ = ["to_html"]
 
 
 def to_html(told: Assessment) -> str:
-    style = resources.files("tetrapylon.assess").joinpath("page.css").read_text(encoding="utf-8")
+    style = resources.files("tetrapylon.assess.report").joinpath("page.css").read_text(encoding="utf-8")
     digest = b64encode(sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -55,21 +63,21 @@ def _sections(told: Assessment) -> Iterator[str]:
             _figure(plot) for plot in (plots.share_plot(told.split), plots.curve_plot(told.split)) if plot
         )
         if told.split.quantiles:
-            yield _table(show.split_rows(told.split))
-        yield _notes(show.split_notes(told.split))
+            yield _table(split_rows(told.split))
+        yield _notes(split_notes(told.split))
     if told.load is not None:
         yield "<h2>Load and limits</h2>"
         drawn = [plots.traffic_plot(told.load, told.limits)]
         if told.limits is not None:
             drawn.append(plots.growth_plot(told.load, told.limits))
         yield from (_figure(plot) for plot in drawn if plot)
-        yield _notes(show.load_lines(told.load, told.limits))
+        yield _notes(load_lines(told.load, told.limits))
     if told.costs is not None:
         yield "<h2>Cores, memory and money by month</h2>"
         plot = plots.costs_plot(told.costs)
         if plot:
             yield _figure(plot)
-        yield _table(show.cost_rows(told.costs))
+        yield _table(cost_rows(told.costs))
         like = [f"The present one is like {told.costs.present}."] if told.costs.present else []
         yield _notes(
             [*like, *told.costs.notes, *([f"Figures: {told.costs.source}"] if told.costs.options else [])]
@@ -79,15 +87,15 @@ def _sections(told: Assessment) -> Iterator[str]:
         plot = plots.team_plot(told.team)
         if plot:
             yield _figure(plot)
-        yield _notes(show.team_lines(told.team))
+        yield _notes(team_lines(told.team))
     if told.verdict is not None and told.verdict.unsure:
         yield "<h2>How sure is this?</h2>"
         yield _notes(told.verdict.unsure)
     if told.log is not None:
         yield "<h2>What was read</h2>"
-        yield _notes(show.log_lines(told.log))
+        yield _notes(log_lines(told.log))
         if told.upstream_log is not None:
-            yield _notes(show.log_lines(told.upstream_log))
+            yield _notes(log_lines(told.upstream_log))
 
 
 def _answer(each: Answer) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from tetrapylon.assess.detect import format_of
-from tetrapylon.assess.formats import ABSENT, Clock, Format, Line
-from tetrapylon.assess.json_lines import Dropped
-from tetrapylon.assess.lines import lines
+from tetrapylon.assess.logs.detect import format_of
+from tetrapylon.assess.logs.files import lines
+from tetrapylon.assess.logs.formats import ABSENT, Clock, Format, Line
+from tetrapylon.assess.logs.json_lines import Dropped
 
 __all__ = ["Reading"]
 
@@ -80,9 +80,16 @@ class Reading:
                     continue
                 self._unknown.append((f"{path}:{number}", text))
                 if len(self._unknown) >= WINDOW:
-                    yield from self._look(at_end=False)
+                    yield from self._look()
                     reads = self._readers()
-        yield from self._look(at_end=True)
+            # What one file left is looked at before the next begins, so that lines keep their order; a few
+            # may yet find more of their kind.
+            if not self._few():
+                yield from self._look()
+        yield from self._look(broken=self._few())
+
+    def _few(self) -> bool:
+        return len(self._unknown) < RARE * self.read
 
     def _readers(self) -> list[tuple[str, Callable[[bytes], Line | None]]]:
         return [(text, each.read) for text, each in self.formats.items()]
@@ -99,12 +106,11 @@ class Reading:
             return NO_REQUEST
         return None
 
-    def _look(self, *, at_end: bool) -> Iterator[Line]:
-        """Finds the formats of the lines that no known one fits, and reads them."""
+    def _look(self, *, broken: bool = False) -> Iterator[Line]:
+        """Finds the formats of the lines that no known one fits, none if `broken`, and reads them."""
         unknown, self._unknown = self._unknown, []
         votes: dict[str, list[Format]] = {}
-        few = at_end and len(unknown) < RARE * self.read
-        if self.given is None and not few:
+        if self.given is None and not broken:
             for _, text in unknown:
                 found = format_of(text)
                 if found is not None:

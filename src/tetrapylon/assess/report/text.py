@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from tetrapylon.assess.result import Assessment, Costs, Limits, Load, Log, Split, Team, Verdict
-from tetrapylon.assess.words import (
+from tetrapylon.assess.wording import (
     day,
     gigabytes,
     harmless,
@@ -77,7 +77,7 @@ def split_rows(split: Split) -> list[tuple[str, ...]]:
     for each in split.quantiles:
         name = f"p{100 * each.q:g}"
         if each.share is None or each.upstream is None or each.win is None:
-            why = "-" if split.cannot_tell else "cannot tell within 20 points: too few requests"
+            why = f"cannot tell {each.cannot_tell}" if each.cannot_tell else "-"
             rows.append((name, milliseconds(each.total), "-", "-", why))
         else:
             times = (each.total, each.upstream, each.win.value)
@@ -109,7 +109,7 @@ def load_lines(load: Load, limits: Limits | None) -> Iterator[str]:
     per = "minute" if load.window_s == 60 else f"{load.window_s // 60} minutes"
     yield (
         f"{number(load.rate)} requests a second on average, {number(load.peak_rate)} in the busiest {per}"
-        f" ({day(load.peak_at)})"
+        f" ({day(load.peak_at)} UTC)"
     )
     yield (
         f"{number(load.concurrency)} under way on average, {number(load.peak_concurrency)} in the fullest"

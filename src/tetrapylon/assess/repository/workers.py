@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+from itertools import islice
 from typing import NamedTuple
 
-from tetrapylon.assess import git
+from tetrapylon.assess.repository import git
 
-__all__ = ["Found", "find"]
+__all__ = ["Workers", "workers_of"]
 
 PLACES = re.compile(
     r"(?:^|/)(?:Procfile[^/]*|[^/]*Dockerfile[^/]*|[^/]*compose[^/]*\.ya?ml|[^/]*\.service|[^/]*\.sh|Makefile"
@@ -17,39 +18,43 @@ PLACES = re.compile(
 )
 CONFIG = re.compile(r"(?:^|/)[^/]*gunicorn[^/]*\.py$")
 COMMAND = re.compile(r"\bgunicorn\b[^\n&|;#]*")
+CONNECTIONS = 1000
+"""Of a worker that is an event loop: gunicorn's default."""
 MOST_FILES = 200
 LARGEST = 256 * 1024
 MOST_DIGITS = 4
 """Of a number of workers or threads that is one."""
 
 
-class Found(NamedTuple):
+class Workers(NamedTuple):
+    """`threads`: requests that one of them takes at once, be it by threads or by an event loop."""
+
     workers: int
     threads: int
     where: str
 
 
-def find(repositories: list[str]) -> list[Found]:
+def workers_of(repositories: list[str]) -> list[Workers]:
     """All that differ, each with its place. What is worked out when gunicorn starts is not known."""
-    found: dict[tuple[int, int], Found] = {}
+    found: dict[tuple[int, int], Workers] = {}
     for repository in repositories:
         for each in _in_one(repository):
             found.setdefault((each.workers, each.threads), each)
     return list(found.values())
 
 
-def _in_one(repository: str) -> list[Found]:
-    listed = git.text(repository, "ls-tree", "-r", "-l", "-z", "HEAD").split("\0")
+def _in_one(repository: str) -> list[Workers]:
+    listed = git.fields(repository, "ls-tree", "-r", "-l", "-z", "HEAD")
+    places = (entry for entry in listed if PLACES.search(entry.partition("\t")[2]))
     found = []
-    places = [entry for entry in listed if PLACES.search(entry.partition("\t")[2])]
-    for entry in places[:MOST_FILES]:
+    for entry in islice(places, MOST_FILES):
         what, _, path = entry.partition("\t")
         _, kind, name, size = what.split()
         if kind != "blob" or int(size) > LARGEST:
             continue
         text = git.text(repository, "cat-file", "blob", name)
         read = _of_config(text) if CONFIG.search(path) else _of_commands(text)
-        found += [Found(workers, threads, path) for workers, threads in read]
+        found += [Workers(workers, threads, path) for workers, threads in read]
     return found
 
 
@@ -59,15 +64,26 @@ def _of_config(text: str) -> list[tuple[int, int]]:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return []
     told = {
-        target.id: node.value.value
+        target.id: str(node.value.value)
         for node in tree.body
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
         for target in node.targets
         if isinstance(target, ast.Name)
-        and isinstance(node.value.value, int)
-        and 0 < node.value.value < 10**MOST_DIGITS
     }
-    return [(told["workers"], told.get("threads", 1))] if "workers" in told else []
+    workers = _count(told.get("workers", ""))
+    names = ("worker_class", "threads", "worker_connections")
+    return [(workers, _at_once(*(told.get(name, "") for name in names)))] if workers else []
+
+
+def _at_once(kind: str, threads: str, connections: str) -> int:
+    """Requests that a worker takes at once."""
+    if kind in ("", "sync", "gthread"):
+        return _count(threads) or 1
+    return _count(connections) or CONNECTIONS
+
+
+def _count(text: str) -> int | None:
+    return int(text) or None if text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
 def _of_commands(text: str) -> list[tuple[int, int]]:
@@ -78,19 +94,23 @@ def _of_commands(text: str) -> list[tuple[int, int]]:
             words = shlex.split(re.sub(r"""["'],\s*["']|["']\]""", " ", command).replace('"', ""))
         except ValueError:
             continue
-        workers, threads = _option(words, "-w", "--workers"), _option(words, "", "--threads")
+        workers = _count(_option(words, "-w", "--workers"))
         if workers:
-            found.append((workers, threads or 1))
+            kind = _option(words, "-k", "--worker-class")
+            threads, connections = (
+                _option(words, "", f"--{name}") for name in ("threads", "worker-connections")
+            )
+            found.append((workers, _at_once(kind, threads, connections)))
     return found
 
 
-def _option(words: list[str], short: str, long: str) -> int | None:
+def _option(words: list[str], short: str, long: str) -> str:
+    """Its value; empty where it is not there."""
     for index, word in enumerate(words):
-        value = words[index + 1] if word in (short, long) and index + 1 < len(words) else ""
+        if word in (short, long) and index + 1 < len(words):
+            return words[index + 1]
         if word.startswith(f"{long}="):
-            value = word.partition("=")[2]
-        elif short and word.startswith(short) and word[2:].isdigit():
-            value = word[2:]
-        if value.isdecimal() and len(value) <= MOST_DIGITS and int(value):
-            return int(value)
-    return None
+            return word.partition("=")[2]
+        if short and word.startswith(short) and word != short:
+            return word.removeprefix(short)
+    return ""

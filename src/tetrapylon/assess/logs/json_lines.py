@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from tetrapylon.assess.formats import ABSENT, NGINX, Clock, Format, Line
-from tetrapylon.assess.times import MICROSECONDS, NONE, duration, moment_of, upstream_duration
+from tetrapylon.assess.logs.formats import ABSENT, NGINX, Clock, Format, Line
+from tetrapylon.assess.logs.times import LONGEST, MICROSECONDS, NONE, duration, moment_of, upstream_duration
 
 __all__ = ["OWN", "Dropped", "json_format"]
+
+T = TypeVar("T")
+STATUS = range(1000)
 
 
 class Own(msgspec.Struct):
@@ -21,6 +24,7 @@ class Own(msgspec.Struct):
     status: int = 0
     duration_us: int = ABSENT
     upstream_us: int = ABSENT
+    client_us: int = 0
     upstream: str | None = None
     dropped: int = 0
 
@@ -54,22 +58,37 @@ MOMENTS = ("time", "timestamp", "time_iso8601", "time_local", "msec", "@timestam
 STATUSES = ("status", "status_code", "response_status")
 
 
+def _decoded(decode: Callable[[bytes], T], line: bytes) -> T:
+    """Raises ValueError. nginx's `escape=json` leaves what clients send as it came, be it UTF-8 or not."""
+    try:
+        return decode(line)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    except msgspec.DecodeError:
+        if line.isascii():
+            raise
+        return decode(line.decode("utf-8", "replace").encode())
+
+
 def _own() -> Format:
     decode = msgspec.json.Decoder(Own).decode
     moment = moment_of("iso")
 
     def read(line: bytes) -> Line | None:
         try:
-            told = decode(line)
+            told = _decoded(decode, line)
             when = moment(told.time.encode("ascii"))
-        except (msgspec.DecodeError, ValueError):
+        except ValueError:
             return None
         if told.dropped:
             raise Dropped(told.dropped)
-        if told.duration_us < 0 or told.upstream_us < 0:
+        if told.status not in STATUS:
+            return None
+        if not (0 <= told.duration_us <= LONGEST and 0 <= told.upstream_us <= LONGEST):
             return None
         upstream = NONE if told.upstream is None and not told.upstream_us else told.upstream_us
-        return Line(when, told.duration_us, upstream, told.status)
+        # What the gateway waited for its client is nobody's who could be replaced.
+        return Line(when, max(0, told.duration_us - max(0, told.client_us)), upstream, told.status)
 
     return Format("tetrapylon", "duration_us, upstream_us", Clock(1), Clock(1), read)
 
@@ -80,8 +99,8 @@ OWN = _own()
 def json_format(line: bytes) -> Format | None:
     """The format that such a line shows; None if it is no JSON object."""
     try:
-        told = msgspec.json.decode(line)
-    except msgspec.DecodeError:
+        told = _decoded(msgspec.json.decode, line)
+    except ValueError:
         return None
     if not isinstance(told, dict):
         return None
@@ -109,7 +128,7 @@ def _reader(
 
     def read(line: bytes) -> Line | None:
         try:
-            told = decode(line)
+            told = _decoded(decode, line)
             if any(key not in told for key in keys):
                 return None
             when = read_moment(_text(told[moment])) if read_moment and moment else None
@@ -120,9 +139,9 @@ def _reader(
             if upstream:
                 waited = upstream_duration(_text(told[upstream]), UPSTREAMS[upstream].unit)
             code = int(told[status]) if status else 0
-        except (msgspec.DecodeError, ValueError, TypeError):
+        except (ValueError, TypeError):
             return None
-        return Line(when, whole, waited, code)
+        return None if code not in STATUS else Line(when, whole, waited, code)
 
     return read
 

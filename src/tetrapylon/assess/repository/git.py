@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from tempfile import TemporaryFile
 from typing import IO
 
+from tetrapylon.assess.wording import harmless
 from tetrapylon.errors import TetrapylonError, UsageError
 
-__all__ = ["check", "stream", "text"]
+__all__ = ["check", "fields", "text"]
 
 # A repository's own config may name programs that git runs: to page, to sign, to watch files, to fetch what
 # is missing, to show a difference. Environment and options of a call go before it.
@@ -48,7 +49,7 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def stream(repository: str, *arguments: str) -> Iterator[IO[bytes]]:
+def _output(repository: str, *arguments: str) -> Iterator[IO[bytes]]:
     """What git prints, once it has ended well. Raises TetrapylonError."""
     with TemporaryFile() as out:
         try:
@@ -67,14 +68,27 @@ def stream(repository: str, *arguments: str) -> Iterator[IO[bytes]]:
             raise TetrapylonError(f"{repository}: git took longer than {SECONDS} s") from None
         if done.returncode:
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise TetrapylonError(f"{repository}: git says: {said[0] if said else done.returncode}")
+            raise TetrapylonError(
+                f"{repository}: git says: {harmless(said[0], 500) if said else done.returncode}"
+            )
         out.seek(0)
         yield out
 
 
 def text(repository: str, *arguments: str) -> str:
-    with stream(repository, *arguments) as out:
+    with _output(repository, *arguments) as out:
         return out.read().decode("utf-8", "replace").strip()
+
+
+def fields(repository: str, *arguments: str) -> Iterator[str]:
+    """What git prints between NULs (`-z`), piece by piece: it may be long."""
+    rest = b""
+    with _output(repository, *arguments) as out:
+        while piece := out.read(1 << 20):
+            *whole, rest = (rest + piece).split(b"\0")
+            yield from (each.decode("utf-8", "replace") for each in whole)
+    if rest:
+        yield rest.decode("utf-8", "replace")
 
 
 def check(repository: str) -> None:

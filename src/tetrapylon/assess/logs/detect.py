@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tetrapylon.assess.formats import AGENTS, NGINX_START, Format, compile_format, role_of
-from tetrapylon.assess.json_lines import json_format
+from tetrapylon.assess.logs.formats import AGENTS, NGINX_START, Format, compile_format, role_of
+from tetrapylon.assess.logs.json_lines import json_format
 
 __all__ = ["format_of"]
 
@@ -59,9 +59,14 @@ def _name(tail: str) -> str:
 
 
 def _tail(tail: bytes) -> str | None:
-    tokens = list(TOKEN.finditer(tail))
-    if sum(len(token[0]) for token in tokens) != len(tail):
-        return None
+    tokens: list[re.Match[bytes]] = []
+    end = 0
+    while end < len(tail):
+        token = TOKEN.match(tail, end)
+        if token is None:
+            return None
+        tokens.append(token)
+        end = token.end()
     bare = [
         token for token in tokens if not token["space"] and not token["label"] and _value(token) is not None
     ]

@@ -8,7 +8,7 @@ from html import escape
 from typing import NamedTuple
 
 from tetrapylon.assess.result import Costs, Limits, Load, Split, Team
-from tetrapylon.assess.words import day, milliseconds, number, percent
+from tetrapylon.assess.wording import day, milliseconds, number, percent
 
 __all__ = ["costs_plot", "curve_plot", "growth_plot", "share_plot", "team_plot", "traffic_plot"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from tetrapylon.assess.times import MICROSECONDS, duration, moment_of, upstream_duration
+from tetrapylon.assess.logs.times import MICROSECONDS, duration, moment_of, upstream_duration
 from tetrapylon.errors import UsageError
 
 __all__ = ["ABSENT", "PRESETS", "Clock", "Field", "Format", "Line", "compile_format", "role_of"]
@@ -36,13 +36,18 @@ class Clock(NamedTuple):
 
     tick: int
     phased: bool = False
-    unseen: int = 200
+    unseen: int = 500
+
+    @property
+    def is_of_the_app(self) -> bool:
+        """Whether it begins with the call of the app, once a worker was free."""
+        return self.unseen >= APP_ONLY
 
 
 EXACT = Clock(1)
 NGINX = Clock(1_000, phased=True)
-APP_ONLY = 2_000
-"""What gunicorn takes for itself: about 1 ms on an idle core, more on a busy one."""
+APP_ONLY = 4_000
+"""What gunicorn takes for itself: about 1 ms on an idle core, several on a busy one."""
 
 
 class Field(NamedTuple):
@@ -98,8 +103,12 @@ APACHE = {
 # A measured upstream time that a team's own code puts into a header or an environment variable.
 OWN = re.compile(r"upstream\w*?_(us|ms|s)", re.I)
 
-# Variables of nginx's that hold several values with spaces between them.
-LISTS = ("upstream_", "http_x_forwarded", "proxy_add_x_forwarded")
+# Variables of nginx's that hold several values with spaces between them: of several upstreams, in a grammar
+# that cannot be split in two ways; of what clients send, anything.
+UPSTREAMS = r"[^\s,]*(?:(?:, | : )[^\s,]+)*"
+SPACED = ("http_x_forwarded", "proxy_add_x_forwarded", "remote_user")
+"""A user's name is what the client says, whether or not it was checked."""
+SPACED_ELSEWHERE = ("u", "l")
 
 NGINX_START = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent'
 AGENTS = ' "$http_referer" "$http_user_agent"'
@@ -151,8 +160,7 @@ def compile_format(text: str, name: str = "") -> Format:
             )
         field = _field(found)
         if field is None:
-            listed = (found["braced"] or found["nginx"] or "").startswith(LISTS)
-            pieces.append(".*?" if listed else _anything(after, quoted=text[: found.start()].endswith('"')))
+            pieces.append(_anything(found, after, quoted=text[: found.start()].endswith('"')))
             continue
         role = "moment" if field.role in ("clf", "iso", "epoch") else field.role
         known = fields.get(role)
@@ -184,12 +192,17 @@ def _field(found: re.Match[str]) -> Field | None:
     return NAMED.get(name) or role_of(name)
 
 
-def _anything(after: str, *, quoted: bool) -> str:
+def _anything(found: re.Match[str], after: str, *, quoted: bool) -> str:
     """What an unknown variable may hold: all up to the literal that follows it."""
     if quoted and after.startswith('"'):
         return r'[^"\\]*(?:\\.[^"\\]*)*'
     if not after:
         return ".*"
+    nginx, other = found["braced"] or found["nginx"] or "", found["gunicorn"] or found["apache"]
+    if nginx.startswith("upstream_"):
+        return UPSTREAMS
+    if nginx.startswith(SPACED) or other in SPACED_ELSEWHERE:
+        return ".*?"
     return f"[^{re.escape(after[0])}]*" if after[0] in " \t]|;," else ".*?"
 
 

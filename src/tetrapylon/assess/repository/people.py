@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from secrets import token_hex
 from typing import NamedTuple
 
-from tetrapylon.assess import git
-from tetrapylon.assess.languages import language_of
+from tetrapylon.assess.repository import git
+from tetrapylon.assess.repository.languages import language_of
 from tetrapylon.assess.result import Language, Team
+from tetrapylon.assess.wording import readable
 
 __all__ = ["team_of"]
 
@@ -35,7 +36,7 @@ def team_of(repositories: list[str], now: float | None = None) -> Team:
     for repository in repositories:
         git.check(repository)
         if git.text(repository, "rev-parse", "--is-shallow-repository") == "true":
-            notes.append(f"{repository} is a shallow clone: who came before its cut is not known")
+            notes.append(f"{readable(repository)} is a shallow clone: who came before its cut is not known")
         commits += _commits(repository, since)
         sizes.update(_sizes(repository))
     people = _people(commits)
@@ -45,7 +46,7 @@ def team_of(repositories: list[str], now: float | None = None) -> Team:
     first, most = by.most_common(1)[0] if by else ("", 0)
     whole = sum(sizes.values())
     return Team(
-        repositories=repositories,
+        repositories=[readable(each) for each in repositories],
         since=since,
         commits=len(commits),
         authors=len(by),
@@ -82,7 +83,8 @@ def _people(commits: Iterable[Commit]) -> dict[tuple[str, str], str]:
 
     pairs = {(commit.name, commit.address) for commit in commits}
     for name, address in sorted(pairs):
-        known[root(f"<{address.lower()}>")] = root(name.casefold())
+        if address:
+            known[root(f"<{address.lower()}>")] = root(name.casefold())
     shown: dict[str, str] = {}
     for name, _ in sorted(pairs):
         shown.setdefault(root(name.casefold()), name)
@@ -90,10 +92,14 @@ def _people(commits: Iterable[Commit]) -> dict[tuple[str, str], str]:
 
 
 def _commits(repository: str, since: float) -> Iterator[Commit]:
-    """Of the branch that is checked out. Fields end with NUL, which no name, address or path can hold; no
-    path begins with a mark that is made up each time."""
+    """Of the branch that is checked out; in a folder of a repository, those that changed something below it.
+
+    Fields end with NUL, which no name, address or path can hold; no path begins with a mark that is made up
+    each time.
+    """
     mark = f"{token_hex(8)}:"
-    with git.stream(
+    below = git.text(repository, "rev-parse", "--show-prefix")
+    found = git.fields(
         repository,
         "log",
         f"--since=@{int(since)}",
@@ -106,42 +112,33 @@ def _commits(repository: str, since: float) -> Iterator[Commit]:
         f"--format={mark}%aN%x00%aE%x00",
         "--name-only",
         "-z",
+        # Else what two branches changed alike would count for one of them alone.
+        "--full-history",
         "HEAD",
         "--",
-    ) as out:
-        name = address = ""
-        languages: set[str] = set()
-        state = ""
-        for field in _fields(out.read):
-            if field.startswith(mark):
-                if state:
-                    yield Commit(name, address, frozenset(languages))
-                name, state, languages = field.removeprefix(mark), "address", set()
-            elif state == "address":
-                address, state = field, "paths"
-            elif found := language_of(field.lstrip("\n")):
-                languages.add(found)
-        if state:
-            yield Commit(name, address, frozenset(languages))
+        *(["."] if below else []),
+    )
+    name = address = state = ""
+    languages: set[str] = set()
+    for field in found:
+        if field.startswith(mark):
+            if state:
+                yield Commit(name, address, frozenset(languages))
+            name, state, languages = field.removeprefix(mark), "address", set()
+        elif state == "address":
+            address, state = field, "paths"
+        elif language := language_of(field.lstrip("\n")):
+            languages.add(language)
+    if state:
+        yield Commit(name, address, frozenset(languages))
 
 
 def _sizes(repository: str) -> Counter[str]:
     """Bytes of each language in what is committed."""
     sizes: Counter[str] = Counter()
-    with git.stream(repository, "ls-tree", "-r", "-l", "-z", "HEAD") as out:
-        for entry in _fields(out.read):
-            what, _, path = entry.partition("\t")
-            language, size = language_of(path), what.split()[-1] if what else "-"
-            if language and size.isdigit():
-                sizes[language] += int(size)
+    for entry in git.fields(repository, "ls-tree", "-r", "-l", "-z", "HEAD"):
+        what, _, path = entry.partition("\t")
+        language, size = language_of(path), what.split()[-1] if what else "-"
+        if language and size.isdigit():
+            sizes[language] += int(size)
     return sizes
-
-
-def _fields(read: Callable[[int], bytes]) -> Iterator[str]:
-    """Between NULs, in pieces."""
-    rest = b""
-    while piece := read(1 << 20):
-        *whole, rest = (rest + piece).split(b"\0")
-        yield from (each.decode("utf-8", "replace") for each in whole)
-    if rest:
-        yield rest.decode("utf-8", "replace")

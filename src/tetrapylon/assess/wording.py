@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from tetrapylon.assess.result import Range
 
-__all__ = ["day", "gigabytes", "harmless", "milliseconds", "number", "percent", "points", "several"]
+__all__ = [
+    "day",
+    "gigabytes",
+    "harmless",
+    "milliseconds",
+    "number",
+    "percent",
+    "points",
+    "readable",
+    "several",
+]
 
 
 def milliseconds(value: float) -> str:
@@ -42,6 +53,11 @@ def harmless(text: str, most: int = 80) -> str:
     """Without what does something to a terminal (controls, and what changes the direction of writing)."""
     clean = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
     return clean if len(clean) <= most else clean[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def readable(path: str) -> str:
+    """A file's name as text that can be encoded: it may have bytes that are no UTF-8."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def gigabytes(value: float) -> str:

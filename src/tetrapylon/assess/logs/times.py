@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
-__all__ = ["MICROSECONDS", "NONE", "duration", "moment_of", "upstream_duration"]
+__all__ = ["LONGEST", "MICROSECONDS", "NONE", "duration", "moment_of", "upstream_duration"]
 
 NONE = -1
 """Stands for an upstream time of `-`: the gateway answered by itself."""
@@ -25,6 +25,7 @@ CLF = re.compile(rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\
 SEPARATOR = re.compile(rb",\s+|\s+:\s+|\s+")
 NUMBER = re.compile(rb"\d+(?:[.,]\d+)?")
 LONGEST = 366 * 86_400 * 1_000_000
+"""Microseconds; what is longer is no request's time."""
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 
 
@@ -32,10 +33,10 @@ def duration(text: bytes, unit: int) -> int:
     """Microseconds in a number of `unit` microseconds each. Raises ValueError."""
     if not NUMBER.fullmatch(text):
         raise ValueError(f"{text!r} is no time")
-    number = round(float(text.replace(b",", b".")) * unit)
-    if number > LONGEST:
+    number = float(text.replace(b",", b".")) * unit
+    if number > LONGEST:  # so is one with too many digits for a float, which is infinite
         raise ValueError(f"{text!r} is longer than a year")
-    return number
+    return round(number)
 
 
 def upstream_duration(text: bytes, unit: int) -> int:
@@ -44,10 +45,7 @@ def upstream_duration(text: bytes, unit: int) -> int:
     `0.010, 0.020` are two servers tried in turn, `0.010 : 0.020` two requests of one internal redirect:
     the client waited for both. A `-` among them is an upstream that was not reached. Raises ValueError.
     """
-    try:
-        return round(float(text) * unit) if text[:1].isdigit() else _several(text, unit)
-    except ValueError:
-        return _several(text, unit)
+    return duration(text, unit) if NUMBER.fullmatch(text) else _several(text, unit)
 
 
 def _several(text: bytes, unit: int) -> int:
