@@ -19,9 +19,9 @@ cdef extern from "<strings.h>" nogil:
 
 cdef enum:
     FIRST = 20          # samples of a worker that are all asked twice, so that noise is known soon
-    AT_ONCE = 8         # samples copied in one turn of the loop
+    AT_ONCE = 16         # samples copied in one turn of the loop
 
-cdef double PAUSE = 0.001               # s, at most, until those that were left get their turn
+cdef double PAUSE = 0.002               # s, at most, until those that were left get their turn
 cdef double TOLD_EVERY = 0.25           # s
 cdef frozenset SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))      # RFC 9110 section 9.2.1
 
@@ -303,7 +303,10 @@ cdef class Shadow(Policy):
             self.forget(sample)         # no answer of the primary's to compare with
             return
         self.waiting.append(sample)
-        self.reactor.after_turn(self.launch)
+        if len(self.waiting) >= AT_ONCE:
+            self.reactor.after_turn(self.launch)
+        elif self.launch.timer.queue is NULL:
+            arm(self.reactor, self.launch, self.pause)
 
     # The copies
 
