@@ -25,6 +25,11 @@ eventually = partial(holds, within=30.0)
         ("raises", "1 / 0", "importing raises raised ZeroDivisionError: division by zero"),
         ("exits", "import sys; sys.exit('no database')", "importing exits raised SystemExit: no database"),
         ("misspelt", "def appp(): pass", "misspelt has no attribute 'app' ("),
+        (
+            "talks",
+            "raise ValueError('\\udc80' + 'é ' * 3000)",
+            "importing talks raised ValueError: \\udc80é é é",
+        ),
         ("plain", "app = 3", "plain:app is of type int, which cannot be called"),
     ],
 )

@@ -60,6 +60,12 @@ FOUND = {
     "labels": (f'{START} {AGENTS} rt=0.037 uct="0.000" uht="0.029" urt="0.030"', 37_000, 30_000),
     "labels, two upstreams": (f'{START} {AGENTS} urt="0.010, 0.020" rt=0.037', 37_000, 30_000),
     "labels without agents": (f"{START} rt=0.037 urt=0.030", 37_000, 30_000),
+    "this gateway's, without what the client took": (
+        '{"time":"2026-11-30T09:00:00.000Z","status":200,"duration_us":937000,"gateway_us":7000,'
+        '"upstream_us":30000,"client_us":900000,"upstream":"10.0.0.5:9001"}',
+        37_000,
+        30_000,
+    ),
     "a team's own field": (f"{START} {AGENTS} 0.037123 upstream_us=30456", 37_123, 30_456),
     "gunicorn's %(D)s beside it": (f"{START} {AGENTS} 37123 upstream_us=30456", 37_123, 30_456),
     "gunicorn's %(L)s": (f"{START} {AGENTS} 0.037123", 37_123, ABSENT),

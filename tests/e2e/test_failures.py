@@ -28,6 +28,14 @@ class TestConnecting:
             assert_problem(client.ask(), 502, "connection_refused")
             assert_problem(client.ask("POST", "/", body=b"x" * 100_000), 502, "connection_refused")
 
+    def test_the_log_names_the_target_that_could_not_be_reached(self) -> None:
+        address = net.refused()
+        with Gateway(proxy(f"http://{address}")) as gateway, gateway.client() as client:
+            client.ask()
+            eventually(lambda: len(gateway.log) == 1, "the line")
+            (line,) = gateway.access_log
+            assert (line["error"], line["upstream"]) == ("connect_failed", address)
+
     def test_no_such_socket(self) -> None:
         with Gateway(proxy("unix:/nonexistent/socket")) as gateway, gateway.client() as client:
             assert_problem(client.ask(), 502)

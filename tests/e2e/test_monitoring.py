@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,7 +172,13 @@ def test_the_dashboard_can_be_imported() -> None:
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not here")
-def test_prometheus_agrees() -> None:
-    for verb in (["check", "rules", "alerts.yaml"], ["test", "rules", "alerts_test.yaml"]):
+def test_prometheus_agrees(tmp_path: Path) -> None:
+    """Also with what the dashboard asks, which promtool reads where it is written as rules."""
+    filled = [re.sub(r"\$__\w+", "5m", expression) for _, expression in expressions()]
+    rules = [{"record": f"dashboard:{index}", "expr": each} for index, each in enumerate(filled)]
+    asked_there = tmp_path / "dashboard.yaml"
+    asked_there.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    verbs = (["check", "rules", "alerts.yaml"], ["test", "rules", "alerts_test.yaml"])
+    for verb in (*verbs, ["check", "rules", str(asked_there)]):
         ran = subprocess.run(["promtool", *verb], cwd=DEPLOY, capture_output=True, text=True, timeout=60)
         assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -1,6 +1,5 @@
 """Whose time it was: each exchange's is told apart into the gateway's, the upstream's and the client's."""
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.e2e.test_failures import full_backlog
 from tests.harness import (
     LAST_CHUNK,
     Client,
@@ -169,16 +169,9 @@ class TestUpstreams:
             assert_waited_for("upstream", split(gateway, 1))
 
     def test_that_cannot_be_connected_to_in_time(self) -> None:
-        """A listener whose queue is full answers no further SYN."""
-        with socket.socket() as full, socket.socket() as one, socket.socket() as two:
-            full.bind(("127.0.0.1", 0))
-            full.listen(0)
-            for each in (one, two):
-                each.setblocking(False)
-                each.connect_ex(full.getsockname())
-            target = f"http://127.0.0.1:{full.getsockname()[1]}"
+        with full_backlog() as address:
             upstream = {"timeouts": {"connect": f"{PAUSE * 1000:.0f}ms"}}
-            with Gateway(proxy(target, upstream=upstream)) as gateway:
+            with Gateway(proxy(f"http://{address}", upstream=upstream)) as gateway:
                 assert ask(gateway.address).status == 504
                 assert_waited_for("upstream", split(gateway))
 

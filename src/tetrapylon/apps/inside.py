@@ -27,6 +27,7 @@ STDERR = 2
 """The log hears it, whatever an app makes of `sys.stderr`."""
 JITTER = 0.1
 LONGEST_PATH = 200
+LONGEST_REASON = 2000
 PATIENCE = 5.0
 """Seconds by which a process may be late to say that Python runs: machines are busy at times."""
 LOOKS = 4
@@ -45,14 +46,14 @@ def load() -> Any:
         if not callable(app):
             raise LoadError(f"{reference} is of type {type(app).__name__}, which cannot be called")
     except Exception as error:
-        tell(f"failed {' '.join(str(error).split()) or type(error).__name__}")
+        tell(f"failed {' '.join(str(error).split())[:LONGEST_REASON] or type(error).__name__}")
         raise
     tell(f"loaded {os.getpid()}")
     return app
 
 
 def tell(line: str) -> None:
-    os.write(int(os.environ[STATUS]), f"{line}\n".encode())
+    os.write(int(os.environ[STATUS]), f"{line}\n".encode(errors="backslashreplace"))
 
 
 def request_line(method: str, path: bytes) -> str:

@@ -67,6 +67,8 @@ class Server:
         """When it last said that it runs; None: it does not."""
         self._worker = 0
         """The process that has imported the app."""
+        self._heard = b""
+        """The beginning of a line."""
         self._status, status = os.pipe2(os.O_CLOEXEC)
         heard, said = os.pipe2(os.O_CLOEXEC)
         try:
@@ -119,8 +121,9 @@ class Server:
                 data = os.read(self._status, 4096)
             except BlockingIOError:
                 return
-            for line in data.decode().splitlines():
-                self._take(line, now)
+            *lines, self._heard = (self._heard + data).split(b"\n")
+            for line in lines:
+                self._take(line.decode(errors="backslashreplace"), now)
             if not data:
                 os.close(self._status)
                 self._status = -1

@@ -436,6 +436,7 @@ cdef class Upstream(Pool):
 
     cdef void connect(self, Exchange x, Target target) noexcept:
         cdef UpstreamConnection connection
+        x.upstream_name = target.label
         turn_to(x, FOR_UPSTREAM, clock())
         connection = begin(self, target, self.connect_timeout)
         if connection is None:
