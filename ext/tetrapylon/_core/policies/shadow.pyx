@@ -19,9 +19,9 @@ cdef extern from "<strings.h>" nogil:
 
 cdef enum:
     FIRST = 20          # samples of a worker that are all asked twice, so that noise is known soon
-    AT_ONCE = 16         # samples copied in one turn of the loop
+    AT_ONCE = 16        # samples that are copied together: to be woken for each answer costs as much again
 
-cdef double PAUSE = 0.002               # s, at most, until those that were left get their turn
+cdef double PAUSE = 0.002               # s that a sample waits for others
 cdef double TOLD_EVERY = 0.25           # s
 cdef frozenset SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))      # RFC 9110 section 9.2.1
 
@@ -392,4 +392,4 @@ cdef bytes method_of(const Head* head):
 
 
 cdef tuple told(Second copy, tuple primary):
-    return primary if copy.same else (copy.status, copy.headers, copy.payload, copy.fault or "")
+    return primary if copy.same else (copy.status, copy.headers or [], copy.payload, copy.fault or "")
