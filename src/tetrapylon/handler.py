@@ -28,6 +28,7 @@ import msgspec
 from msgspec import inspect as shapes
 
 from tetrapylon.code.load import place_of
+from tetrapylon.code.shapes import bare
 from tetrapylon.errors import LoadError
 
 __all__ = ["Body", "Cookie", "Header", "Parameter", "Path", "Query", "Signature", "read_signature"]
@@ -228,7 +229,7 @@ def _parameter(
             known = ", ".join(path_names) or "none"
             raise LoadError(f"{label} is the path's, which has no {{{key}}}", f"it has {known}", where)
         index = list(path_names).index(key)
-    many = place in ("query", "header") and isinstance(_bare(info), OF_TEXTS)
+    many = place in ("query", "header") and isinstance(bare(info), OF_TEXTS)
     if place == "body":
         kind: Kind = {bytes: "bytes", str: "text"}.get(_plain_type(type_), "type")  # type: ignore[assignment]
     else:
@@ -305,40 +306,26 @@ def walk(info: Any) -> Iterator[Any]:
         stack.extend(getattr(each, name) for name in each.__struct_fields__ if name != "cls")
 
 
-def _bare(info: shapes.Type) -> shapes.Type:
-    """Without metadata, and without `| None` where one type is left."""
-    while True:
-        if isinstance(info, shapes.Metadata):
-            info = info.type
-        elif isinstance(info, shapes.UnionType):
-            rest = [each for each in info.types if not isinstance(each, shapes.NoneType)]
-            if len(rest) != 1:
-                return info
-            info = rest[0]
-        else:
-            return info
-
-
 def _place(name: str, info: shapes.Type, type_: Any, path_names: Sequence[str]) -> Place:
     if name in path_names:
         return "path"
-    bare = _bare(info)
-    if isinstance(bare, OF_OBJECT):
+    kind = bare(info)
+    if isinstance(kind, OF_OBJECT):
         return "body"
-    if isinstance(bare, shapes.UnionType) and any(isinstance(_bare(each), OF_OBJECT) for each in bare.types):
+    if isinstance(kind, shapes.UnionType) and any(isinstance(bare(each), OF_OBJECT) for each in kind.types):
         return "body"
-    if isinstance(bare, OF_TEXTS) and not isinstance(_bare(bare.item_type), OF_TEXT):
+    if isinstance(kind, OF_TEXTS) and not isinstance(bare(kind.item_type), OF_TEXT):
         return "body"
     return "query"
 
 
 def _check_of_text(info: shapes.Type, many: bool, label: str, place: str, where: str) -> None:
     """Can a string, or with `many` strings, become this?"""
-    bare = _bare(info)
+    kind = bare(info)
     if many:
-        bare = _bare(bare.item_type)  # type: ignore[attr-defined]
-    each = bare.types if isinstance(bare, shapes.UnionType) else (bare,)
-    wrong = next((one for one in each if not isinstance(_bare(one), OF_TEXT)), None)
+        kind = bare(kind.item_type)  # type: ignore[attr-defined]
+    each = kind.types if isinstance(kind, shapes.UnionType) else (kind,)
+    wrong = next((one for one in each if not isinstance(bare(one), OF_TEXT)), None)
     if wrong is not None:
         hint = "mark it with Body(), or take a type that one string can be made into"
         shown = type(wrong).__name__.removesuffix("Type").lower()

@@ -12,6 +12,7 @@ from msgspec import inspect as shapes
 
 from tetrapylon._core.code.arguments import told
 from tetrapylon.code.load import place_of
+from tetrapylon.code.shapes import bare
 from tetrapylon.errors import LoadError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def finder_of_type(place: str, found: Any, name: str) -> Finder:
     fields = []
     for each in info.fields:
         key = each.encode_name.replace("_", "-") if place == "headers" else each.encode_name
-        fields.append(_Field(key, hints[each.name], isinstance(_bare(each.type), MANY), each.required))
+        fields.append(_Field(key, hints[each.name], isinstance(bare(each.type), MANY), each.required))
     strict = isinstance(info, shapes.StructType) and info.forbid_unknown_fields and place == "query"
     known = {each.name for each in fields}
 
@@ -83,19 +84,6 @@ def finder_of_type(place: str, found: Any, name: str) -> Finder:
         return errors
 
     return find
-
-
-def _bare(info: shapes.Type) -> shapes.Type:
-    while True:
-        if isinstance(info, shapes.Metadata):
-            info = info.type
-        elif isinstance(info, shapes.UnionType):
-            rest = [each for each in info.types if not isinstance(each, shapes.NoneType)]
-            if len(rest) != 1:
-                return info
-            info = rest[0]
-        else:
-            return info
 
 
 def finder_of_schema(
