@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.apps.shop import answer_of, ask, config, line
-from tests.harness.client import Client, request
 from tests.harness.gateway import Gateway
 from tests.harness.load import load
 from tests.harness.wait import eventually as holds
@@ -185,9 +184,7 @@ def parent(pid: int) -> int:
 
 
 def operator(gateway: Gateway, target: str) -> str:
-    assert gateway.admin is not None
-    with Client(gateway.admin) as client:
-        return client.send(request("GET", target, host="localhost")).response().body.decode()
+    return gateway.operate(target).body.decode()
 
 
 def metric(gateway: Gateway, series: str) -> int:

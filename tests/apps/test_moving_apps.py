@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.test_move import Load, Switch
-from tests.harness import Client, Gateway, Upstream, answers, request
+from tests.harness import Gateway, Upstream, answers
 from tests.harness import eventually as holds
 from tests.harness.load import load
 from tests.harness.upstream import Script
@@ -57,9 +57,7 @@ class Running:
         (self.folder / "way.new").replace(self.folder / "way")
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, Any]:
-        assert self.gateway.admin is not None
-        with Client(self.gateway.admin) as operator:
-            response = operator.send(request(method, path, host="localhost")).response()
+        response = self.gateway.operate(path, method)
         return response.status, json.loads(response.body)
 
     @property

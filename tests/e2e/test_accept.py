@@ -98,9 +98,7 @@ def rejected(gateway: Gateway, reason: str) -> int:
 
 def asked(gateway: Gateway, path: str) -> Response:
     """What the admin address answers."""
-    assert gateway.admin is not None
-    with Client(gateway.admin) as client:
-        return client.send(request("GET", path, host="localhost")).response()
+    return gateway.operate(path)
 
 
 def admin(**server: Any) -> dict[str, Any]:

@@ -58,9 +58,7 @@ class Pair:
         return [len(upstream.requests) for upstream in self.upstreams]
 
     def hedges(self) -> int:
-        assert self.gateway.admin is not None
-        with Client(self.gateway.admin) as client:
-            text = client.send(request("GET", "/metrics", host="localhost")).response().body.decode()
+        text = self.gateway.operate().body.decode()
         name = 'tetrapylon_upstream_hedges_total{upstream="backend"} '
         return next(int(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name))
 

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.harness import Client, Gateway, eventually, request, routed, secure
+from tests.harness import Gateway, eventually, routed, secure
 
 pytestmark = pytest.mark.sockets("there is an admin address")
 
@@ -21,9 +21,7 @@ EXPIRY = "tetrapylon_certificate_expiry_timestamp_seconds"
 
 
 def ask(gateway: Gateway, method: str, path: str) -> str:
-    assert gateway.admin is not None
-    with Client(gateway.admin) as admin:
-        return admin.send(request(method, path, host="localhost")).response().body.decode()
+    return gateway.operate(path, method).body.decode()
 
 
 def metrics(gateway: Gateway) -> dict[str, Metric]:
@@ -116,10 +114,8 @@ class TestCertificates:
         with Gateway(config) as gateway:
 
             def told() -> dict[tuple[str, str], float]:
-                assert gateway.admin is not None
                 wrap = secure.client(authority.trusted(), "127.0.0.1")
-                with Client(gateway.admin, wrap=wrap) as client:
-                    text = client.send(request("GET", "/metrics", host="localhost")).response().body.decode()
+                text = gateway.operate(wrap=wrap).body.decode()
                 families = {family.name: family for family in text_string_to_metric_families(text)}
                 return {
                     (sample.labels["file"], sample.labels["use"]): sample.value

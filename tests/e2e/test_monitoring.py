@@ -14,7 +14,6 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.harness import Gateway, Upstream, answers, eventually, request, secure
-from tests.harness.client import Client
 from tests.meta.source import ROOT
 from tetrapylon._core.telemetry.counters import REJECT_NAMES
 from tetrapylon.admin.metrics import FAMILIES
@@ -80,9 +79,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
             upstream.conversation(0)
             client.reset()
             eventually(lambda: len(gateway.log) == 6, "all is counted")
-            assert gateway.admin is not None
-            with Client(gateway.admin) as admin:
-                answer = admin.send(request("GET", "/metrics", host="localhost")).response()
+            answer = gateway.operate()
     names: dict[str, set[str]] = defaultdict(set)
     for family in text_string_to_metric_families(answer.body.decode()):
         for sample in family.samples:

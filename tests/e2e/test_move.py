@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Client, Gateway, Upstream, answers, request
+from tests.harness import Client, Gateway, Upstream, answers
 from tests.harness import eventually as holds
 from tests.harness.upstream import Conversation, Script
 from tetrapylon.cli import main
@@ -61,8 +61,7 @@ class Running:
         return self.gateway.admin
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, Any]:
-        with Client(self.admin) as operator:
-            response = operator.send(request(method, path, host="localhost")).response()
+        response = self.gateway.operate(path, method)
         return response.status, json.loads(response.body)
 
     @property

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Client, Gateway, Upstream, answers, request
+from tests.harness import Gateway, Upstream, answers, request
 from tests.harness import eventually as holds
 from tests.harness.upstream import Script
 
@@ -44,19 +44,14 @@ class Running:
         self.gateway, self.first, self.second = gateway, first, second
 
     def ask(self, path: str, method: str = "GET") -> Any:
-        assert self.gateway.admin is not None
-        with Client(self.gateway.admin) as operator:
-            response = operator.send(request(method, path, host="localhost")).response()
-        return json.loads(response.body)
+        return json.loads(self.gateway.operate(path, method).body)
 
     def route(self) -> Any:
         found = self.ask("/diff")
         return found[0] if found else {"compared": 0}
 
     def metric(self, name: str) -> int:
-        assert self.gateway.admin is not None
-        with Client(self.gateway.admin) as operator:
-            text = operator.send(request("GET", "/metrics", host="localhost")).response().body.decode()
+        text = self.gateway.operate().body.decode()
         return sum(int(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.harness import Client, Gateway, ask, eventually, request, routed
+from tests.harness import Gateway, ask, eventually, routed
 
 pytestmark = pytest.mark.sockets("signals are the command's")
 
@@ -17,9 +17,7 @@ def config(delay: str) -> dict[str, object]:
 
 
 def ready(gateway: Gateway) -> int:
-    assert gateway.admin is not None
-    with Client(gateway.admin) as client:
-        return client.send(request("GET", "/readyz", host="localhost")).response().status
+    return gateway.operate("/readyz").status
 
 
 def test_who_balances_is_told_before_connections_are_refused() -> None:

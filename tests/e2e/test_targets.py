@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.harness import (
-    Client,
     Conversation,
     Gateway,
     Upstream,
@@ -72,9 +71,7 @@ def names(gateway: Gateway, count: int, headers: list[tuple[str, str]] | None = 
 
 
 def admin(gateway: Gateway, path: str) -> str:
-    assert gateway.admin is not None
-    with Client(gateway.admin) as client:
-        return client.send(request("GET", path, host="localhost")).response().body.decode()
+    return gateway.operate(path).body.decode()
 
 
 def standing(gateway: Gateway, target: str) -> dict[str, Any]:

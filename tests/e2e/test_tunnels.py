@@ -297,8 +297,6 @@ def tunnel(config: dict[str, Any]) -> Iterator[tuple[Client, Conversation, Gatew
 
 
 def gauge(gateway: Gateway) -> int:
-    assert gateway.admin is not None
-    with Client(gateway.admin) as client:
-        text = client.send(request("GET", "/metrics", host="localhost")).response().body.decode()
+    text = gateway.operate().body.decode()
     line = next(line for line in text.splitlines() if line.startswith("tetrapylon_tunnels"))
     return int(float(line.rpartition(" ")[2]))

@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.harness import leaks
-from tests.harness.client import Client
+from tests.harness.client import Client, request
 from tests.harness.wait import eventually
+from tests.harness.wire import Response
 
 # Which streams stand under client connections: see tests/conftest.py.
 STREAM = os.environ.get("TETRAPYLON_TEST_STREAM", "socket")
@@ -128,6 +129,12 @@ class Gateway:
         client = Client(self.address, **options)
         self._clients.add(client)
         return client
+
+    def operate(self, path: str = "/metrics", method: str = "GET", **options: Any) -> Response:
+        """What the admin address answers, on a connection of its own."""
+        assert self.admin is not None, "the config has no `admin`"
+        with Client(self.admin, **options) as operator:
+            return operator.send(request(method, path, host="localhost")).response(method)
 
     def write(self, config: Config | str) -> None:
         """Writes the config file, also for a reload."""
