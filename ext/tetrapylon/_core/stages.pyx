@@ -370,6 +370,7 @@ cdef class Pipeline(Stages):
     cdef void give_up(self, Exchange x) noexcept:
         """Nothing more is wanted from the destination, nor of what came from it."""
         x.given_up += 1
+        x.ticket = 0            # whoever is waited for was to let this response, or request, go on
         if x.plan is not None:
             x.plan.destination.cancel(x)
         x.destination = None
@@ -450,6 +451,8 @@ cdef class Pipeline(Stages):
             upstream.write(said.data + said.start, said.end - said.start)
             upstream.flush()
             x.attempt = None
+        if downstream.ended:            # while the upstream was asked: nothing more will tell the tunnel
+            (<Tunnel>x.tunnel).downstream.eof_received()
 
     # 4. Ways to end without the answer that was asked for.
 
