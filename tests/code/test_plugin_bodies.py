@@ -51,6 +51,17 @@ class Threaded:
         return piece.upper()
 
 
+class Greets:
+    async def on_response_head(self, request: Request, response: Response) -> None:
+        await asyncio.sleep(0.001)
+        response.headers["X-Greeted"] = "yes"
+
+
+class Whole:
+    def on_response(self, request: Request, response: Response) -> None:
+        response.body = bytes(response.body or b"") + b"!"
+
+
 class Breaks:
     class Settings(msgspec.Struct, frozen=True):
         how: str
@@ -120,6 +131,26 @@ class TestOrder:
         route = {"path": "/", "respond": {"body": "pong"}, "policies": [use(Last)]}
         with running({"routes": [route]}) as served:
             assert served.get("/").body == b"pong."
+
+    @pytest.mark.parametrize("between", [[], [Last]], ids=["alone", "with pieces"])
+    def test_a_body_that_is_wanted_whole_behind_one_that_waited_for_the_head_is_read_on(
+        self, between: list[type]
+    ) -> None:
+        """The upstream was paused while the head was waited for, and is to be read on."""
+        gate = threading.Event()
+        script = answers.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n", gate, b"first", b".")
+        with (
+            Upstream(script) as upstream,
+            gateway(upstream.url, use(Whole), use(Greets), *map(use, between)) as served,
+            served.client() as client,
+        ):
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.is_idle()
+            gate.set()
+            answer = client.response()
+            assert answer.headers.get("X-Greeted") == "yes"
+            assert answer.body.startswith(b"first.")
+            assert answer.body.endswith(b"!")
 
     def test_in_a_thread_too(self) -> None:
         THREADS.clear()
