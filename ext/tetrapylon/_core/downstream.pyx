@@ -508,7 +508,8 @@ cdef class ClientSide(Sink):
         elif connection.half_closed and connection.leftover is None:
             connection.keep = False
         elif not x.request_complete and (
-                x.request.expect_continue or (x.destination is None and x.request.content_length > DISCARD_MAX)):
+                x.request.expect_continue
+                or (x.destination is None and x.request.content_length > DISCARD_MAX)):
             # The rest of the request will not be read (see `finished`), and whoever sent more is to know.
             connection.keep = False
         if bodiless:

@@ -100,9 +100,12 @@ def routes(rng: random.Random, count: int) -> list[Route]:
         if "upstream" in leads and rng.random() < 0.3:
             route.path = f"/cache{number}"
             route.cached = True
-            route.policies.insert(
-                rng.randint(0, len(route.policies)), {"use": "cache", "size": "1MiB", "max_object": "200KiB"}
-            )
+            # What is said of one request alone may not stand behind the cache, which keeps it for others.
+            marks = [
+                at for at, use in enumerate(route.policies) if use["use"] in ("headers", f"{CODE}:Heads")
+            ]
+            place = rng.randint(max(marks, default=-1) + 1, len(route.policies))
+            route.policies.insert(place, {"use": "cache", "size": "1MiB", "max_object": "200KiB"})
         if "upstream" in leads and not route.cached and rng.random() < 0.4:
             route.more["shadow"] = {
                 "to": "second", "sample": "50%", "again": "50%", "methods": ["POST"], "in_flight": 8,
