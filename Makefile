@@ -44,12 +44,14 @@ e2e        = $(addprefix tests/e2e/test_,$(addsuffix .py,$(1)))
 TRANSPORTS := $(call e2e,messages streaming endings tunnels soak)
 HTTPTOOLS  := $(call e2e,messages refusals streaming headers soak)
 
-test: build  ## the whole test suite; ARGS="-k word" narrows it
+test: build  ## the whole test suite on all cores; ARGS="-k word" narrows it and runs it in one process
 ifeq ($(strip $(ARGS)),)
-	$(PY) -m pytest -q -m "not large" --stream transport $(TRANSPORTS)
-	$(PY) -m pytest -q -m "not large" --parser httptools $(HTTPTOOLS)
-endif
+	$(PY) -m pytest -n auto --dist worksteal -q -m "not large" --stream transport $(TRANSPORTS)
+	$(PY) -m pytest -n auto --dist worksteal -q -m "not large" --parser httptools $(HTTPTOOLS)
+	$(PY) -m pytest -n auto --dist worksteal
+else
 	$(PY) -m pytest $(ARGS)
+endif
 
 check: build  ## lint, format, types, stubs, Cython lint
 	$(PY) -m ruff check .
