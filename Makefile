@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-aggregate bench-apps bench-assess bench-cache bench-check bench-faults bench-features bench-handlers bench-hostile bench-identity bench-limits bench-micro bench-overload bench-plugins bench-public-api bench-reload bench-scrape bench-shadow bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-aggregate bench-apps bench-assess bench-cache bench-check bench-faults bench-features bench-handlers bench-hostile bench-identity bench-limits bench-micro bench-overload bench-plugins bench-public-api bench-reload bench-scrape bench-shadow bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-mixed fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -135,6 +135,9 @@ bench-tunnel: build  ## WebSocket messages beside nginx
 
 fuzz: build  ## mutated messages against an independent reading; ARGS="--requests 1000000 --responses 200000" is the bar
 	$(PY) -m tests.fuzz $(ARGS)
+
+fuzz-mixed: build  ## features in any company under clients that pipeline, reset, stall and leave; two minutes
+	$(PY) -m tests.fuzz.mixed $(ARGS)
 
 $(VENV)/fuzz: $(VENV)/installed
 	TETRAPYLON_PATH_ONLY=1 $(PY) $(PIP) --no-build-isolation --editable ".[fuzz]"
