@@ -142,7 +142,7 @@ def upstreams(up: list[str], second: str) -> dict[str, Any]:
 
 def config(made: list[Route], up: list[str], second: str, folder: str, tls: dict[str, Any]) -> dict[str, Any]:
     hosted = any("app" in route.destination for route in made)
-    apps = {"hosted": {"asgi": f"{CODE}:app", "timeouts": TIMEOUTS}} if hosted else {}
+    apps = {"hosted": {"asgi": f"{CODE}:app", "timeouts": TIMEOUTS, "pool": {"idle": "500ms"}}}
     return {
         "server": {
             "listen": ["127.0.0.1:0", {"address": "127.0.0.1:0", "tls": tls}],
@@ -153,6 +153,6 @@ def config(made: list[Route], up: list[str], second: str, folder: str, tls: dict
         "admin": {"listen": "127.0.0.1:0"},
         "diff": {"file": f"{folder}/diff.sqlite"},
         "upstreams": upstreams(up, second),
-        "apps": apps,
+        "apps": apps if hosted else {},
         "routes": [route.config for route in made],
     }
