@@ -30,7 +30,12 @@ def test_it_is_a_schema(policies: None) -> None:
     json.dumps(schema())
 
 
-@pytest.mark.parametrize("config", [FULL, yaml.safe_load(YAML), yaml.safe_load(STARTER), {}])
+def test_takes_the_starter() -> None:
+    """With the policies that there are, which it uses."""
+    jsonschema_rs.Draft202012Validator(schema()).validate(yaml.safe_load(STARTER))
+
+
+@pytest.mark.parametrize("config", [FULL, yaml.safe_load(YAML), {}])
 def test_takes_what_the_reader_takes(validator: jsonschema_rs.Draft202012Validator, config: Any) -> None:
     validator.validate(config)
 
