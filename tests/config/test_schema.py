@@ -30,8 +30,7 @@ def test_it_is_a_schema(policies: None) -> None:
     json.dumps(schema())
 
 
-def test_takes_the_starter() -> None:
-    """With the policies that there are, which it uses."""
+def test_takes_what_init_writes() -> None:
     jsonschema_rs.Draft202012Validator(schema()).validate(yaml.safe_load(STARTER))
 
 
