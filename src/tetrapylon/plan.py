@@ -58,11 +58,19 @@ class Facts(msgspec.Struct, frozen=True):
     """It has apps in processes of their own."""
 
 
+class Sought(msgspec.Struct, frozen=True):
+    """Where a config is looked for: its files, and the patterns by which there may be more."""
+
+    files: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+
 class Finding(msgspec.Struct, frozen=True):
     """What came of reading a config: `facts`, or `problems`."""
 
     facts: Facts | None = None
     problems: list[Any] = []
+    sought: Sought = Sought()
     changes: Changes = Changes()
     """From the config in force."""
     same: bool = False
@@ -213,10 +221,8 @@ def read_finding(file: int) -> Finding:
 def _begin(source: Source, paper: Paper) -> int:
     """Reads the first config. Raises ConfigError."""
     from tetrapylon.processes.slots import go_on
-    from tetrapylon.upstreams.resolve import check_names
 
     config = _load(source)
-    check_names(config, source.name)
     before = received()
     memory = before.memory if before is not None else None
     goes_on = memory is not None and go_on(paper.slots, memory.slots, config, memory.room)
@@ -229,20 +235,16 @@ def read_again(source: Source, paper: Paper) -> int:
     """Reads the config while another is in force. Problems are part of what is found."""
     from tetrapylon.config import decode
     from tetrapylon.config.diff import differences
-    from tetrapylon.upstreams.resolve import check_names
 
     os.nice(BEHIND)
     running = content_of(paper.running)
     before = decode(running)
     try:
-        if paper.back >= 0:
-            config = decode(content_of(paper.back))
-        else:
-            config = _load(source, before)
-            check_names(config, source.name, before)
+        config = decode(content_of(paper.back)) if paper.back >= 0 else _load(source, before)
     except ConfigError as error:
         problems = [describe(problem) for problem in error.problems]
-        os.pwrite(paper.finding, msgspec.msgpack.encode(Finding(problems=problems)), 0)
+        finding = Finding(problems=problems, sought=Sought(error.files, error.patterns))
+        os.pwrite(paper.finding, msgspec.msgpack.encode(finding), 0)
         return 0
     changes = differences(before, config)
     restart = [key for key in FIXED if getattr(before, key) != getattr(config, key)]
@@ -262,13 +264,17 @@ def _load(source: Source, before: Any = None) -> Any:
     from tetrapylon.config import override
     from tetrapylon.config.loading import from_values, load_document
     from tetrapylon.telemetry import logs
+    from tetrapylon.upstreams.resolve import check_names
 
     if source.values is not None:
         config, document = from_values(source.values, source.name)
     else:
         config, document = load_document(source.name)
-    logs.check(config, document, before)
-    return override(config, listen=source.listen, workers=source.workers)
+    with document.named():
+        logs.check(config, document, before)
+        config = override(config, listen=source.listen, workers=source.workers)
+        check_names(config, document, before)
+    return config
 
 
 def _write(config: Any, paper: Paper, finding: Finding, running: bytes | None = None) -> None:
@@ -279,7 +285,11 @@ def _write(config: Any, paper: Paper, finding: Finding, running: bytes | None = 
     slots = assign(paper.slots, config, room)
     encoded = encode(config, slots)
     finding = msgspec.structs.replace(
-        finding, facts=_facts(config, room), same=encoded == running, overflow=dropped(slots)
+        finding,
+        facts=_facts(config, room),
+        sought=Sought(config.files, config.patterns),
+        same=encoded == running,
+        overflow=dropped(slots),
     )
     for file, data in ((paper.config, encoded), (paper.finding, msgspec.msgpack.encode(finding))):
         with open(file, "wb", closefd=False) as out:

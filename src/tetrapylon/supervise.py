@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+import msgspec
+
 from tetrapylon import __version__
 from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon._core.telemetry.counters import Slab, State
@@ -357,8 +359,10 @@ class Supervisor:
         if self._announced and not self._stops:
             self._manager.ready(f"generation {self._reloads.generation}")
         news = file_of(self._reloads.news(), "news")
-        self._to_control(News(), [self._reloads.config, news])
+        sought = file_of(msgspec.msgpack.encode(self._reloads.sought), "sought")
+        self._to_control(News(), [self._reloads.config, news, sought])
         os.close(news)
+        os.close(sought)
         self._hostings.tell(partial(self._to, CONTROL))
 
     def change(self, facts: Facts) -> Change:

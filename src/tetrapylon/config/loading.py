@@ -63,15 +63,16 @@ def _read_text(text: str, source: str) -> tuple[Config, Document]:
 
     with _uncollected():
         report = Report(parse(text, source))
-        filler = Filler(report, os.environ)
-        top = report.document.root
-        if referring:
-            filler.fill(top, ())
-        if isinstance(top.value, dict) and "include" in top.value:
-            for node, path in included(report, lambda file: parse(_text(file), file)):
-                if node.file in referring:
-                    filler.fill(node, path)
-        return _read(report), report.document
+        with report.document.named():
+            filler = Filler(report, os.environ)
+            top = report.document.root
+            if referring:
+                filler.fill(top, ())
+            if isinstance(top.value, dict) and "include" in top.value:
+                for node, path in included(report, lambda file: parse(_text(file), file)):
+                    if node.file in referring:
+                        filler.fill(node, path)
+            return _read(report), report.document
 
 
 def from_values(values: Mapping[str, Any], source: str) -> tuple[Config, Document]:
@@ -91,7 +92,7 @@ def _validate(config: Config, source: str) -> tuple[Config, Document]:
         values = msgspec.to_builtins(config)
     except (TypeError, ValueError) as error:
         raise ConfigError([Problem(source, f"a value has no place in a config: {error}")]) from None
-    for name in ("files", "filled"):
+    for name in ("files", "patterns", "filled"):
         values.pop(name, None)
     for route in values.get("routes", ()):
         route.pop("at", None)
@@ -101,7 +102,9 @@ def _validate(config: Config, source: str) -> tuple[Config, Document]:
         without_apps(values, config)
     with _uncollected():
         report = Report(Document(source, _native(values), native=True))
-        checked = msgspec.structs.replace(_read(report), files=config.files, filled=config.filled)
+        checked = msgspec.structs.replace(
+            _read(report), files=config.files, patterns=config.patterns, filled=config.filled
+        )
     return checked, report.document
 
 
@@ -153,7 +156,13 @@ def _read(report: Report) -> Config:
         for index, route in enumerate(config.routes)
     )
     filled = templates(document.root) if report.filled else {}
-    config = msgspec.structs.replace(config, routes=routes, files=tuple(document.files), filled=filled)
+    config = msgspec.structs.replace(
+        config,
+        routes=routes,
+        files=tuple(document.files),
+        patterns=tuple(document.patterns),
+        filled=filled,
+    )
     if config.apis:
         from tetrapylon.config.apis import with_apis
 
