@@ -24,7 +24,7 @@ from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon._core.telemetry.counters import Slab, State
 from tetrapylon.net.listening import Change, Listening
 from tetrapylon.net.sockets import Listener, ListenError, given_by_manager, open_listeners
-from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
+from tetrapylon.plan import ConfigRefused, Main, Plan, Source, load_plan
 from tetrapylon.processes.channel import (
     APP,
     Ask,
@@ -57,6 +57,7 @@ from tetrapylon.processes.fork import (
 from tetrapylon.processes.handover import TRIAL, Shared, become, command, memory_of, received
 from tetrapylon.processes.hosting import Hostings
 from tetrapylon.processes.predecessors import Predecessors
+from tetrapylon.processes.reading import Facts
 from tetrapylon.processes.reload import Order, Reloads
 from tetrapylon.processes.service import Manager, activated
 from tetrapylon.processes.wakeup import Pipe, handle_signals

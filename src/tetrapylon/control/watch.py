@@ -19,9 +19,9 @@ import msgspec
 from tetrapylon.config.include import matching
 from tetrapylon.config.model import ErrorLog
 from tetrapylon.config.wire import Encoded
-from tetrapylon.plan import Sought
 from tetrapylon.processes.channel import Channel, News, Reload, content_of
 from tetrapylon.processes.fork import Context
+from tetrapylon.processes.reading import Sought
 from tetrapylon.telemetry import events, logs
 from tetrapylon.telemetry.events import say
 

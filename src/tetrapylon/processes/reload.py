@@ -19,7 +19,6 @@ import msgspec
 from tetrapylon.config.diff import Changes, excerpt, summary
 from tetrapylon.net.listening import Change
 from tetrapylon.net.sockets import ListenError
-from tetrapylon.plan import Facts, Finding, Paper, Reader, Sought, overflow_told, read_finding
 from tetrapylon.processes.channel import (
     MOST_DESCRIPTORS,
     Abort,
@@ -32,6 +31,7 @@ from tetrapylon.processes.channel import (
 )
 from tetrapylon.processes.child import Child
 from tetrapylon.processes.fork import describe_end, send_signal, spawn
+from tetrapylon.processes.reading import Facts, Finding, Paper, Reader, Sought, overflow_told, read_finding
 from tetrapylon.telemetry.events import say
 
 READ = 60.0
