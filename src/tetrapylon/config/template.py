@@ -1,4 +1,4 @@
-"""Texts with `{name}` in them, which stand for the parameters of a route's path, or for what parts of an aggregate gave."""
+"""Texts with `{name}` in them: a parameter of the path, or what another part of an aggregate answered."""
 
 from __future__ import annotations
 
