@@ -171,7 +171,7 @@ class Config(Section, frozen=True, kw_only=True):
     ] = None
     diff: Annotated[Diff, doc("Where it is kept what shadows find, and how moves stand.")] = Diff()
     record: Annotated[Record, doc("Where the requests are kept that the policy `record` takes.")] = Record()
-    audit: Annotated[Audit, doc("What `tetrapylon audit` is told.")] = Audit()
+    audit: Annotated[Audit, doc("Settings of `tetrapylon audit`.")] = Audit()
     files: Annotated[tuple[str, ...], Meta(extra={"internal": True})] = ()
     """Every file that was read for it, the included ones too; set when it is loaded."""
     patterns: Annotated[tuple[str, ...], Meta(extra={"internal": True})] = ()
