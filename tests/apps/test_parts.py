@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,27 @@ class TestFolder:
         }
         used.close()
         another.close()
+
+    def test_a_directory_that_cannot_be_looked_through_is_said_and_used(
+        self, run: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """As where others may make files, and not see whose else there are. To root, nothing is forbidden."""
+        monkeypatch.setenv("RUNTIME_DIRECTORY", str(run))
+        if os.geteuid():
+            run.chmod(0o300)
+        else:
+
+            def refuse(path: str) -> None:
+                raise PermissionError(errno.EACCES, "Permission denied", path)
+
+            monkeypatch.setattr(os, "scandir", refuse)
+        made = folder.Folder()
+        monkeypatch.undo()
+        run.chmod(0o700)
+        assert f"{run} cannot be looked through for the sockets of apps" in (said := capfd.readouterr().err)
+        assert "Permission denied; those stay there" in said
+        assert Path(made.path).is_dir()
+        made.close()
 
     def test_where_none_can_be_made(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RUNTIME_DIRECTORY", "/nowhere/at/all")
