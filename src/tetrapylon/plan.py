@@ -53,7 +53,8 @@ class Facts(msgspec.Struct, frozen=True):
     room: int = 1
     """For how many routes' counters there is room."""
     follows: bool = False
-    """While it serves, targets are found or answers compared: there is work without an admin address, too."""
+    """While it serves, targets are found, answers compared or moves steered: there is work without an admin
+    address, too."""
     hosts: bool = False
     """It has apps in processes of their own."""
 
@@ -73,6 +74,8 @@ class Finding(msgspec.Struct, frozen=True):
     """Routes that found no counters of their own."""
     goes_on: bool = False
     """The table of slots continues that of the supervisor before."""
+    shares: dict[str, float] = {}
+    """Of routes that move, as `destinations.moves.slot_of` calls them: what their file says."""
 
 
 class Paper(NamedTuple):
@@ -111,6 +114,8 @@ class Plan(NamedTuple):
     source: str = ""
     goes_on: bool = False
     """`slots` continues the table of the supervisor before."""
+    shares: Mapping[str, float] = {}
+    """With which moves begin, where their memory does."""
     host: Main | None = None
     """Hosts the apps, where there are some."""
     watch: Main | None = None
@@ -185,6 +190,7 @@ def load_plan(source: Source) -> Plan:
         read=partial(read_again, source),
         source=source.name,
         goes_on=finding.goes_on,
+        shares=finding.shares,
     )
 
 
@@ -221,8 +227,25 @@ def _begin(source: Source, paper: Paper) -> int:
     memory = before.memory if before is not None else None
     goes_on = memory is not None and go_on(paper.slots, memory.slots, config, memory.room)
     room = memory.room if memory is not None and goes_on else 0
-    _write(config, paper._replace(room=room), Finding(goes_on=goes_on))
+    _write(config, paper._replace(room=room), Finding(goes_on=goes_on, shares=_shares(config)))
     return 0
+
+
+def _shares(config: Any) -> dict[str, float]:
+    """Read here, so that the first request is dealt by them: the control process comes later."""
+    routes = [route for route in config.routes if route.move is not None]
+    if not routes:
+        return {}
+    from tetrapylon.destinations.moves import slot_of
+    from tetrapylon.moving.file import recorded
+
+    kept = recorded(config.diff.moves)
+    return {
+        slot_of(route.title, move.to): move.share
+        for route in routes
+        for move in [kept.get(route.title)]
+        if move is not None and move.to == route.moves_to
+    }
 
 
 def read_again(source: Source, paper: Paper) -> int:
@@ -299,7 +322,7 @@ def _facts(config: Any, room: int) -> Facts:
         workers=len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers,
         room=room,
         follows=any(upstream.discover is not None for upstream in config.upstreams.values())
-        or any(route.shadow is not None for route in config.routes),
+        or any(route.shadow is not None or route.move is not None for route in config.routes),
         hosts=bool(config.apps),
         errors=config.log.errors,
         drain=server.timeouts.drain,

@@ -121,7 +121,7 @@ class Supervisor:
                 listener.close()
             most = max(MOST_WORKERS, 2 * facts.workers)
             memory = handover.memory if handover else None
-            self._shared = Shared(memory, plan.goes_on, facts.workers, most, facts.room)
+            self._shared = Shared(memory, plan.goes_on, facts.workers, most, facts.room, plan.shares)
             self._slabs = self._shared.slabs
         except BaseException:
             self._close_listeners()

@@ -15,7 +15,15 @@ import time
 import msgspec
 
 from tetrapylon.diff.findings import Findings, Route
-from tetrapylon.stores.sqlite_file import is_broken, is_full, move_aside, why
+from tetrapylon.stores.sqlite_file import (
+    Signature,
+    is_broken,
+    is_full,
+    move_aside,
+    read_through,
+    signature,
+    why,
+)
 from tetrapylon.telemetry.events import say
 
 __all__ = ["FindingsFile"]
@@ -28,9 +36,6 @@ AGAIN = 10.0
 """Seconds after which a file that could not be used is tried again."""
 EXAMINED = 300.0
 """Seconds after which a file is read through in which nobody seems to have written: disks fail, too."""
-
-Signature = tuple[int, int, int]
-"""Inode, size, and when it was written to."""
 
 
 class FindingsFile:
@@ -71,7 +76,7 @@ class FindingsFile:
                 self.findings.changed |= changed
             self._failed(error)
         else:
-            self._known = self._signature()
+            self._known = signature(self.path)
             self._usable()
 
     def close(self) -> None:
@@ -89,27 +94,22 @@ class FindingsFile:
 
     def _look_after(self, base: sqlite3.Connection) -> None:
         """What others have done to it: the lock keeps those away who use SQLite, and nobody else."""
-        seen, now = self._signature(), time.monotonic()
+        seen, now = signature(self.path), time.monotonic()
         if seen[0] != self._known[0]:
             say("error", f"the diff file {self.path!r} is not there any more; it is begun anew")
             self._close()
         elif seen != self._known or now >= self._examine_at:
             self._examine_at = now + EXAMINED
             try:
-                examine(base)
+                read_through(base)
+                for (blob,) in base.execute("SELECT findings FROM routes"):
+                    msgspec.msgpack.decode(blob, type=Route)
             except (sqlite3.Error, msgspec.DecodeError) as error:
                 self._failed(error)
             else:
                 if seen != self._known:
                     with self.lock:
                         self.findings.changed |= self.findings.routes.keys()
-
-    def _signature(self) -> Signature:
-        try:
-            found = os.stat(self.path)
-        except OSError:
-            return 0, 0, 0
-        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def _close(self) -> None:
         if self._base is not None:
@@ -127,7 +127,7 @@ class FindingsFile:
                 if not self._moved(str(error)):
                     return False
             else:
-                self._known = self._signature()
+                self._known = signature(self.path)
                 self._examine_at = time.monotonic() + EXAMINED
                 self._usable()
                 return True
@@ -192,13 +192,3 @@ class FindingsFile:
         if not self._again:
             say("error", f"the diff file {self.path!r} cannot be used: {told}; findings stay in memory")
         self._again = time.monotonic() + AGAIN
-
-
-def examine(base: sqlite3.Connection) -> None:
-    """Reads all of a file from the disk. Raises sqlite3.Error or DecodeError where it is damaged."""
-    base.execute("PRAGMA shrink_memory")  # who has the lock reads no page again that it has
-    for (told,) in base.execute("PRAGMA quick_check(1)"):
-        if told != "ok":
-            raise sqlite3.DatabaseError(" ".join(told.removeprefix("*** in database main ***").split()))
-    for (blob,) in base.execute("SELECT findings FROM routes"):
-        msgspec.msgpack.decode(blob, type=Route)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import NoReturn
@@ -135,8 +135,17 @@ def memory_of(slabs: Slabs, slots: int, workers: Iterable[Child]) -> Memory:
 class Shared:
     """The memory of this supervisor: that of the one before if it fits, with its workers' slabs."""
 
-    def __init__(self, before: Memory | None, goes_on: bool, workers: int, most: int, room: int) -> None:
-        """`goes_on`: the counters of routes are those that `before` had. `most`: workers to have room for."""
+    def __init__(
+        self,
+        before: Memory | None,
+        goes_on: bool,
+        workers: int,
+        most: int,
+        room: int,
+        shares: Mapping[str, float],
+    ) -> None:
+        """`goes_on`: the counters of routes are those that `before` had. `most`: workers to have room for.
+        `shares`: with which moves begin that nobody has begun."""
         self._held: dict[int, int] = {}
         slabs = None
         if before is not None:
@@ -147,7 +156,11 @@ class Shared:
                 say("warning", f"SIGUSR2: all counts begin anew: {error}")
                 before.close()
             os.close(before.slots)
-        self.slabs = slabs or Slabs(most, room)
+        if slabs is None:
+            slabs = Slabs(most, room)
+            for route, share in shares.items():
+                slabs.moves.set_share(route, share)
+        self.slabs = slabs
 
     def free(self, used: Iterable[Child]) -> int:
         """The index of a slab that nobody writes to: neither these nor an old worker."""
