@@ -55,8 +55,8 @@ class Facts(msgspec.Struct, frozen=True):
     follows: bool = False
     """While it serves, targets are found, answers compared or moves steered: there is work without an admin
     address, too."""
-    hosts: bool = False
-    """It has apps in processes of their own."""
+    apps: list[str] = []
+    """Those that are hosted, in processes of their own."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -323,7 +323,7 @@ def _facts(config: Any, room: int) -> Facts:
         room=room,
         follows=any(upstream.discover is not None for upstream in config.upstreams.values())
         or any(route.shadow is not None or route.move is not None for route in config.routes),
-        hosts=bool(config.apps),
+        apps=list(config.apps),
         errors=config.log.errors,
         drain=server.timeouts.drain,
         shutdown_delay=server.timeouts.shutdown_delay,

@@ -110,7 +110,8 @@ def moving(
         }
         running = Running(stack.enter_context(Gateway(config)), one, two)
         eventually(
-            lambda: hasty or running.move["state"] != "comparing" or "shadow" in (route or {}), "it is looked at"
+            lambda: hasty or running.move["state"] != "comparing" or "shadow" in (route or {}),
+            "it is looked at",
         )
         yield running
 

@@ -1,8 +1,9 @@
 """Findings in an SQLite file of bounded size: read at the start, written by whoever compares.
 
 A file that cannot be read, or that is full, is moved aside, said, and begun anew; also one that is damaged
-while it is in use, which is looked for. One that cannot be used just now, because another process holds it or the disk is full, is left where it is and tried again; until
-then the findings stay in memory. Traffic knows nothing of it.
+while it is in use, which is looked for. One that cannot be used just now, because another process holds it or
+the disk is full, is left where it is and tried again; until then the findings stay in memory. Traffic knows
+nothing of it.
 """
 
 from __future__ import annotations

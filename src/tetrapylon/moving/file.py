@@ -202,7 +202,7 @@ class MovesFile:
         self._behind = False
         if lacking:
             self._put(lacking)
-        return [move for name, move in (kept | joined).items() if move != moves.get(name)]
+        return [move for name, move in {**kept, **joined}.items() if move != moves.get(name)]
 
     def _unusable(self, told: str, hint: str = "") -> None:
         if not self._said:
