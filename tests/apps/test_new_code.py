@@ -191,9 +191,11 @@ def test_usr2_again_while_the_old_stands_in(shop: Path) -> None:
             eventually(over, "the other app is new, and this one is named again")
             eventually(lambda: settled(app), "the old workers have gone")
             assert app.version() == "1"
+        family = set(app.gateway.workers)
         app.mend(2)
         app.gateway.signal(signal.SIGUSR2)
         eventually(lambda: app.version() == "2", "the new code answers")
+        eventually(lambda: not family & set(app.gateway.workers), "nothing of the old is left")
         eventually(
             lambda: app.told().get("app", {}).get("up") == 2 and hosts(app.gateway) == 1,
             "one host is left, with both",

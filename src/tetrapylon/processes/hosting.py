@@ -38,6 +38,8 @@ class Host:
         self.targets: dict[str, bytes] = {}
         """Where its apps listen, by app."""
         self.said = False
+        self.located: set[str] = set()
+        """Apps of which it has said where they listen."""
         self.heard = False
         """It is known what it has."""
         self.keeps: tuple[str, ...] | None = None
@@ -131,12 +133,13 @@ class Hostings:
         host = host or self.own
         if isinstance(message, Found):
             host.targets[message.upstream] = content_of(file)
+            host.located.add(message.upstream)
         else:
             host.told = msgspec.json.decode(content_of(file))
             host.said = True
         # What it said to the supervisor before may come first, without where its apps listen.
-        up = [name for name, told in host.told.items() if told["up"]]
-        host.heard = host.heard or (host.said and all(host.serving(name) for name in up))
+        up = {name for name, told in host.told.items() if told["up"]}
+        host.heard = host.heard or (host.said and up <= host.located)
         self._settle()
 
     def lost(self) -> None:
