@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tetrapylon.apps.growth import Grown
 from tetrapylon.apps.server import Server, State, target_name
-from tetrapylon.apps.servers import reference
+from tetrapylon.apps.servers import reference, why_not_started
 from tetrapylon.config.model import App, Target
 from tetrapylon.processes.child import CRASH_LOOP, FIRST_DELAY, LONGEST_DELAY, SHORT_LIFE
 from tetrapylon.telemetry.events import say
@@ -268,10 +268,10 @@ class Hosted:
                 continue
             try:
                 place.coming = Server(self.name, self.app, self.trusted, self._epoch, self._socket(), now)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self._failures += 1
                 self._start_at = now + LONGEST_DELAY
-                self.last_end = f"could not be started: {error.strerror}"
+                self.last_end = f"could not be started: {why_not_started(error)}"
                 say("error", f"app {self.name} {self.last_end}; next try in {LONGEST_DELAY:g} s")
                 return
             say("info", f"{place.coming} started, to serve {reference(self.app)}", app=self.name)

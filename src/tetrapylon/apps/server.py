@@ -43,7 +43,7 @@ def target_name(app: str, number: int) -> str:
 class Server:
     """It listens at a socket of its own. Times are CLOCK_MONOTONIC seconds, given by the caller.
 
-    Raises OSError from its constructor where it cannot be started.
+    Raises OSError or ValueError from its constructor where it cannot be started.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Server:
                 pass_fds=(status,),
                 process_group=0,
             )
-        except OSError:
+        except (OSError, ValueError):
             os.close(self._status)
             os.close(heard)
             raise
