@@ -15,11 +15,13 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+import msgspec
+
 from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon._core.telemetry.counters import Slab, State
 from tetrapylon.net.listening import Change, Listening
 from tetrapylon.net.sockets import Listener, ListenError, given_by_manager, open_listeners
-from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
+from tetrapylon.plan import ConfigRefused, Main, Plan, Source, load_plan
 from tetrapylon.processes.channel import (
     APP,
     Ask,
@@ -51,6 +53,7 @@ from tetrapylon.processes.fork import (
 from tetrapylon.processes.handover import TRIAL, Shared, become, memory_of, received, try_out
 from tetrapylon.processes.hosting import Hostings
 from tetrapylon.processes.predecessors import Predecessors
+from tetrapylon.processes.reading import Facts
 from tetrapylon.processes.reload import Order, Reloads
 from tetrapylon.processes.service import Manager, activated
 from tetrapylon.processes.wakeup import Pipe, handle_signals, readable
@@ -279,8 +282,8 @@ class Supervisor:
 
     def _wait(self, now: float) -> set[int]:
         """Sleeps until something is to be read or done; the descriptors that can be read."""
-        channels = [*(child.channel for child in self._children), *self._hostings.channels]
-        heard = [channel.fileno() for channel in channels if channel is not None]
+        channels = [child.channel for child in self._children if child.channel is not None]
+        heard = [channel.fileno() for channel in [*channels, *self._hostings.channels]]
         # A channel whose child has died says so until the child is reaped, which SIGCHLD brings about.
         return readable([self._wakeup.read, self._notify.read, *heard], self._timeout(now))
 
@@ -356,9 +359,11 @@ class Supervisor:
     def tell(self) -> None:
         if self._announced and not self._stops:
             self._manager.ready(f"generation {self._reloads.generation}")
-        news = file_of(self._reloads.news(), "news")
-        self._to_control(News(), [self._reloads.config, news])
-        os.close(news)
+        told = {"news": self._reloads.news(), "sought": msgspec.msgpack.encode(self._reloads.sought)}
+        files = [file_of(data, name) for name, data in told.items()]
+        self._to_control(News(), [self._reloads.config, *files])
+        for file in files:
+            os.close(file)
         self._hostings.tell()
 
     def change(self, facts: Facts) -> Change:
