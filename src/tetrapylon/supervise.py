@@ -303,9 +303,7 @@ class Supervisor:
                 # The watcher wants no answer: what it gets are the news.
                 reply = partial(self._reply, message.number) if message.number else None
                 self._reloads.order(Order(message.origin, message.dry_run, message.back, reply), now)
-            case Ask():
-                self._ask_all(message)
-            case Purge():
+            case Ask() | Purge():
                 self._ask_all(message, files)
             case Pairs():
                 if not self._to(CONTROL, message, files):  # some may be lost: that is counted and not said
@@ -427,12 +425,10 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            if self._reloads.reaped(pid, status, now):
+            if self._reloads.reaped(pid, status, now) or self._hostings.reaped(pid, status):
                 continue
             if self._old.reaped(pid):
                 self._shared.release(pid)
-                continue
-            if self._hostings.reaped(pid, status):
                 continue
             if pid == self._trial:
                 self._tried(status)
