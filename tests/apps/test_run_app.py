@@ -162,6 +162,11 @@ def test_usr2_replaces_all_of_it(shop: Path) -> None:
             ["--app", "hosted:VERSION"],
             "hosted:VERSION: hosted:VERSION is of type int, which cannot be called",
         ),
+        (["--app", ""], "'' names no Python object; expected MODULE:NAME"),
+        (
+            ["--app", "hosted:app", "--folder", "/nowhere/at/all"],
+            "hosted:app: its process cannot be started: /nowhere/at/all: No such file or directory",
+        ),
         (["--app", "leaves:app"], "leaves:app: its process ended with status 7 while it was imported"),
         (["--app", "hosted:app", "--asgi", "hosted:modern"], "--app and --asgi are two apps"),
         (["gateway.yaml", "--app", "hosted:app"], "there is a config, gateway.yaml, and --app: leave one"),
