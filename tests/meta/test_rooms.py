@@ -1,5 +1,6 @@
 """Which room may know which: read from import and cimport lines, so that no shortcut slips in."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,16 @@ def test_compiled_modules_do_not_import_each_other_in_a_ring() -> None:
         own = module(path)
         graph.setdefault(own, set()).update(target for target in imports(path) if target != own)
     assert_acyclic(graph)
+
+
+def test_shared_memory_is_mapped_in_one_place() -> None:
+    """So that sizes are sealed, descriptors are closed once, and every error names its segment."""
+    mapping = {
+        module(path).removeprefix(CORE)
+        for path in compiled
+        if re.search(r"\b(?:mmap|munmap|memfd_create)\b", path.read_text(encoding="utf-8"))
+    }
+    assert mapping == {"shared.segment"}
 
 
 @pytest.mark.parametrize("path", python, ids=name)
