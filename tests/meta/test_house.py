@@ -118,6 +118,11 @@ def test_navigation_of_the_docs_site_is_complete() -> None:
     assert listed == {page.name for page in (ROOT / "docs").glob("*.md")}
 
 
+def test_the_index_has_every_page() -> None:
+    listed = re.findall(r"^- \[.+\]\(([\w-]+\.md)\): .+$", read("docs", "index.md"), re.M)
+    assert sorted(listed) == sorted({page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"})
+
+
 def test_changelog_has_the_version_on_top() -> None:
     namespace: dict[str, str] = {}
     exec(read("src", "tetrapylon", "_version.py"), namespace)

@@ -168,7 +168,7 @@ class Slabs(Segment):
         """Of all segments, in the order in which they are taken."""
 
     def close_descriptors(self) -> None:
-        """In a process that never asks for totals. That of `Amounts.flights` stays: its locks are the claim."""
+        """In a process that never asks for totals. `Amounts.flights` keeps its own: the claim."""
 
     def slab(self, index: int) -> Slab:
         """The slab of one worker. Raises IndexError."""
