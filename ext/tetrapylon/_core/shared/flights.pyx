@@ -1,7 +1,7 @@
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
+from tetrapylon._core.reactor cimport clock
 from tetrapylon._core.shared.limits cimport draw_key, siphash
 from tetrapylon._core.shared.segment cimport HEAD, PAGE, Segment
 
@@ -13,12 +13,6 @@ cdef enum:
 
 # Bumped whenever a struct changes: a successor with another layout must not go on with these regions.
 cdef uint64_t LAYOUT = 1
-
-
-cdef uint64_t now_ns() noexcept:
-    cdef timespec time
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return <uint64_t>time.tv_sec * 1_000_000_000 + <uint64_t>time.tv_nsec
 
 
 cdef class Flights(Segment):
@@ -87,7 +81,7 @@ cdef class Flights(Segment):
 
     cdef bint sweep(self) noexcept:
         """Forget what dead workers had in flight; now and then, for it asks the kernel."""
-        cdef uint64_t now = now_ns()
+        cdef uint64_t now = clock()
         cdef Py_ssize_t region
         cdef bint found = False
         if now < self.next_sweep:

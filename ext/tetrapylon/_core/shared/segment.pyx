@@ -3,12 +3,11 @@ from libc.string cimport memcpy
 from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 from posix.unistd cimport close
 
+import fcntl
 import os
 
-from fcntl import F_ADD_SEALS, F_DUPFD_CLOEXEC, F_GET_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, fcntl
-
 # Where a mapped file is cut short, whoever touches what is missing is killed (SIGBUS): so nobody can.
-SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL
+SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 cdef class Segment:
@@ -34,10 +33,10 @@ cdef class Segment:
             if fresh:
                 self.descriptor = os.memfd_create(f"tetrapylon-{name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
                 os.ftruncate(self.descriptor, size)
-                fcntl(self.descriptor, F_ADD_SEALS, SEALS)
+                fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, SEALS)
             else:
                 check(fd, head, size)
-                self.descriptor = fcntl(fd, F_DUPFD_CLOEXEC, 0)
+                self.descriptor = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 0)
             self.map(self.descriptor)
         except OSError as error:
             raise failed(error, f"{size} bytes of shared memory", f"tetrapylon-{name}")
@@ -87,7 +86,7 @@ cdef int check(int fd, bytes head, size_t size) except -1:
         raise ValueError(f"descriptor {fd} holds {words_of(found)!r}, not {words_of(head)!r}")
     if <size_t>os.fstat(fd).st_size != size:
         raise ValueError(f"descriptor {fd}: {os.fstat(fd).st_size} bytes of {words_of(head)!r}, not {size}")
-    if fcntl(fd, F_GET_SEALS) & SEALS != SEALS:
+    if fcntl.fcntl(fd, fcntl.F_GET_SEALS) & SEALS != SEALS:
         raise ValueError(f"descriptor {fd}: the size of {words_of(head)!r} is not sealed")
     return 0
 

@@ -3,9 +3,9 @@ from libc.stdint cimport UINT64_MAX, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.types cimport off_t
 
+from tetrapylon._core.reactor cimport clock
 from tetrapylon._core.shared.segment cimport PAGE, Segment, pages
 from tetrapylon._core.shared.series cimport Series, text_of
 
@@ -67,12 +67,6 @@ def set_bounds(durations not None, shares not None):
 
 
 set_bounds(DURATION_BOUNDS, SHARE_BOUNDS)
-
-
-cdef uint64_t now_ns() noexcept nogil:
-    cdef timespec time
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return <uint64_t>time.tv_sec * 1_000_000_000 + <uint64_t>time.tv_nsec
 
 
 cdef class Slabs(Segment):
@@ -422,7 +416,7 @@ cdef class Slab:
 
     def claim(self, uint64_t pid):
         self.release()
-        self.worker.now.started_ns = now_ns()
+        self.worker.now.started_ns = clock()
         self.worker.now.heartbeat_ns = self.worker.now.started_ns
         self.worker.now.state = STARTING
         self.worker.now.pid = pid
@@ -435,7 +429,7 @@ cdef class Slab:
             clear_in_flight(self)
 
     def beat(self):
-        self.worker.now.heartbeat_ns = now_ns()
+        self.worker.now.heartbeat_ns = clock()
 
     @property
     def board(self):
