@@ -10,7 +10,10 @@ import pytest
 from tests.meta.source import ROOT
 from tetrapylon.cli import build_parser, main
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 BLOCK = re.compile(r"^ *```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 MENTION = re.compile(r"`tetrapylon ([a-z]+)([^`]*)`")
 

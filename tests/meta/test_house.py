@@ -41,6 +41,7 @@ VERBS = {
     "demo",
     "fuzz",
     "screenshot",
+    "fuzz-mixed",
     "fuzz-parse",
     "help",
     "test",
@@ -86,7 +87,10 @@ def test_what_the_docs_tell_to_run_exists(page: Path) -> None:
     assert set(re.findall(r"`(?:\w+=\S+ )*make ([a-z-]+)", page.read_text(encoding="utf-8"))) <= VERBS
 
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def anchors(text: str) -> set[str]:
