@@ -1,8 +1,8 @@
 """What concurrency is counted in: requests in flight per key, a region a worker, summed (flights.h).
 
 A region belongs to whoever holds its record lock on the memfd, which the kernel releases with the process: so
-what a killed worker had in flight is found and forgotten, without anybody's help. A process's locks on a file go
-with the first descriptor of it that it closes, so one that has claimed a region has no second.
+what a killed worker had in flight is found and forgotten, without anybody's help. A process's locks on a file
+go with the first descriptor of it that it closes, so one that has claimed a region has no second.
 """
 
 cimport cython

@@ -22,7 +22,8 @@ cdef class Moves(Segment):
         if capacity < 1:
             raise ValueError(f"{capacity} moves: expected at least one")
         self.capacity = capacity
-        self.open("moves", f"layout {LAYOUT}, {capacity} routes", slots + <size_t>capacity * sizeof(MoveSlot), fd)
+        self.open(
+            "moves", f"layout {LAYOUT}, {capacity} routes", slots + <size_t>capacity * sizeof(MoveSlot), fd)
         self.keys = <uint64_t*>(self.base + PAGE)
         self.slots = <MoveSlot*>(self.base + slots)
 

@@ -42,7 +42,8 @@ cdef uint64_t fnv(const char* text, size_t n) noexcept:
 
 cdef class Series(Segment):
     def __cinit__(self, Py_ssize_t workers, Py_ssize_t capacity=2048, *, Py_ssize_t width=1,
-                  Py_ssize_t gauges=0, bytes overflow not None=DROPPED, str name not None="series", int fd=-1):
+                  Py_ssize_t gauges=0, bytes overflow not None=DROPPED, str name not None="series",
+                  int fd=-1):
         cdef size_t words = PAGE + <size_t>capacity * sizeof(SeriesName)
         if (workers < 1 or capacity < 1 or width < 1 or not 0 <= gauges <= width
                 or len(overflow) > SERIES_TEXT):
@@ -52,7 +53,8 @@ cdef class Series(Segment):
         self.width = width
         self.gauges = gauges
         fresh = self.open(
-            name, f"layout {LAYOUT}, {workers} workers, {capacity} names of {width} words, {gauges} of them gauges",
+            name,
+            f"layout {LAYOUT}, {workers} workers, {capacity} names of {width} words, {gauges} of them gauges",
             words + <size_t>(workers + 1) * <size_t>(capacity * width) * sizeof(uint64_t), fd)
         self.names = <SeriesName*>(self.base + PAGE)
         self.words = <uint64_t*>(self.base + words)
