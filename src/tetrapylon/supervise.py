@@ -227,7 +227,7 @@ class Supervisor:
             listener.keep(own)
             sockets += [(sock, listener.asked) for sock in own]
         if worker:
-            self._slabs.close_fd()
+            self._slabs.close_descriptors()
             os.close(self._plan.slots)
         return main(
             Context(

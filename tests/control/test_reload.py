@@ -288,10 +288,8 @@ class TestNothingLeft:
                 reload(gateway, said=turn)
             os.kill(gateway.ask()["pid"], signal.SIGKILL)
             pid = gateway.ask()["pid"]
-            shared = ("tetrapylon-counters", "tetrapylon-flights", "tetrapylon-limits")
-            assert not [
-                name for name in names(pid) if "memfd" in name and not any(one in name for one in shared)
-            ]
+            memory = {name.split()[0] for name in names(pid) if "memfd" in name}
+            assert memory == {"/memfd:tetrapylon-flights"}
 
 
 class TestFromTheAdminAddress:

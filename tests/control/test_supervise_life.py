@@ -230,8 +230,8 @@ class TestNothingLeft:
             assert not held[control] & (tcp[0] | tcp[1])
             assert "memfd:tetrapylon-counters" in str(descriptors(control))
             memory = {name.split()[0] for name in descriptors(workers[0]) if "memfd" in name}
-            # What policies count in, and nothing else.
-            assert memory <= {"/memfd:tetrapylon-limits", "/memfd:tetrapylon-flights"}
+            # Whose locks say who lives, and nothing else.
+            assert memory == {"/memfd:tetrapylon-flights"}
 
     def test_a_unix_socket_is_removed(self, tmp_path: Path) -> None:
         path = tmp_path / "s"

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from tests.harness.forks import Fork
 from tetrapylon._core.shared.board import Board
 from tetrapylon._core.shared.limits import Windows
-from tetrapylon._core.shared.moves import Moves
 from tetrapylon._core.telemetry.counters import (
     DURATION_BOUNDS,
     METHOD_NAMES,
@@ -274,19 +273,12 @@ def test_reading_again_and_again_takes_memory_for_what_was_counted_alone() -> No
     assert resident() - before < 1 << 20
 
 
-def test_another_process_maps_the_same_memory_by_its_descriptor() -> None:
-    slabs = Slabs(2, 5)
-    one(slabs.slab(1), route=4)
-    other = Slabs(2, 5, fd=os.dup(slabs.fd))
-    assert other.totals().route(4) == slabs.totals().route(4)
-
-
 def test_a_successor_of_the_supervisor_goes_on_with_all_of_it() -> None:
     slabs = Slabs(2, 5)
     one(slabs.slab(1), route=4)
     slabs.slab(1).count("tetrapylon_code_errors_total", {"code": "a"}, 3)
     slabs.slab(0).observe_upstream("shop", 1, 2, 3)
-    other = Slabs(2, 5, *map(os.dup, slabs.descriptors))
+    other = Slabs(2, 5, slabs.descriptors)
     one(other.slab(0), route=4)
     counts = slabs.totals().route(4)
     assert counts is not None
@@ -304,25 +296,12 @@ def test_a_successor_goes_on_with_what_is_limited_and_known_of_targets() -> None
     slabs.amounts.flights.board(b"ada", 1)
     slabs.moves.set_share("users", 0.5)
     slabs.moves.note("users", True, error=True)
-    other = Slabs(2, 5, *map(os.dup, slabs.descriptors))
+    other = Slabs(2, 5, slabs.descriptors)
     assert not other.amounts.rates.decide(b"ada", windows)["allowed"]
     assert [row["checked"] for row in other.board.rows()] == ["unhealthy"]
     assert other.amounts.flights.aloft(b"ada") == 1
     assert other.moves.share("users") == 0.5
     assert other.moves.counts("users", True)[:3] == (1, 1, 1)
-
-
-def test_a_board_of_another_shape_is_refused() -> None:
-    board = Board(8)
-    with pytest.raises(ValueError, match="no board of 9 slots"):
-        Board(9, board.fd)
-    blank = os.memfd_create("other")
-    try:
-        os.ftruncate(blank, os.fstat(board.fd).st_size)
-        with pytest.raises(ValueError, match="another layout"):
-            Board(8, blank)
-    finally:
-        os.close(blank)
 
 
 def test_a_target_has_one_slot_however_many_processes_bring_it_at_once() -> None:
@@ -346,32 +325,6 @@ def test_a_target_has_one_slot_however_many_processes_bring_it_at_once() -> None
         assert [row["upstream"] for row in board.rows()] == sorted(names)
 
 
-def test_moves_of_another_shape_are_refused() -> None:
-    moves = Moves(8)
-    with pytest.raises(ValueError, match="does not hold 9 moves"):
-        Moves(9, moves.fd)
-    blank = os.memfd_create("other")
-    try:
-        os.ftruncate(blank, os.fstat(moves.fd).st_size)
-        with pytest.raises(ValueError, match="another layout"):
-            Moves(8, blank)
-    finally:
-        os.close(blank)
-
-
-def test_memory_of_another_shape_is_refused() -> None:
-    slabs = Slabs(2, 5)
-    with pytest.raises(ValueError, match="no slabs for 3 workers and 5 routes"):
-        Slabs(3, 5, fd=slabs.fd)
-    same_size = os.memfd_create("other")
-    try:
-        os.ftruncate(same_size, os.fstat(slabs.fd).st_size)
-        with pytest.raises(ValueError, match="another layout"):
-            Slabs(2, 5, fd=same_size)
-    finally:
-        os.close(same_size)
-
-
 @pytest.mark.parametrize(("workers", "routes"), [(0, 1), (-1, 1), (1, -1)])
 def test_impossible_counts_are_refused(workers: int, routes: int) -> None:
     with pytest.raises(ValueError, match="need at least one worker"):
@@ -393,9 +346,8 @@ def test_indices_out_of_range_are_refused() -> None:
 
 def test_totals_need_the_descriptor_and_counting_does_not() -> None:
     slabs = Slabs(1, 1)
-    watcher = Slabs(1, 1, fd=os.dup(slabs.fd))
-    slabs.close_fd()
-    slabs.close_fd()
+    watcher = Slabs(1, 1, slabs.descriptors)
+    slabs.close_descriptors()
     one(slabs.slab(0))
     assert watcher.totals().route(0) is not None
     with pytest.raises(ValueError, match="closed"):

@@ -1,7 +1,6 @@
 """Limits in shared memory: what one plain counter would have said, whoever asks and whoever dies."""
 
 import mmap
-import os
 import random
 import signal
 import struct
@@ -195,18 +194,8 @@ def test_a_full_table_forgets_what_would_be_forgotten_soonest() -> None:
 def test_another_process_finds_the_table_by_its_descriptor() -> None:
     table, windows = Table(64), Windows([(1, 60.0, 1)])
     assert table.decide(b"a", windows)["allowed"]
-    other = Table(64, os.dup(table.fd))
+    other = Table(64, table.fd)
     assert not other.decide(b"a", windows)["allowed"]
-
-
-def test_a_descriptor_of_something_else_is_refused() -> None:
-    table = Table(64)
-    with pytest.raises(ValueError, match="holds no table of 128 entries"):
-        Table(128, table.fd)
-    with mmap.mmap(table.fd, HEADER) as memory:
-        memory[0] = 1
-    with pytest.raises(ValueError, match="another layout"):
-        Table(64, table.fd)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """USR2: new code in the same process, new workers before the old ones go, and not one request lost."""
 
+import itertools
 import os
 import signal
+import threading
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.test_reload import answering
-from tests.harness import Gateway, eventually, leaks
+from tests.harness import Conversation, Gateway, Upstream, answers, ask, eventually, leaks, proxy, request
 from tests.harness.load import load
 
 
@@ -101,6 +103,33 @@ def test_limits_and_the_standing_of_targets_go_on() -> None:
             assert client.ask().status == 429
 
 
+def test_what_is_changed_through_an_old_worker_is_not_stale_in_a_new_one() -> None:
+    changed = threading.Event()
+    numbers = itertools.count()
+
+    def origin(peer: Conversation) -> None:
+        while not peer.reader.at_end():
+            if peer.request().method == "POST":
+                peer.send(changed, answers.response())
+            else:
+                fresh = [("Cache-Control", "max-age=600")]
+                peer.send(answers.response(b"%d" % next(numbers), headers=fresh))
+
+    with Upstream(origin) as upstream:
+        config = proxy(upstream.url, policies=[{"use": "cache"}], admin={"listen": "127.0.0.1:0"})
+        with Gateway(config) as gateway, gateway.client() as old:
+            old.send(request("POST", "/a", body=b"x"))
+            upstream.wait_requests(1)
+            gateway.signal(signal.SIGUSR2)
+            drains = partial(total, gateway, "tetrapylon_workers", state="draining")
+            eventually(lambda: drains() == 1, "the old worker serves nobody else", within=90)
+            first = ask(gateway.address, target="/a").body
+            assert ask(gateway.address, target="/a").body == first
+            changed.set()
+            assert old.response("POST").status == 200
+            assert ask(gateway.address, target="/a").body != first
+
+
 def test_a_worker_of_the_new_code_that_dies_is_counted_with_those_before() -> None:
     with Gateway(answering("x")) as gateway:
         for restarts in (1.0, 2.0):
@@ -113,10 +142,15 @@ def test_a_worker_of_the_new_code_that_dies_is_counted_with_those_before() -> No
 def test_no_descriptor_is_left_of_what_was_before() -> None:
     with Gateway(answering("x")) as gateway:
         replace(gateway)
-        after_one = leaks.descriptors(gateway.pid)
+        after_one = kinds(gateway)
         for _ in range(2):
             replace(gateway)
-        assert sorted(leaks.descriptors(gateway.pid)) == sorted(after_one)
+        assert kinds(gateway) == after_one
+
+
+def kinds(gateway: Gateway) -> list[str]:
+    """What the supervisor has open; pipes and sockets without their numbers."""
+    return sorted(name.partition(":[")[0] for name in leaks.descriptors(gateway.pid).values())
 
 
 def test_counts_begin_anew_where_there_is_room_for_another_number_of_routes() -> None:

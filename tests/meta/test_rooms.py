@@ -176,6 +176,16 @@ def test_compiled_modules_do_not_import_each_other_in_a_ring() -> None:
     assert_acyclic(graph)
 
 
+def test_shared_memory_is_mapped_in_one_place() -> None:
+    """So that sizes are sealed, descriptors are closed once, and every error names its segment."""
+    mapping = {
+        module(path).removeprefix(CORE)
+        for path in compiled
+        if re.search(r"\b(?:MAP_SHARED|memfd_create)\b", path.read_text(encoding="utf-8"))
+    }
+    assert mapping == {"shared.segment"}
+
+
 @pytest.mark.parametrize("path", python, ids=name)
 def test_python_rooms_see_only_the_floors_below(path: Path) -> None:
     own = python_room(module(path))

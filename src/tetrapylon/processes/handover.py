@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from functools import cache
 from typing import NoReturn
 
@@ -43,9 +42,8 @@ class Memory(msgspec.Struct, frozen=True):
     """The slabs of the old workers, by their pids."""
 
     def close(self) -> None:
-        for descriptor in self.descriptors:
-            with suppress(OSError):  # some have been taken on, and closed again, by slabs that were refused
-                os.close(descriptor)
+        for descriptor in (*self.descriptors, self.slots):
+            os.close(descriptor)
 
 
 class StandIn(msgspec.Struct, frozen=True):
@@ -185,8 +183,7 @@ class Shared:
                 self._held = dict(before.held)
             except (ValueError, OSError) as error:
                 say("warning", f"SIGUSR2: all counts begin anew: {error}")
-                before.close()
-            os.close(before.slots)
+            before.close()
         if slabs is None:
             slabs = Slabs(most, room)
             for route, share in shares.items():
@@ -211,4 +208,4 @@ def _taken_on(before: Memory, goes_on: bool, workers: int) -> Slabs:
         raise ValueError(f"there were counters for {before.room - 1} routes, and this config asks for others")
     if workers + len(before.held) > before.places:
         raise ValueError(f"there were counters for {before.places} workers, which are not enough")
-    return Slabs(before.places, before.room, *before.descriptors)
+    return Slabs(before.places, before.room, before.descriptors)

@@ -14,10 +14,10 @@ JOURNAL = "TETRAPYLON_RATES_JOURNAL"
 cdef class Amounts:
     def __cinit__(self, Py_ssize_t workers, int rates=-1, int quotas=-1, int flights=-1,
                   int nonces=-1):
-        self.rates = Table(RATES, rates)
-        self.quotas = Table(QUOTAS, quotas)
+        self.rates = Table(RATES, rates, name="rates")
+        self.quotas = Table(QUOTAS, quotas, name="quotas")
         self.flights = Flights(2 * workers + SPARE, IN_FLIGHT, flights)
-        self.nonces = Table(NONCES, nonces)
+        self.nonces = Table(NONCES, nonces, name="nonces")
         journal = os.environ.get(JOURNAL)
         if journal:
             self.rates.record(journal, RECORDS)

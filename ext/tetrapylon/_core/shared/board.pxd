@@ -3,6 +3,9 @@
 
 from libc.stdint cimport uint64_t
 
+from tetrapylon._core.shared.segment cimport Segment
+
+
 cdef extern from "words.h" nogil:
     uint64_t load "tetrapylon_load"(const uint64_t* word)
     void store "tetrapylon_store"(uint64_t* word, uint64_t value)
@@ -68,18 +71,14 @@ cdef struct Slot:
 
 
 cdef struct Front:
-    uint64_t magic
-    uint64_t layout
     uint64_t epoch              # counts the changes that a picker must know of
     uint64_t leader             # pid of the worker that checks for all
     uint64_t leader_seen        # ns, monotonic
 
 
-cdef class Board:
+cdef class Board(Segment):
     cdef Front* front
     cdef Slot* slots
-    cdef size_t size
-    cdef int descriptor
     cdef readonly Py_ssize_t capacity
     cdef list spare             # slots of this process alone, once all are taken
 

@@ -1,20 +1,13 @@
 """The board: health, breakers and weights of targets, shared by all processes."""
 
-from libc.errno cimport errno
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
-from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 
 from tetrapylon._core.reactor cimport clock
-
-import os
+from tetrapylon._core.shared.segment cimport HEAD, PAGE, Segment
 
 from hashlib import blake2b
-
-cdef enum:
-    PAGE = 4096
-    MAGIC = 0x626f6172
 
 # Bumped whenever a struct changes: a successor with another layout must not go on with this board.
 cdef uint64_t LAYOUT = 1
@@ -52,46 +45,15 @@ cdef class Spare:
         free(self.slot)
 
 
-cdef class Board:
+cdef class Board(Segment):
     def __cinit__(self, Py_ssize_t capacity=1024, int fd=-1):
-        cdef bint fresh = fd < 0
-        cdef void* base
-        self.descriptor = -1
         if capacity < 1:
             raise ValueError(f"a board of {capacity} slots: expected at least one")
         self.capacity = capacity
         self.spare = []
-        self.size = PAGE + capacity * sizeof(Slot)
-        if fresh:
-            self.descriptor = fd = os.memfd_create("tetrapylon-board", os.MFD_CLOEXEC)
-            os.ftruncate(fd, self.size)
-        elif os.fstat(fd).st_size != self.size:
-            raise ValueError(f"descriptor {fd} holds no board of {capacity} slots")
-        base = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
-        if base == MAP_FAILED:
-            raise OSError(errno, f"cannot map {self.size} bytes for targets: {os.strerror(errno)}")
-        self.front = <Front*>base
-        self.slots = <Slot*>(<char*>base + PAGE)
-        if fresh:
-            self.front.magic, self.front.layout = MAGIC, LAYOUT
-        elif self.front.magic != MAGIC or self.front.layout != LAYOUT:
-            raise ValueError(f"descriptor {fd} holds a board of another layout")
-        else:
-            self.descriptor = fd
-
-    def __dealloc__(self):
-        if self.front is not NULL:
-            munmap(self.front, self.size)
-        self.close_fd()
-
-    @property
-    def fd(self):
-        return self.descriptor
-
-    def close_fd(self):
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        self.open("board", f"layout {LAYOUT}, {capacity} slots", PAGE + <size_t>capacity * sizeof(Slot), fd)
+        self.front = <Front*>(self.base + HEAD)
+        self.slots = <Slot*>(self.base + PAGE)
 
     cdef Slot* find(self, str upstream, str target) except? NULL:
         cdef uint64_t key = key_of(upstream, target)

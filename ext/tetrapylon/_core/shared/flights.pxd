@@ -1,13 +1,15 @@
 """What concurrency is counted in: requests in flight per key, a region a worker, summed (flights.h).
 
 A region belongs to whoever holds its record lock on the memfd, which the kernel releases with the process: so
-what a killed worker had in flight is found and forgotten, without anybody's help.
+what a killed worker had in flight is found and forgotten, without anybody's help. A process's locks on a file
+go with the first descriptor of it that it closes, so one that has claimed a region has no second.
 """
 
 cimport cython
 from libc.stdint cimport uint64_t
 
 from tetrapylon._core.shared.limits cimport Hash
+from tetrapylon._core.shared.segment cimport Segment
 
 
 cdef extern from "flights.h" nogil:
@@ -25,10 +27,6 @@ cdef extern from "flights.h" nogil:
 
 
 cdef struct Header:
-    uint64_t magic
-    uint64_t layout
-    uint64_t regions
-    uint64_t entries
     uint64_t taken          # regions that were ever claimed: all below this number
     uint64_t[2] key
 
@@ -40,11 +38,9 @@ cdef enum Boarding:
 
 
 @cython.final
-cdef class Flights:
+cdef class Flights(Segment):
     cdef readonly size_t regions
     cdef readonly size_t entries
-    cdef int descriptor
-    cdef size_t size
     cdef size_t mask
     cdef Header* header
     cdef Flight* first

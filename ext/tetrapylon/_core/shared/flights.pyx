@@ -1,33 +1,22 @@
-from libc.errno cimport errno
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
-from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from tetrapylon._core.shared.limits cimport siphash
+from tetrapylon._core.reactor cimport clock
+from tetrapylon._core.shared.limits cimport draw_key, siphash
+from tetrapylon._core.shared.segment cimport HEAD, PAGE, Segment
 
 import os
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, lockf
 
 cdef enum:
-    PAGE = 4096
-    MAGIC = 0x666c6967
     SWEEP_EVERY = 100_000_000       # ns
 
+# Bumped whenever a struct changes: a successor with another layout must not go on with these regions.
 cdef uint64_t LAYOUT = 1
 
 
-cdef uint64_t now_ns() noexcept:
-    cdef timespec time
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return <uint64_t>time.tv_sec * 1_000_000_000 + <uint64_t>time.tv_nsec
-
-
-cdef class Flights:
+cdef class Flights(Segment):
     def __cinit__(self, Py_ssize_t regions, Py_ssize_t entries, int fd=-1):
-        cdef bint fresh = fd < 0
-        cdef void* base
-        self.descriptor = -1
         self.mine = -1
         if not 1 <= regions <= 4096 or not 1 <= entries <= 1 << 24:
             raise ValueError(f"{regions} regions of {entries} entries; expected 1 to 4096, of 1 to {1 << 24}")
@@ -36,37 +25,13 @@ cdef class Flights:
         while self.entries < <size_t>entries:
             self.entries *= 2
         self.mask = self.entries // SEATS - 1
-        self.size = PAGE + self.regions * self.entries * sizeof(Flight)
+        fresh = self.open(
+            "flights", f"layout {LAYOUT}, {regions} regions of {self.entries} entries",
+            PAGE + self.regions * self.entries * sizeof(Flight), fd)
+        self.header = <Header*>(self.base + HEAD)
+        self.first = <Flight*>(self.base + PAGE)
         if fresh:
-            self.descriptor = fd = os.memfd_create("tetrapylon-flights", os.MFD_CLOEXEC)
-            os.ftruncate(fd, self.size)
-        elif os.fstat(fd).st_size != self.size:
-            raise ValueError(f"descriptor {fd} holds no {regions} regions of {self.entries} entries")
-        base = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
-        if base == MAP_FAILED:
-            raise OSError(errno, f"cannot map {self.size} bytes: {os.strerror(errno)}")
-        self.header = <Header*>base
-        self.first = <Flight*>(<char*>base + PAGE)
-        if fresh:
-            self.header.magic, self.header.layout = MAGIC, LAYOUT
-            self.header.regions, self.header.entries = self.regions, self.entries
-            self.header.key[0] = int.from_bytes(os.urandom(8), "little")
-            self.header.key[1] = int.from_bytes(os.urandom(8), "little")
-        elif (self.header.magic != MAGIC or self.header.layout != LAYOUT
-                or self.header.regions != self.regions or self.header.entries != self.entries):
-            raise ValueError(f"descriptor {fd} holds regions of another layout")
-        else:
-            self.descriptor = fd
-
-    def __dealloc__(self):
-        if self.header != NULL:
-            munmap(self.header, self.size)
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-
-    @property
-    def fd(self):
-        return self.descriptor
+            draw_key(self.header.key)
 
     def claim(self):
         cdef Py_ssize_t region
@@ -116,7 +81,7 @@ cdef class Flights:
 
     cdef bint sweep(self) noexcept:
         """Forget what dead workers had in flight; now and then, for it asks the kernel."""
-        cdef uint64_t now = now_ns()
+        cdef uint64_t now = clock()
         cdef Py_ssize_t region
         cdef bint found = False
         if now < self.next_sweep:

@@ -3,6 +3,8 @@
 cimport cython
 from libc.stdint cimport uint64_t
 
+from tetrapylon._core.shared.segment cimport Segment
+
 
 cdef extern from "amounts.h" nogil:
     ctypedef struct Entry "tetrapylon_entry":
@@ -44,6 +46,9 @@ cdef extern from "amounts.h" nogil:
     ) noexcept
 
 
+cdef int draw_key(uint64_t* key) except -1
+
+
 cdef enum:
     MAX_WINDOWS = 4
 
@@ -67,16 +72,13 @@ cdef class Windows:
 
 
 @cython.final
-cdef class Table:
+cdef class Table(Segment):
     cdef readonly size_t entries
-    cdef int descriptor
-    cdef size_t size
-    cdef char* base
     cdef Entry* first
     cdef size_t mask
     cdef const uint64_t* key
     cdef Journal* journal           # of decisions on rates; NULL: nobody asks for them
-    cdef size_t journal_size
+    cdef Segment recorded           # where it is
 
     cdef inline Entry* bucket(self, uint64_t hash) noexcept:
         return self.first + (hash & self.mask) * WAYS

@@ -1,12 +1,9 @@
-from libc.errno cimport errno
 from libc.stdint cimport uint64_t
-from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+from libc.string cimport memcpy
+
+from tetrapylon._core.shared.segment cimport HEAD, PAGE, Segment
 
 import os
-
-cdef enum:
-    PAGE = 4096
-    MAGIC = 0x6c696d74
 
 # Bumped whenever the meaning of an entry changes: a successor with another must not go on in this table.
 cdef uint64_t LAYOUT = 1
@@ -17,11 +14,11 @@ cdef uint64_t STEP = 0x9E3779B97F4A7C15ULL      # tells a key's windows apart
 cdef uint64_t LONGEST = 400 * 86400 * NS
 
 
-cdef struct Header:
-    uint64_t magic
-    uint64_t layout
-    uint64_t entries
-    uint64_t[2] key
+cdef int draw_key(uint64_t* key) except -1:
+    """Two words that no client can guess, for `siphash`."""
+    cdef bytes drawn = os.urandom(2 * sizeof(uint64_t))
+    memcpy(key, <const char*>drawn, 2 * sizeof(uint64_t))
+    return 0
 
 
 cdef class Windows:
@@ -44,66 +41,28 @@ cdef class Windows:
         return self.count
 
 
-cdef class Table:
-    def __cinit__(self, Py_ssize_t entries, int fd=-1):
-        cdef Header* header
-        cdef void* base
-        cdef bint fresh = fd < 0
-        self.descriptor = -1
+cdef class Table(Segment):
+    def __cinit__(self, Py_ssize_t entries, int fd=-1, *, str name not None="limits"):
         if not 1 <= entries <= 1 << 30:
             raise ValueError(f"{entries} entries; expected 1 to {1 << 30}")
         self.entries = WAYS
         while self.entries < <size_t>entries:
             self.entries *= 2
         self.mask = self.entries // WAYS - 1
-        self.size = PAGE + self.entries * sizeof(Entry)
-        if fresh:
-            self.descriptor = fd = os.memfd_create("tetrapylon-limits", os.MFD_CLOEXEC)
-            os.ftruncate(fd, self.size)
-        elif os.fstat(fd).st_size != self.size:
-            raise ValueError(f"descriptor {fd} holds no table of {self.entries} entries")
-        base = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
-        if base == MAP_FAILED:
-            raise OSError(errno, f"cannot map {self.size} bytes of limits: {os.strerror(errno)}")
-        self.base = <char*>base
+        fresh = self.open(
+            name, f"layout {LAYOUT}, {self.entries} entries", PAGE + self.entries * sizeof(Entry), fd)
+        self.key = <const uint64_t*>(self.base + HEAD)
         self.first = <Entry*>(self.base + PAGE)
-        header = <Header*>base
-        self.key = header.key
         if fresh:
-            header.magic, header.layout, header.entries = MAGIC, LAYOUT, self.entries
-            header.key[0] = int.from_bytes(os.urandom(8), "little")
-            header.key[1] = int.from_bytes(os.urandom(8), "little")
-        elif header.magic != MAGIC or header.layout != LAYOUT or header.entries != self.entries:
-            raise ValueError(f"descriptor {fd} holds a table of another layout")
-        else:
-            self.descriptor = fd
-
-    def __dealloc__(self):
-        if self.base != NULL:
-            munmap(self.base, self.size)
-        if self.journal is not NULL:
-            munmap(self.journal, self.journal_size)
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
+            draw_key(<uint64_t*>(self.base + HEAD))
 
     def record(self, str path not None, size_t room):
         """Write down decisions on rates, in a file that all processes have in common."""
-        cdef void* base
-        cdef int fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self.journal_size = sizeof(uint64_t) * 3 * (room + 1)
-        try:
-            os.ftruncate(fd, self.journal_size)
-            base = mmap(NULL, self.journal_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
-        finally:
-            os.close(fd)
-        if base == MAP_FAILED:
-            raise OSError(errno, f"cannot map {path}: {os.strerror(errno)}")
-        self.journal = <Journal*>base
+        cdef Segment recorded = Segment()
+        recorded.open_file(path, sizeof(uint64_t) * 3 * (room + 1))
+        self.journal = <Journal*>recorded.base
         self.journal.room = room
-
-    @property
-    def fd(self):
-        return self.descriptor
+        self.recorded = recorded
 
     cdef Hash hash(self, const char* data, size_t n) noexcept:
         return siphash(self.key, data, n)

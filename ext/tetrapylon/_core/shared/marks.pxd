@@ -3,9 +3,10 @@
 from libc.stdint cimport uint64_t
 
 from tetrapylon._core.shared.limits cimport Hash
+from tetrapylon._core.shared.segment cimport Segment
 
 
-cdef class Marks:
+cdef class Marks(Segment):
     # One word for all that have a hash in common, so that to look is one read, and a process that dies leaves
     # nothing half done. What shares a word with something that changed seems to have changed as well.
     cdef uint64_t* times        # ns, monotonic

@@ -1,28 +1,23 @@
-from libc.errno cimport errno
 from libc.stdint cimport uint64_t
-from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+from libc.string cimport memcpy
 
-from tetrapylon._core.shared.limits cimport Hash, siphash
-
-import os
+from tetrapylon._core.shared.limits cimport Hash, draw_key, siphash
+from tetrapylon._core.shared.segment cimport HEAD, PAGE, Segment
 
 cdef enum:
     WORDS = 65536
 
+# Bumped whenever the meaning of a word changes: a successor with another must not go on with these.
+cdef uint64_t LAYOUT = 1
 
-cdef class Marks:
-    def __cinit__(self):
-        cdef void* base = mmap(
-            NULL, WORDS * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
-        if base == MAP_FAILED:
-            raise OSError(errno, f"cannot map the times of changes: {os.strerror(errno)}")
-        self.times = <uint64_t*>base
-        self.key[0] = int.from_bytes(os.urandom(8), "little")
-        self.key[1] = int.from_bytes(os.urandom(8), "little")
 
-    def __dealloc__(self):
-        if self.times is not NULL:
-            munmap(self.times, WORDS * sizeof(uint64_t))
+cdef class Marks(Segment):
+    def __cinit__(self, int fd=-1):
+        fresh = self.open("marks", f"layout {LAYOUT}, {WORDS} times", PAGE + WORDS * sizeof(uint64_t), fd)
+        if fresh:
+            draw_key(<uint64_t*>(self.base + HEAD))
+        memcpy(self.key, self.base + HEAD, sizeof(self.key))
+        self.times = <uint64_t*>(self.base + PAGE)
 
     cdef Hash hash(self, const char* data, size_t n) noexcept:
         return siphash(self.key, data, n)

@@ -4,6 +4,7 @@
 from libc.stdint cimport uint64_t
 
 from tetrapylon._core.shared.board cimport add, load, store
+from tetrapylon._core.shared.segment cimport Segment
 
 
 cdef enum:
@@ -32,18 +33,10 @@ cdef struct MoveSlot:
     Side[2] sides
 
 
-cdef struct MovesFront:
-    uint64_t magic
-    uint64_t layout
-
-
-cdef class Moves:
-    cdef MovesFront* front
-    cdef int descriptor
+cdef class Moves(Segment):
     cdef uint64_t* keys         # of names; 0: free
     cdef MoveSlot* slots
     cdef readonly Py_ssize_t capacity
-    cdef size_t size
 
     cdef MoveSlot* claim(self, str route) except NULL
     cdef Py_ssize_t find(self, uint64_t key) noexcept

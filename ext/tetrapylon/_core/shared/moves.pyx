@@ -1,19 +1,12 @@
 """Routes that are on their way from one upstream to another, shared by all processes."""
 
-from libc.errno cimport errno
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
-from posix.mman cimport MAP_FAILED, MAP_NORESERVE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 
 from tetrapylon._core.shared.board cimport swap
-
-import os
+from tetrapylon._core.shared.segment cimport PAGE, Segment, pages
 
 from hashlib import blake2b
-
-cdef enum:
-    PAGE = 4096
-    MAGIC = 0x6d6f7665
 
 # Bumped whenever a struct changes: a successor with another layout must not go on with these moves.
 cdef uint64_t LAYOUT = 1
@@ -23,48 +16,16 @@ cdef uint64_t key_of(str route) except? 0:
     return int.from_bytes(blake2b(route.encode(), digest_size=8).digest(), "little") or 1
 
 
-cdef class Moves:
+cdef class Moves(Segment):
     def __cinit__(self, Py_ssize_t capacity=1024, int fd=-1):
-        cdef size_t names = (<size_t>capacity * sizeof(uint64_t) + PAGE - 1) // PAGE * PAGE
-        cdef bint fresh = fd < 0
-        cdef void* base
-        self.descriptor = -1
+        cdef size_t slots = PAGE + pages(<size_t>capacity * sizeof(uint64_t))
         if capacity < 1:
             raise ValueError(f"{capacity} moves: expected at least one")
         self.capacity = capacity
-        self.size = PAGE + names + <size_t>capacity * sizeof(MoveSlot)
-        if fresh:
-            self.descriptor = fd = os.memfd_create("tetrapylon-moves", os.MFD_CLOEXEC)
-            os.ftruncate(fd, self.size)
-        elif os.fstat(fd).st_size != self.size:
-            raise ValueError(f"descriptor {fd} does not hold {capacity} moves")
-        # Pages that nobody touches are none: those of routes that do not move.
-        base = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0)
-        if base == MAP_FAILED:
-            raise OSError(errno, f"cannot map {self.size} bytes for moves: {os.strerror(errno)}")
-        self.front = <MovesFront*>base
-        self.keys = <uint64_t*>(<char*>base + PAGE)
-        self.slots = <MoveSlot*>(<char*>base + PAGE + names)
-        if fresh:
-            self.front.magic, self.front.layout = MAGIC, LAYOUT
-        elif self.front.magic != MAGIC or self.front.layout != LAYOUT:
-            raise ValueError(f"descriptor {fd} holds moves of another layout")
-        else:
-            self.descriptor = fd
-
-    def __dealloc__(self):
-        if self.front is not NULL:
-            munmap(self.front, self.size)
-        self.close_fd()
-
-    @property
-    def fd(self):
-        return self.descriptor
-
-    def close_fd(self):
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        self.open(
+            "moves", f"layout {LAYOUT}, {capacity} routes", slots + <size_t>capacity * sizeof(MoveSlot), fd)
+        self.keys = <uint64_t*>(self.base + PAGE)
+        self.slots = <MoveSlot*>(self.base + slots)
 
     cdef Py_ssize_t find(self, uint64_t key) noexcept:
         """-1: it has no slot."""

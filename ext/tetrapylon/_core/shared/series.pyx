@@ -1,11 +1,9 @@
 """Metrics whose labels are known when a config is compiled: words in shared memory that have names."""
 
-from libc.errno cimport errno
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
-from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 
-import os
+from tetrapylon._core.shared.segment cimport PAGE, Segment
 
 cdef extern from * nogil:
     bint compare_and_swap "__sync_bool_compare_and_swap"(uint32_t* at, uint32_t old, uint32_t new) noexcept
@@ -16,6 +14,9 @@ cdef enum:
     CLAIMED = 1
     COUNTER = 2
     GAUGE = 3
+
+# Bumped whenever SeriesName changes: a successor with another must not go on with these names.
+cdef uint64_t LAYOUT = 1
 
 # Where everything goes for which there is no room.
 DROPPED = b"tetrapylon_series_dropped_total"
@@ -39,12 +40,11 @@ cdef uint64_t fnv(const char* text, size_t n) noexcept:
     return h
 
 
-cdef class Series:
+cdef class Series(Segment):
     def __cinit__(self, Py_ssize_t workers, Py_ssize_t capacity=2048, *, Py_ssize_t width=1,
-                  Py_ssize_t gauges=0, bytes overflow not None=DROPPED, int fd=-1):
-        cdef void* base
-        cdef size_t names = <size_t>capacity * sizeof(SeriesName)
-        self.descriptor = -1
+                  Py_ssize_t gauges=0, bytes overflow not None=DROPPED, str name not None="series",
+                  int fd=-1):
+        cdef size_t words = PAGE + <size_t>capacity * sizeof(SeriesName)
         if (workers < 1 or capacity < 1 or width < 1 or not 0 <= gauges <= width
                 or len(overflow) > SERIES_TEXT):
             raise ValueError(f"{workers} workers, {capacity} names, {width} words: need one of each at least")
@@ -52,37 +52,14 @@ cdef class Series:
         self.capacity = capacity
         self.width = width
         self.gauges = gauges
-        self.size = names + <size_t>(workers + 1) * <size_t>(capacity * width) * sizeof(uint64_t)
-        if fd < 0:
-            self.descriptor = os.memfd_create("tetrapylon-series", os.MFD_CLOEXEC)
-            os.ftruncate(self.descriptor, self.size)
-        elif os.fstat(fd).st_size != self.size:
-            self.size = 0
-            raise ValueError(f"descriptor {fd} holds no series of {capacity} names for {workers} workers")
-        base = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_SHARED, self.descriptor if fd < 0 else fd, 0)
-        if base == MAP_FAILED:
-            wanted, self.size = self.size, 0
-            raise OSError(errno, f"cannot map {wanted} bytes of series: {os.strerror(errno)}")
-        self.names = <SeriesName*>base
-        self.words = <uint64_t*>(<char*>base + names)
-        if fd < 0:
+        fresh = self.open(
+            name,
+            f"layout {LAYOUT}, {workers} workers, {capacity} names of {width} words, {gauges} of them gauges",
+            words + <size_t>(workers + 1) * <size_t>(capacity * width) * sizeof(uint64_t), fd)
+        self.names = <SeriesName*>(self.base + PAGE)
+        self.words = <uint64_t*>(self.base + words)
+        if fresh:
             self.write(0, overflow, COUNTER)
-        else:
-            self.descriptor = fd
-
-    def __dealloc__(self):
-        if self.names != NULL:
-            munmap(self.names, self.size)
-        self.close_fd()
-
-    @property
-    def fd(self):
-        return self.descriptor
-
-    def close_fd(self):
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
 
     cdef void write(self, Py_ssize_t at, bytes text, uint32_t state) noexcept:
         cdef SeriesName* name = &self.names[at]

@@ -11,6 +11,7 @@ from tetrapylon._core.shared.amounts cimport Amounts
 from tetrapylon._core.shared.board cimport Board
 from tetrapylon._core.shared.marks cimport Marks
 from tetrapylon._core.shared.moves cimport Moves
+from tetrapylon._core.shared.segment cimport Segment
 from tetrapylon._core.shared.series cimport Series
 
 
@@ -144,21 +145,20 @@ cdef inline void observe(Histogram *histogram, const Scale *scale, uint64_t ns) 
     histogram.sum_ns += ns
 
 
-cdef class Slabs:
+cdef class Slabs(Segment):
     cdef readonly Series series
     cdef readonly Series upstreams      # by name: UpstreamCounters
     cdef readonly Py_ssize_t workers
     cdef readonly Py_ssize_t routes
-    cdef readonly Amounts amounts       # what policies count by key; None where the slabs are another's
-    cdef int descriptor
+    cdef readonly Amounts amounts       # what policies count by key
     cdef size_t durations               # where in a slab they begin
     cdef Py_ssize_t most_durations      # further ones are counted as the overflow's, route 0
     cdef size_t stride
-    cdef size_t size
-    cdef char *base
     cdef readonly Board board
     cdef readonly Marks marks           # of what is cached, when it has changed
     cdef readonly Moves moves
+
+    cdef tuple segments(self)
 
 
 cdef class Slab:

@@ -1,13 +1,12 @@
 from libc.errno cimport ENXIO, errno
 from libc.stdint cimport UINT64_MAX, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memcpy, memset
-from posix.mman cimport (
-    MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
-)
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from libc.string cimport memcpy, memset
+from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap
 from posix.types cimport off_t
 
+from tetrapylon._core.reactor cimport clock
+from tetrapylon._core.shared.segment cimport PAGE, Segment, pages
 from tetrapylon._core.shared.series cimport Series, text_of
 
 import os
@@ -18,11 +17,10 @@ cdef extern from "unistd.h" nogil:
     off_t lseek(int fd, off_t offset, int whence) noexcept
 
 cdef enum:
-    PAGE = 4096
-    MAGIC = 0x74657472
+    SEGMENTS = 10       # of shared memory, the slabs among them
 
 # Bumped whenever a struct changes: a successor with another layout must not go on in these slabs.
-cdef uint64_t LAYOUT = 3
+cdef uint64_t LAYOUT = 4
 
 # A worker's own counters, then those of routes from a multiple of their size on.
 cdef size_t FIRST = (
@@ -30,15 +28,6 @@ cdef size_t FIRST = (
 # What is summed of a route: all up to its gauge, that one included.
 cdef size_t ROUTE_WORDS = sizeof(Histogram) // sizeof(uint64_t) + 4
 cdef size_t DURATION_WORDS = sizeof(Durations) // sizeof(uint64_t)
-
-
-cdef struct Header:
-    uint64_t magic
-    uint64_t layout
-    uint64_t workers
-    uint64_t routes
-    Scale duration
-    Scale share
 
 
 METHOD_NAMES = ("_OTHER", "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
@@ -80,67 +69,37 @@ def set_bounds(durations not None, shares not None):
 set_bounds(DURATION_BOUNDS, SHARE_BOUNDS)
 
 
-cdef uint64_t now_ns() noexcept nogil:
-    cdef timespec time
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return <uint64_t>time.tv_sec * 1_000_000_000 + <uint64_t>time.tv_nsec
-
-
-cdef size_t pages_of(size_t size) noexcept:
-    return (size + PAGE - 1) // PAGE * PAGE
-
-
-cdef class Slabs:
+cdef class Slabs(Segment):
     states = tuple(State)
     outcome_names = OUTCOME_NAMES
     method_names = METHOD_NAMES
 
-    def __cinit__(self, Py_ssize_t workers, Py_ssize_t routes, int fd=-1, int series=-1, int upstreams=-1,
-                  int board=-1, int rates=-1, int quotas=-1, int flights=-1, int nonces=-1,
-                  int moves=-1):
-        cdef Header expected
-        cdef void *base
-        memset(&expected, 0, sizeof(expected))
-        expected.magic, expected.layout, expected.workers, expected.routes = MAGIC, LAYOUT, workers, routes
-        memcpy(&expected.duration, &DURATION, sizeof(Scale))
-        memcpy(&expected.share, &SHARE, sizeof(Scale))
-        self.descriptor = -1
+    def __cinit__(self, Py_ssize_t workers, Py_ssize_t routes, descriptors=None):
+        given = (-1,) * SEGMENTS if descriptors is None else tuple(descriptors)
+        if len(given) != SEGMENTS:
+            raise ValueError(f"{len(given)} descriptors of shared memory: expected {SEGMENTS}")
+        # In the order of `segments`.
+        fd, series, upstreams, board, rates, quotas, flights, nonces, moves, marks = given
         if workers < 1 or routes < 0:
             raise ValueError(f"{workers} workers, {routes} routes: need at least one worker, none negative")
         self.workers = workers
-        self.marks = Marks()
-        self.moves = Moves(fd=moves)
-        self.board = Board(fd=board)
-        self.amounts = Amounts(workers, rates, quotas, flights, nonces)
         self.routes = routes
-        self.durations = pages_of(FIRST + (<size_t>routes + 1) * sizeof(RouteCounters))
+        self.durations = pages(FIRST + (<size_t>routes + 1) * sizeof(RouteCounters))
         self.most_durations = 2 * routes + 6 * METHODS
-        self.stride = self.durations + pages_of((self.most_durations + METHODS) * sizeof(Durations))
-        self.size = PAGE + self.stride * (<size_t>workers + 1)  # the last slab is the supervisor's
-        if fd < 0:
-            self.descriptor = os.memfd_create("tetrapylon-counters", os.MFD_CLOEXEC)
-            os.ftruncate(self.descriptor, self.size)
-            fd = self.descriptor
-        elif os.fstat(fd).st_size != self.size:
-            raise ValueError(f"descriptor {fd} holds no slabs for {workers} workers and {routes} routes")
-        base = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
-        if base == MAP_FAILED:
-            raise OSError(errno, f"cannot map {self.size} bytes of counters: {os.strerror(errno)}")
-        self.base = <char *>base
-        if fd == self.descriptor:
-            (<Header *>base)[0] = expected
-        elif memcmp(base, &expected, sizeof(expected)):
-            raise ValueError(f"descriptor {fd} holds slabs of another layout or other bounds")
+        self.stride = self.durations + pages((self.most_durations + METHODS) * sizeof(Durations))
+        self.open(
+            "counters",
+            f"layout {LAYOUT}, {workers} workers, {routes} routes, durations {bounds_of(&DURATION)}, "
+            f"shares {bounds_of(&SHARE)}",
+            PAGE + self.stride * (<size_t>workers + 1),     # the last slab is the supervisor's
+            fd)
         self.series = Series(workers, fd=series)
         self.upstreams = Series(workers, 1024, width=UPSTREAM_WORDS, gauges=UPSTREAM_GAUGES, overflow=b"",
-                                fd=upstreams)
-        self.descriptor = fd
-
-    def __dealloc__(self):
-        if self.base != NULL:
-            munmap(self.base, self.size)
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
+                                name="upstreams", fd=upstreams)
+        self.board = Board(fd=board)
+        self.amounts = Amounts(workers, rates, quotas, flights, nonces)
+        self.moves = Moves(fd=moves)
+        self.marks = Marks(marks)
 
     @property
     def duration_bounds(self):
@@ -163,23 +122,19 @@ cdef class Slabs:
                 found.append((name, times))
         return found
 
-    @property
-    def fd(self):
-        return self.descriptor
+    cdef tuple segments(self):
+        cdef Amounts amounts = self.amounts
+        return (self, self.series, self.upstreams, self.board, amounts.rates, amounts.quotas, amounts.flights,
+                amounts.nonces, self.moves, self.marks)
 
     @property
     def descriptors(self):
-        return (self.descriptor, self.series.fd, self.upstreams.fd, self.board.fd, self.amounts.rates.fd,
-                self.amounts.quotas.fd, self.amounts.flights.fd, self.amounts.nonces.fd, self.moves.fd)
+        return tuple([segment.fd for segment in self.segments()])
 
-    def close_fd(self):
-        self.board.close_fd()
-        self.moves.close_fd()
-        self.series.close_fd()
-        self.upstreams.close_fd()
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+    def close_descriptors(self):
+        for segment in self.segments():
+            if segment is not self.amounts.flights:     # whose locks say which workers live
+                segment.close_fd()
 
     def slab(self, Py_ssize_t index):
         if not 0 <= index < self.workers:
@@ -461,7 +416,7 @@ cdef class Slab:
 
     def claim(self, uint64_t pid):
         self.release()
-        self.worker.now.started_ns = now_ns()
+        self.worker.now.started_ns = clock()
         self.worker.now.heartbeat_ns = self.worker.now.started_ns
         self.worker.now.state = STARTING
         self.worker.now.pid = pid
@@ -474,7 +429,7 @@ cdef class Slab:
             clear_in_flight(self)
 
     def beat(self):
-        self.worker.now.heartbeat_ns = now_ns()
+        self.worker.now.heartbeat_ns = clock()
 
     @property
     def board(self):

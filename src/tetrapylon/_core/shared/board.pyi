@@ -4,28 +4,19 @@ from typing import Any, Final
 
 from typing_extensions import disjoint_base
 
+from tetrapylon._core.shared.segment import Segment
+
 @disjoint_base
 class Spare:
     """A slot that only this process sees."""
 
 @disjoint_base
-class Board:
-    """Health, breakers and weights; made before the fork, so that all processes share it.
-
-    With `fd` it goes on with the one that another process made, and then owns that descriptor. Raises
-    ValueError where `fd` holds no such board, OSError when memory can't be mapped.
-    """
+class Board(Segment):
+    """Health, breakers and weights."""
 
     capacity: Final[int]
 
     def __new__(cls, capacity: int = 1024, fd: int = -1) -> Board: ...
-    @property
-    def fd(self) -> int:
-        """The memfd, -1 once closed."""
-
-    def close_fd(self) -> None:
-        """Closes it in a process that hands it to nobody; the memory stays mapped."""
-
     def rows(self) -> list[dict[str, Any]]:
         """What is known of each target that a worker has; under "" of its upstream as a whole."""
 

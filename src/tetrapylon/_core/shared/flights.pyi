@@ -1,20 +1,19 @@
 from typing import final
 
+from tetrapylon._core.shared.segment import Segment
+
 @final
-class Flights:
+class Flights(Segment):
     """Requests in flight per key, over all processes: `regions` for as many workers, `entries` keys in each.
 
-    Raises ValueError where `fd` holds none, OSError where there is no memory.
+    A process that has claimed a region keeps its descriptor, and has no other of the same file: whichever
+    it closes, its claim ends with it (POSIX record locks). Raises ValueError for impossible numbers.
     """
 
     regions: int
     entries: int
     mine: int
     """This process's region; -1: none claimed."""
-
-    @property
-    def fd(self) -> int:
-        """The memfd."""
 
     def __new__(cls, regions: int, entries: int, fd: int = -1) -> Flights: ...
     def claim(self) -> None:

@@ -1,6 +1,8 @@
 from collections.abc import Iterable
 from typing import TypedDict, final, type_check_only
 
+from tetrapylon._core.shared.segment import Segment
+
 @type_check_only
 class Taken(TypedDict):
     """What became of one request; times in ns of CLOCK_MONOTONIC."""
@@ -32,21 +34,18 @@ class Windows:
     def __len__(self) -> int: ...
 
 @final
-class Table:
-    """Counts of keys in shared memory, at least `entries` of them; `fd`: that of another process's table.
+class Table(Segment):
+    """Counts of keys, at least `entries` of them.
 
     Every decision is one compare-and-swap: no process can leave a key locked. Where the eight places that a
     key may take are all alive, the one that would be forgotten soonest makes room.
 
-    Raises ValueError where `fd` is no such table, OSError where there is no memory.
+    Raises ValueError for impossible numbers.
     """
 
     entries: int
-    @property
-    def fd(self) -> int:
-        """The memfd."""
 
-    def __new__(cls, entries: int, fd: int = -1) -> Table: ...
+    def __new__(cls, entries: int, fd: int = -1, *, name: str = "limits") -> Table: ...
     def record(self, path: str, room: int) -> None:
         """Write down decisions on rates in a file, which processes that do so have in common.
 

@@ -2,8 +2,10 @@
 
 from typing_extensions import disjoint_base
 
-@disjoint_base
-class Marks:
-    """A time for each of 65,536 hashes. Raises OSError where there is no memory to share."""
+from tetrapylon._core.shared.segment import Segment
 
-    def __init__(self) -> None: ...
+@disjoint_base
+class Marks(Segment):
+    """A time for each of 65,536 hashes."""
+
+    def __new__(cls, fd: int = -1) -> Marks: ...

@@ -2,12 +2,11 @@
 
 from typing_extensions import disjoint_base
 
-@disjoint_base
-class Moves:
-    """Made before the fork, so that all processes share it.
+from tetrapylon._core.shared.segment import Segment
 
-    With `fd` it goes on with those that another process made, and then owns that descriptor. Raises
-    ValueError where `fd` holds no such moves, OSError when memory can't be mapped.
+@disjoint_base
+class Moves(Segment):
+    """A slot a route, for `capacity` of them.
 
     Methods that take a route raise MemoryError once there is no room for one more.
     """
@@ -15,13 +14,6 @@ class Moves:
     capacity: int
 
     def __new__(cls, capacity: int = 1024, fd: int = -1) -> Moves: ...
-    @property
-    def fd(self) -> int:
-        """The memfd, -1 once closed."""
-
-    def close_fd(self) -> None:
-        """Closes it in a process that hands it to nobody; the memory stays mapped."""
-
     @property
     def edges(self) -> list[float]:
         """Where the classes of times begin, in seconds; the first at 0."""

@@ -2,6 +2,8 @@
 
 from typing import Final, final
 
+from tetrapylon._core.shared.segment import Segment
+
 DROPPED: Final[bytes]
 """The series that counts for those that had no room."""
 
@@ -9,15 +11,13 @@ def text_of(family: str, labels: dict[str, object] | None = None) -> bytes:
     """`family{label="value"}` as Prometheus text writes it."""
 
 @final
-class Series:
+class Series(Segment):
     """A table of names and, for each worker and the supervisor, a row of words that it alone writes.
 
     Any process may name a new one; names stay. At most `capacity - 1` of them, of up to 240 bytes; what has
     no room is counted as `overflow`. Each name has `width` words, of which the last `gauges` are gauges.
 
-    An anonymous file backs it; with `fd`, one that another process made, and that this object then owns.
-
-    Raises OSError when memory can't be mapped, ValueError for impossible numbers and a file of another size.
+    Raises ValueError for impossible numbers.
     """
 
     workers: Final[int]
@@ -33,14 +33,9 @@ class Series:
         width: int = 1,
         gauges: int = 0,
         overflow: bytes = ...,
+        name: str = "series",
         fd: int = -1,
     ) -> Series: ...
-    @property
-    def fd(self) -> int:
-        """The file behind the memory, -1 once closed."""
-
-    def close_fd(self) -> None:
-        """The memory stays mapped."""
     def add(self, worker: int, text: bytes, value: int = 1, *, gauge: bool = False) -> None:
         """For what is not compiled; compiled code keeps the pointer.
 

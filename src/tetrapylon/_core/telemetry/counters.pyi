@@ -8,6 +8,7 @@ from tetrapylon._core.shared.amounts import Amounts
 from tetrapylon._core.shared.board import Board
 from tetrapylon._core.shared.marks import Marks
 from tetrapylon._core.shared.moves import Moves
+from tetrapylon._core.shared.segment import Segment
 from tetrapylon._core.shared.series import Series
 
 METHOD_NAMES: Final[tuple[str, ...]]
@@ -119,12 +120,12 @@ class WorkerCounts(TypedDict):
     lag: HistogramCounts
 
 @final
-class Slabs:
-    """Shared memory for `workers` workers and the supervisor, each with room for `routes` routes.
+class Slabs(Segment):
+    """All that the processes of a gateway share; by itself the slabs, one for each of `workers` workers and
+    one for the supervisor, each with room for `routes` routes.
 
-    Anonymous files back it: `descriptors`. Given those of another process's, it goes on with them, and then
-    owns them. Raises ValueError for impossible counts, and for files of another layout or other bounds,
-    OSError when memory can't be mapped.
+    With the `descriptors` of another process's it goes on with these, and they stay the caller's. Raises
+    ValueError for impossible counts, ValueError and OSError as Segment does, other bounds among the reasons.
     """
 
     states: ClassVar[tuple[State, ...]]
@@ -148,15 +149,7 @@ class Slabs:
         cls,
         workers: int,
         routes: int,
-        fd: int = -1,
-        series: int = -1,
-        upstreams: int = -1,
-        board: int = -1,
-        rates: int = -1,
-        quotas: int = -1,
-        flights: int = -1,
-        nonces: int = -1,
-        moves: int = -1,
+        descriptors: Sequence[int] | None = None,
     ) -> Self: ...
     @property
     def duration_bounds(self) -> tuple[float, ...]:
@@ -171,15 +164,11 @@ class Slabs:
         for which there was no room."""
 
     @property
-    def fd(self) -> int:
-        """The file behind the memory, -1 once closed."""
-
-    @property
     def descriptors(self) -> tuple[int, ...]:
-        """Those of all the files, in the order in which they are taken."""
+        """Of all segments, in the order in which they are taken."""
 
-    def close_fd(self) -> None:
-        """Closes them in a process that never asks for totals; the memory stays mapped."""
+    def close_descriptors(self) -> None:
+        """In a process that never asks for totals. `Amounts.flights` keeps its own: the claim."""
 
     def slab(self, index: int) -> Slab:
         """The slab of one worker. Raises IndexError."""
@@ -188,7 +177,7 @@ class Slabs:
         """The supervisor's own slab: its state and the restarts it made."""
 
     def totals(self) -> Totals:
-        """A sum over all slabs. Raises ValueError after `close_fd`."""
+        """A sum over all slabs. Raises ValueError once its descriptor is closed."""
 
 @final
 class Slab:
