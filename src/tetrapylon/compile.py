@@ -236,7 +236,8 @@ def editions(config: Source, works: Works) -> Steps[Edition]:
         )
         yield False
     yield from router.freezing()
-    return Edition(head, _snapshot(head.server, router, works, scope.reserved), kept)
+    stamps = [_policy(use, scope) for use in head.policies if _stamps_all(use)]
+    return Edition(head, _snapshot(head.server, router, works, scope.reserved, stamps), kept)
 
 
 class Serving:
@@ -412,7 +413,9 @@ def _next(steps: Steps[Any]) -> _Step:
         return _Step(False, True, stop.value)
 
 
-def _snapshot(server: model.Server, router: Router[Plan], works: Works, reserved: set[bytes]) -> Snapshot:
+def _snapshot(
+    server: model.Server, router: Router[Plan], works: Works, reserved: set[bytes], stamps: list[object]
+) -> Snapshot:
     return Snapshot(
         works.reactor,
         router,
@@ -430,6 +433,7 @@ def _snapshot(server: model.Server, router: Router[Plan], works: Works, reserved
         handshake=server.timeouts.handshake,
         pages=_pages(server.errors),
         reserved=reserved,
+        stamps=stamps,
     )
 
 
@@ -559,6 +563,11 @@ def _answer(route: model.Route, parameters: list[str]) -> Answer:
     if route.redirect is not None:
         return Answer(route.redirect.status, location=_template(route.redirect.to, parameters))
     return fixed_answer(route.respond or model.Respond())
+
+
+def _stamps_all(use: model.PolicyUse) -> bool:
+    """Does it mark answers that are given without a route, too?"""
+    return ":" not in use.use and getattr(catalog.policy(use.use), "stamps_all", False)
 
 
 def _policy(use: model.PolicyUse, scope: Scope) -> object:

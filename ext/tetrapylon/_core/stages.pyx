@@ -31,7 +31,7 @@ cdef class Snapshot:
     def __init__(self, Reactor reactor not None, Router router not None, *, Limits limits=None, Via via=None,
                  double header=10.0, double handshake=5.0, double body_idle=30.0, double keepalive=75.0,
                  Py_ssize_t max_connections=10000, Py_ssize_t max_connections_per_client=0,
-                 Lifetime lifetime=None, trusts=None, reserved=(), pages=None):
+                 Lifetime lifetime=None, trusts=None, reserved=(), pages=None, stamps=()):
         """Times in seconds; `keepalive` 0 closes after each answer. `router` is frozen and leads to Plans."""
         self.router = router
         self.limits = limits or Limits()
@@ -46,6 +46,7 @@ cdef class Snapshot:
         self.trusts = trusts
         self.reserved = tuple([name.lower() for name in reserved])
         self.pages = pages
+        self.stamps = tuple(stamps)
 
 
 def make_plan(Reactor reactor not None, str name not None, Destination destination not None,
@@ -140,7 +141,7 @@ cdef class Pipeline(Stages):
         if (is_method(x, b"OPTIONS", 7) or is_method(x, b"TRACE", 5)) and self.last_hop(x):
             return
         if head.data[head.target] == c"*":
-            OPTIONS_ANSWER.start(x)
+            self.answer_early(x, OPTIONS_ANSWER)
             return
         host = head_known(head, HOST)
         outcome = self.find(x, head.data + head.method, head.method_length, host)
@@ -216,7 +217,7 @@ cdef class Pipeline(Stages):
             left = left * 10 + <unsigned int>(head.data[line.value + i] - c"0")
         if left == 0:
             if is_method(x, b"OPTIONS", 7):
-                OPTIONS_ANSWER.start(x)
+                self.answer_early(x, OPTIONS_ANSWER)
             else:
                 self.answer_fault(x, NO_SUCH_METHOD, b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
             return True
@@ -233,7 +234,7 @@ cdef class Pipeline(Stages):
         cdef bytes allow = self.snapshot.router.allow(allowed)
         if is_method(x, b"OPTIONS", 7):
             x.answer = Answer(204, headers=[(b"Allow", allow)])
-            x.answer.start(x)
+            self.answer_early(x, <Answer>x.answer)
         else:
             self.answer_fault(x, NO_SUCH_METHOD, allow)
 
@@ -457,6 +458,7 @@ cdef class Pipeline(Stages):
         self.answer_fault(x, fault, None)
 
     cdef void answer_fault(self, Exchange x, Fault fault, bytes allow) noexcept:
+        cdef tuple stamps
         if x.over:
             return
         x.fault = fault
@@ -471,13 +473,37 @@ cdef class Pipeline(Stages):
             x.sink.abort(x)
             self.finish(x)
             return
+        stamps = self.stamps_of(x)
+        for each in stamps:
+            (<Policy>each).request(x)           # before: a page may quote what it leaves
         try:
             put_problem(x, fault, allow, self.snapshot.via.pseudonym)
         except MemoryError:
             x.sink.abort(x)
             self.finish(x)
             return
+        for each in stamps:
+            (<Policy>each).response(x)
         deliver(x, NULL, x.response.target_length)
+
+    cdef tuple stamps_of(self, Exchange x):
+        """The policies that mark this answer, though no policy has had its turn: else it is marked on its way
+        out."""
+        if x.entered:
+            return ()
+        if x.plan is None:
+            return self.snapshot.stamps
+        return tuple([each for each in x.plan.policies if (<Policy>each).stamps])
+
+    cdef void answer_early(self, Exchange x, Answer answer) noexcept:
+        """Without a route."""
+        if answer.fill(x) < 0:
+            self.fail(x, INTERNAL_FAULT)
+            return
+        for each in self.snapshot.stamps:
+            (<Policy>each).request(x)
+            (<Policy>each).response(x)
+        deliver(x, answer.body, len(answer.body))
 
     cdef void cancel(self, Exchange x, Fault fault) noexcept:
         if x.over:
@@ -554,10 +580,14 @@ cdef class Pipeline(Stages):
         if x.upstream_name is not None:
             record.upstream.data = x.upstream_name
             record.upstream.length = len(x.upstream_name)
+            record.resend_count = x.resends
         if x.fault:
             record.failed = True
             record.error.data = fault_name(x.fault)
             record.error.length = strlen(record.error.data)
+            if x.fault == BAD_VERSION:
+                record.protocol.data = NULL         # neither of those that can be told
+                record.protocol.length = 0
         elif x.reason is not None:
             record.error.data = x.reason
             record.error.length = len(x.reason)
