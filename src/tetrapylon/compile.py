@@ -236,8 +236,7 @@ def editions(config: Source, works: Works) -> Steps[Edition]:
         )
         yield False
     yield from router.freezing()
-    stamps = [_policy(use, scope) for use in head.policies if _stamps_all(use)]
-    return Edition(head, _snapshot(head.server, router, works, scope.reserved, stamps), kept)
+    return Edition(head, _snapshot(head, router, works, scope), kept)
 
 
 class Serving:
@@ -413,9 +412,9 @@ def _next(steps: Steps[Any]) -> _Step:
         return _Step(False, True, stop.value)
 
 
-def _snapshot(
-    server: model.Server, router: Router[Plan], works: Works, reserved: set[bytes], stamps: list[object]
-) -> Snapshot:
+def _snapshot(head: model.Config, router: Router[Plan], works: Works, scope: Scope) -> Snapshot:
+    server = head.server
+    stamps: list[Any] = [_policy(use, scope) for use in head.policies if catalog.stamps_all(use.use)]
     return Snapshot(
         works.reactor,
         router,
@@ -432,7 +431,7 @@ def _snapshot(
         trusts=trusts(server.trusted_proxies),
         handshake=server.timeouts.handshake,
         pages=_pages(server.errors),
-        reserved=reserved,
+        reserved=scope.reserved,
         stamps=stamps,
     )
 
@@ -563,11 +562,6 @@ def _answer(route: model.Route, parameters: list[str]) -> Answer:
     if route.redirect is not None:
         return Answer(route.redirect.status, location=_template(route.redirect.to, parameters))
     return fixed_answer(route.respond or model.Respond())
-
-
-def _stamps_all(use: model.PolicyUse) -> bool:
-    """Does it mark answers that are given without a route, too?"""
-    return ":" not in use.use and getattr(catalog.policy(use.use), "stamps_all", False)
 
 
 def _policy(use: model.PolicyUse, scope: Scope) -> object:

@@ -326,13 +326,17 @@ class TestDeadlines:
         self, bench: Bench, seconds: tuple[float, ...]
     ) -> None:
         due: list[float] = []
-        alarms = []
-        for each in seconds:
-            alarms.append(Alarm(bench.reactor, lambda _, each=each: due.append(each)))
-            alarms[-1].arm(each)
+
+        def alarm(after: float) -> Alarm:
+            made = Alarm(bench.reactor, lambda _: due.append(after))
+            made.arm(after)
+            return made
+
+        alarms = [alarm(after) for after in seconds]
         time.sleep(0.05)
         bench.run_until(lambda: len(due) == 3)
         assert due == sorted(seconds)
+        assert not any(each.armed for each in alarms)
 
     def test_one_that_is_due_may_end_a_longer_one_that_is_due_as_well(self, bench: Bench) -> None:
         """As the time of one try does, which has another made in time."""

@@ -10,7 +10,7 @@ from tests.harness import Gateway, Upstream, answers, eventually, request, route
 from tests.harness.wire import Response
 
 ID = re.compile(r"[0-9a-f]{32}")
-ROUTES = [
+ROUTES: list[dict[str, Any]] = [
     {"path": "/users", "methods": ["POST"], "upstream": "backend"},
     {"path": "/bare", "respond": {"body": "ok"}},
 ]

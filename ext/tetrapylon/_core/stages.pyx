@@ -2,19 +2,18 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memset, strlen
 
+from tetrapylon._core.access_record cimport fill_record
 from tetrapylon._core.body cimport collect, gather, held_bytes, keep
 from tetrapylon._core.buffer cimport (
-    HOST, OURS, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_add, head_append, head_find,
-    head_known,
+    HOST, OURS, Buffer, Head, Header, head_add, head_append, head_find, head_known,
 )
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.http.edit cimport drop_variables
 from tetrapylon._core.http.forwarded cimport find_client
 from tetrapylon._core.http.message cimport Limits
 from tetrapylon._core.http.request_line cimport find_header, read_target, rewrite_path
-from tetrapylon._core.http.respond cimport Answer, fault_name, fault_reject, fault_status, put_problem
+from tetrapylon._core.http.respond cimport Answer, fault_reject, fault_status, put_problem
 from tetrapylon._core.http.wire cimport Via
 from tetrapylon._core.lifetime cimport Lifetime
 from tetrapylon._core.policy cimport ANSWER, COLLECT, CONTINUE, Policy, Verdict
@@ -24,7 +23,7 @@ from tetrapylon._core.routing.route cimport Outcome, Router
 from tetrapylon._core.stream cimport Stream
 from tetrapylon._core.telemetry.counters cimport Reject, RouteCounters, Slab, count_exchange, method_of
 from tetrapylon._core.telemetry.log cimport AccessLog, share_of
-from tetrapylon._core.telemetry.log_line cimport AccessRecord, Text, text_of
+from tetrapylon._core.telemetry.log_line cimport AccessRecord
 
 
 cdef class Snapshot:
@@ -552,69 +551,10 @@ cdef class Pipeline(Stages):
 
     cdef void write_log(self, Exchange x, uint64_t total, uint64_t gateway, uint64_t upstream) noexcept:
         cdef AccessRecord record
-        cdef Head* head = &x.request
-        cdef Header* line
-        cdef uint32_t i
-        memset(&record, 0, sizeof(record))
-        record.duration_us = total // 1000
-        record.upstream_us = upstream // 1000
-        record.client_us = (total - upstream - gateway) // 1000
-        record.gateway_us = record.duration_us - record.upstream_us - record.client_us
-        record.bytes_in = x.bytes_in
-        record.bytes_out = x.bytes_out
-        record.status = x.status
-        record.request = head
-        record.response = &x.response
-        record.client.data = &x.client[0] if x.client_n else &x.peer.address[0]
-        record.client.length = x.client_n or x.peer.address_n
-        record.method.data = head.data + head.method
-        record.method.length = head.method_length
-        if x.asked_length:
-            record.target.data = head.data + x.asked
-            record.target.length = x.asked_length
-        else:
-            record.target.data = head.data + head.target
-            record.target.length = head.target_length
-        record.protocol.data = b"HTTP/1.1" if head.minor else b"HTTP/1.0"
-        record.protocol.length = 8
-        if x.plan is not None:
-            record.share = x.plan.logged
-            record.route.data = x.plan.label
-            record.route.length = len(x.plan.label)
-        if x.consumer is not None:
-            record.consumer = text_of((<Consumer>x.consumer).label)
-        if x.upstream_name is not None:
-            record.upstream.data = x.upstream_name
-            record.upstream.length = len(x.upstream_name)
-            record.resend_count = x.resends
-        if x.fault:
-            record.failed = True
-            record.error.data = fault_name(x.fault)
-            record.error.length = strlen(record.error.data)
-            if x.fault == BAD_VERSION:
-                record.protocol.data = NULL         # neither of those that can be told
-                record.protocol.length = 0
-        elif x.reason is not None:
-            record.error.data = x.reason
-            record.error.length = len(x.reason)
-        for i in range(head.count):
-            line = &head.headers[i]
-            if line.known == HOST:
-                put_field(&record.host, head, line)
-            elif line.known == USER_AGENT:
-                put_field(&record.user_agent, head, line)
-            elif line.known == REFERER:
-                put_field(&record.referer, head, line)
-            elif line.known == X_REQUEST_ID:
-                put_field(&record.request_id, head, line)
+        fill_record(&record, x, total, gateway, upstream)
         self.log.write(&record)
         if self.flusher.timer.queue is NULL:
             arm(self.reactor, self.flusher, self.flusher.delay)
-
-
-cdef inline void put_field(Text* field, const Head* head, const Header* line) noexcept:
-    field.data = head.data + line.value
-    field.length = line.value_length
 
 
 cdef inline bint response_has_body(Exchange x) noexcept:

@@ -158,7 +158,8 @@ cdef class LlhttpParser(Parser):
 
     cdef bytes said(self, const char* end):
         """The head as far as it has come, or what its request line can be of it."""
-        return self.head.data[:self.kept] + self.base[:min(end - self.base, self.limits.target + REQUEST_LINE)]
+        cdef size_t n = min(<size_t>(end - self.base), <size_t>(self.limits.target + REQUEST_LINE))
+        return self.head.data[:self.kept] + self.base[:n]
 
     cdef Event keep_partial(self, size_t n) noexcept:
         """The bytes end inside a head: copy what there is of it."""

@@ -60,7 +60,8 @@ verdict(TARGET_LONG, b"target_long", 414, Reject.TARGET_TOO_LONG, b"http_request
 verdict(HEAD_LARGE, b"head_large", 431, Reject.HEAD_TOO_LARGE, b"http_request_error",
         b"Request Header Fields Too Large",
         b"The header fields are larger, or more, than this gateway takes.")
-verdict(BAD_VERSION, b"bad_version", 505, Reject.VERSION, b"http_request_error", b"HTTP Version Not Supported",
+verdict(BAD_VERSION, b"bad_version", 505, Reject.VERSION, b"http_request_error",
+        b"HTTP Version Not Supported",
         b"This gateway speaks HTTP/1.1 and HTTP/1.0.")
 verdict(BAD_EXPECTATION, b"bad_expectation", 417, Reject.EXPECTATION, b"http_request_error",
         b"Expectation Failed",

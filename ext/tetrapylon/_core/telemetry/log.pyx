@@ -340,9 +340,9 @@ cdef class AccessLog:
         if self.on_recovery is not None:
             self.on_recovery()
 
-    def log(self, *, status=200, time_ns=0, duration_us=0, gateway_us=0, upstream_us=0, client_us=0, resend_count=0,
-            bytes_in=0, bytes_out=0, failed=False, client=None, consumer=None, method=None, host=None,
-            target=None, protocol=None, route=None, upstream=None, user_agent=None, referer=None,
+    def log(self, *, status=200, time_ns=0, duration_us=0, gateway_us=0, upstream_us=0, client_us=0,
+            resend_count=0, bytes_in=0, bytes_out=0, failed=False, client=None, consumer=None, method=None,
+            host=None, target=None, protocol=None, route=None, upstream=None, user_agent=None, referer=None,
             request_id=None, error=None):
         cdef AccessRecord record
         cdef list texts = [
