@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+import signal
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
@@ -13,9 +14,11 @@ from tests.fuzz.mixed.client import PATIENCE, Conversation
 from tests.fuzz.mixed.upstream import Fleet
 from tests.harness import Gateway, leaks
 from tests.harness.gateway import ROOT
+from tests.harness.secure import Authority
 
 ENOUGH = 10
 ROUTES = 12
+RELOAD = 0.7  # s between two of a config
 IDLE = (
     "tetrapylon_connections", "http_server_active_requests", "tetrapylon_tunnels",
     "tetrapylon_route_active_requests", "tetrapylon_upstream_queue", "tetrapylon_upstream_connections",
@@ -46,7 +49,10 @@ class Run:
         fleet = Fleet(self.find, self.seed)
         with tempfile.TemporaryDirectory(prefix="mixed-") as folder:
             up = [await fleet.add() for _ in range(2)]
-            config = settings.config(self.routes, up, await fleet.add(), folder)
+            authority = Authority(Path(folder))
+            pair = authority.issue("gateway.test")
+            self.trust = authority.trusted()
+            config = settings.config(self.routes, up, await fleet.add(), folder, pair.config())
             gateway = await asyncio.to_thread(
                 Gateway, config, env={"PYTHONPATH": str(ROOT)}, cwd=Path(folder), tracebacks=True
             )
@@ -74,12 +80,18 @@ class Run:
             async with waiting:
                 if len(self.findings) >= ENOUGH:
                     return
-                await self.converse(loop, gateway.address, number)
+                await self.converse(loop, gateway.addresses, number)
 
+        reloading = loop.create_task(self.reload(gateway))
         await asyncio.gather(*(one(number) for number in self.numbers))
+        reloading.cancel()
         fleet.hang_up()
         await self.settled(gateway)
-        if gateway.workers != workers:
+        for _ in range(200):
+            if gateway.workers == workers:  # a reload has a process of its own while it lasts
+                break
+            await asyncio.sleep(0.05)
+        else:
             self.find("crash", f"workers {workers} became {gateway.workers}")
             return
         for pid in workers:
@@ -87,12 +99,19 @@ class Run:
             if left:
                 self.find("leak", f"process {pid} still holds {left}")
 
-    async def converse(self, loop: asyncio.AbstractEventLoop, address: str, number: int) -> None:
+    async def reload(self, gateway: Gateway) -> None:
+        """The same config anew, now and then, under every other config of a series."""
+        while self.seed % 2:
+            await asyncio.sleep(RELOAD)
+            gateway.signal(signal.SIGHUP)
+            self.seen["reloads"] += 1
+
+    async def converse(self, loop: asyncio.AbstractEventLoop, addresses: list[str], number: int) -> None:
         talk = Conversation(self.seed, number, self.routes)
         self.seen["conversations"] += 1
         self.seen["requests"] += len(talk.asked)
         try:
-            await asyncio.wait_for(talk.run(loop, address), PATIENCE)
+            await asyncio.wait_for(talk.run(loop, addresses, self.trust), PATIENCE)
         except TimeoutError:
             policies = [use["use"] for use in talk.asked[0].route.policies]
             self.find(
