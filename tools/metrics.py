@@ -13,7 +13,7 @@ from typing import Any
 
 import trustme
 
-from tetrapylon._core.telemetry.counters import Slabs, State
+from tetrapylon._core.telemetry.counters import Reject, Slabs, State
 from tetrapylon.admin.certificates import Certificates
 from tetrapylon.admin.metrics import FAMILIES, Exposition
 from tetrapylon.admin.text import Format
@@ -33,6 +33,35 @@ What was cut short has `error_type` in place of `http_response_status_class`.
 TABLE = "| name | kind | labels | |\n| --- | --- | --- | --- |"
 ROUTE = {"http_route": "/", "server_address": "shop.example", "tetrapylon_route_methods": "GET"}
 NEWS: dict[str, Any] = {"generation": 1, "last": None, "history": [{"time": 0.0}]}
+REASONS = {
+    "malformed": ("400", "syntax, framing, target or Host are not valid"),
+    "target_too_long": ("414", "longer than `server.limits.target_bytes`"),
+    "head_too_large": ("431", "more than `server.limits.header_bytes` or `headers`"),
+    "body_too_large": ("413", "more than `limits.body`"),
+    "head_timeout": ("408", "the head took longer than `server.timeouts.header`"),
+    "body_timeout": ("408", "the body took longer than `timeouts.body` or `body_idle`"),
+    "version": ("505", "a version of HTTP other than 1.0 and 1.1"),
+    "expectation": ("417", "an `Expect` other than `100-continue`"),
+    "loop": ("508", "this gateway stands in `Via` already"),
+    "not_found": ("404", "no route takes the path"),
+    "method": ("405", "no route takes the method"),
+    "connection_limit": ("closed", "more than `server.limits.connections`"),
+    "upstream_connect": ("502", "no connection to the upstream: its name, address, TLS or certificate"),
+    "upstream_response": ("502", "the upstream's answer is malformed, too large, or was cut"),
+    "upstream_timeout": ("504", "the upstream took longer than one of its timeouts"),
+    "no_target": ("503", "the upstream has no target that may be asked"),
+    "pool_full": ("503", "too many requests wait for a connection, or this one has waited too long"),
+    "draining_now": ("503", "the gateway stopped before there was an answer, or all of it"),
+    "policy": ("its own", "a policy refused it: see `tetrapylon_policy_refusals_total`"),
+    "internal": ("500", "the gateway's own failure"),
+    "client_connection_limit": ("closed", "more than `server.limits.connections_per_client`"),
+    "proxy_header": ("closed", "no valid PROXY header, or not in time"),
+    "tls_handshake": ("closed", "the TLS handshake failed, or took too long"),
+    "tls_absent": ("closed", "plain text where TLS is expected"),
+    "tls_unexpected": ("400", "TLS where plain text is expected"),
+    "circuit_open": ("503", "the upstream's circuit breaker is open"),
+    "shed": ("503", "given up for a request with a higher priority"),
+}
 META = re.compile(r"# (HELP|TYPE) (\S+) (.*)")
 SAMPLE = re.compile(r"(\w+?)(?:_bucket|_sum|_count)?\{(.*)\} ")
 LABEL = re.compile(r'(\w+)="(?:[^"\\]|\\.)*"')
@@ -82,6 +111,11 @@ def page() -> Iterator[str]:
     yield HEAD
     yield TABLE
     yield from always()
+    yield "\n## Reasons of `tetrapylon_rejects_total`\n"
+    yield "| reason | status | |\n| --- | --- | --- |"
+    for reason in Reject:
+        status, text = REASONS[reason.name.lower()]
+        yield f"| `{reason.name.lower()}` | {status} | {text} |"
     yield "\n## Where there is something to tell\n"
     yield "By what they are about: a policy's name, an app's, a cache's, a handler's or plugin's.\n"
     yield "| name | kind | |\n| --- | --- | --- |"

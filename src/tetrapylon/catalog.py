@@ -48,3 +48,8 @@ def policy(name: str) -> Any:
     """
     module, _, attribute = POLICIES[name].partition(":")
     return getattr(import_module(module), attribute)
+
+
+def stamps_all(name: str) -> bool:
+    """Does it mark answers, too, that are given without a route? A plugin, `module:Class`, does not."""
+    return name in POLICIES and getattr(policy(name), "stamps_all", False)

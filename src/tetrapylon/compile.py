@@ -236,7 +236,7 @@ def editions(config: Source, works: Works) -> Steps[Edition]:
         )
         yield False
     yield from router.freezing()
-    return Edition(head, _snapshot(head.server, router, works, scope.reserved), kept)
+    return Edition(head, _snapshot(head, router, works, scope), kept)
 
 
 class Serving:
@@ -412,7 +412,9 @@ def _next(steps: Steps[Any]) -> _Step:
         return _Step(False, True, stop.value)
 
 
-def _snapshot(server: model.Server, router: Router[Plan], works: Works, reserved: set[bytes]) -> Snapshot:
+def _snapshot(head: model.Config, router: Router[Plan], works: Works, scope: Scope) -> Snapshot:
+    server = head.server
+    stamps: list[Any] = [_policy(use, scope) for use in head.policies if catalog.stamps_all(use.use)]
     return Snapshot(
         works.reactor,
         router,
@@ -429,7 +431,8 @@ def _snapshot(server: model.Server, router: Router[Plan], works: Works, reserved
         trusts=trusts(server.trusted_proxies),
         handshake=server.timeouts.handshake,
         pages=_pages(server.errors),
-        reserved=reserved,
+        reserved=scope.reserved,
+        stamps=stamps,
     )
 
 

@@ -160,7 +160,7 @@ class Works:
         self.slab = slab
         self.reactor = Reactor(loop)
         self.via = Via(PSEUDONYM)
-        self._resolver = Resolver(loop)
+        self._resolver = Resolver(loop, self._not_found)
         self._watcher: Watcher | None = None
         self._redis: dict[str, Redis] = {}
         self._caches: WeakValueDictionary[tuple[str, int, str | None, float], Store] = WeakValueDictionary()
@@ -371,6 +371,9 @@ class Works:
             self._fleets[made] = (where, fleet)
         return made
 
+    def _not_found(self, target: str) -> None:
+        self.slab.count("tetrapylon_upstream_lookup_failures_total", {"target": target})
+
     def _target(self, settings: model.Target, tls: model.UpstreamTls, closing: list[Closes]) -> Steps[Target]:
         where = target_address(settings.url)
         secure = None
@@ -379,6 +382,8 @@ class Works:
         yield True
         found = look_up(where)
         yield False
+        if not found:
+            self._not_found(str(where))
         target = Target(
             str(where),
             host=host_of(settings.url),

@@ -135,6 +135,23 @@ class LateBodies(Bodies):
         super().on_response(request, response)
 
 
+class Checks:
+    """Decides by what it reads of a body that goes on as it came."""
+
+    def on_request(self, request: Request, body: bytes) -> Response | None:
+        try:
+            stop = request.json().get("stop")
+        except ValueError as error:
+            raise HTTPError(400, str(error)) from error
+        return Response("stopped", 409) if stop else None
+
+
+class LateChecks(Checks):
+    async def on_request(self, request: Request, body: bytes) -> Response | None:  # type: ignore[override]
+        await asyncio.sleep(0)
+        return super().on_request(request, body)
+
+
 @pytest.mark.parametrize("kind", [Bodies, LateBodies])
 class TestBodies:
     def test_whole_bodies_are_read_and_replaced(self, kind: type) -> None:
@@ -145,6 +162,17 @@ class TestBodies:
             assert answer.header("X-Request-Bytes") == "11"
             assert served.upstreams["up"].received[-1].body == b'{"n":[1,2]}'
             assert served.post("/", json={"stop": True}).text == "stopped"
+
+    @pytest.mark.parametrize(
+        "body", [b'{"stop": true, "stop": false}', b'{"a": [{"b": 1, "\\u0062": 2}]}', b"{"]
+    )
+    def test_json_that_two_readers_could_take_differently_is_none(self, kind: type, body: bytes) -> None:
+        """RFC 8259, 4: which of two equal names counts is open, and the body goes on as it came."""
+        read = f"{HERE}:{'Checks' if kind is Bodies else 'LateChecks'}"
+        with running(config({"use": read}), up=lambda request: "taken") as served:
+            assert served.post("/", body=body, headers={"Content-Type": "application/json"}).status == 400
+            assert served.upstreams["up"].received == []
+            assert served.post("/", json={"stop": False, "a": {"stop": True}}).text == "taken"
 
     def test_beyond_the_limit_it_is_413_and_502(self, kind: type) -> None:
         small = use(kind, body_limit="1KiB")

@@ -26,6 +26,7 @@ SPAN = Span(
     user_agent=None,
     upstream=None,
     upstream_ns=1_500_000_000,
+    resend_count=2,
     consumer="mobile",
     error=b"connect_failed",
 )
@@ -82,6 +83,7 @@ def test_a_span_says_what_broke() -> None:
         "client.address": "127.0.0.1",
         "error.type": "connect_failed",
         "tetrapylon.upstream.duration": 1.5,
+        "http.request.resend_count": 2,
         "enduser.id": "mobile",
     }
     assert span.parent is None

@@ -217,6 +217,7 @@ def test_no_line_is_longer_than_a_pipe_takes_at_once(path: Path, byte: bytes) ->
         gateway_us=most,
         upstream_us=most,
         client_us=most,
+        resend_count=255,
         **dict.fromkeys(TEXTS, byte * 10_000),  # type: ignore[arg-type]
     )
     log.close()

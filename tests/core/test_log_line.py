@@ -35,6 +35,11 @@ def test_who_it_is_from_and_why_it_was_refused() -> None:
     assert (found["consumer"], found["error"]) == ("mobile", "not_allowed")
 
 
+def test_how_often_it_was_tried_again_is_told_where_it_was() -> None:
+    assert json.loads(line(upstream="10.0.0.5:9001", resend_count=2))["resend_count"] == 2
+    assert "resend_count" not in json.loads(line(upstream="10.0.0.5:9001"))
+
+
 def test_the_combined_format() -> None:
     text = line(
         LineFormat("combined", secret_parameters=QUERY),

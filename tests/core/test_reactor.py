@@ -5,6 +5,7 @@ import os
 import resource
 import socket
 import tempfile
+import time
 import weakref
 from collections.abc import Callable, Iterator
 
@@ -319,6 +320,40 @@ class TestDeadlines:
         late.arm(0.1)
         bench.run_until(lambda: len(due) == 2)
         assert sorted(due) == ["early", "late"]
+
+    @pytest.mark.parametrize("seconds", [(0.01, 0.02, 0.03), (0.03, 0.02, 0.01), (0.02, 0.03, 0.01)])
+    def test_after_the_loop_was_held_up_they_come_in_the_order_in_which_they_were_due(
+        self, bench: Bench, seconds: tuple[float, ...]
+    ) -> None:
+        due: list[float] = []
+
+        def alarm(after: float) -> Alarm:
+            made = Alarm(bench.reactor, lambda _: due.append(after))
+            made.arm(after)
+            return made
+
+        alarms = [alarm(after) for after in seconds]
+        time.sleep(0.05)
+        bench.run_until(lambda: len(due) == 3)
+        assert due == sorted(seconds)
+        assert not any(each.armed for each in alarms)
+
+    def test_one_that_is_due_may_end_a_longer_one_that_is_due_as_well(self, bench: Bench) -> None:
+        """As the time of one try does, which has another made in time."""
+        due: list[Alarm] = []
+
+        def end_the_longer(alarm: Alarm) -> None:
+            due.append(alarm)
+            longer.disarm()
+
+        longer = Alarm(bench.reactor, due.append)
+        shorter = Alarm(bench.reactor, end_the_longer)
+        shorter.arm(0.01)
+        longer.arm(0.02)
+        time.sleep(0.03)
+        bench.run_until(lambda: bool(due))
+        assert due == [shorter]
+        assert not longer.armed
 
     def test_one_that_was_disarmed_does_not_come(self, bench: Bench) -> None:
         due: list[Alarm] = []

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import msgspec
 import pytest
 
 import tetrapylon
+from tests.e2e.test_reload import metric
 from tests.harness import Gateway, Upstream, answers, ask, assert_problem, eventually, proxy
 from tetrapylon._core.net.address import Address
 from tetrapylon._core.upstreams.target import Target
@@ -25,7 +27,7 @@ from tetrapylon.config.net import HostPort
 from tetrapylon.config.tree import Document
 from tetrapylon.errors import ConfigError
 from tetrapylon.upstreams import resolve
-from tetrapylon.upstreams.resolve import Resolver, check_names
+from tetrapylon.upstreams.resolve import Resolver, check_names, look_up
 
 NOBODY = "nobody.invalid"
 """Never to be in DNS (RFC 6761, section 6.4)."""
@@ -152,3 +154,42 @@ def test_addresses_stay_in_use_while_their_name_does_not_resolve(
         resolver.close()
 
     asyncio.run(run())
+
+
+def test_a_name_that_cannot_be_asked_for_keeps_no_other_from_being_looked_up(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """No config can say such a name, nor a registry; should one come, it is that target's matter alone."""
+    hosts: dict[str, list[str]] = {"a" * 64 + ".test": [], "\xfc.test": [], "localhost": ["127.0.0.1"]}
+    failed: list[str] = []
+
+    async def run() -> None:
+        resolver = Resolver(asyncio.get_running_loop(), failed.append)
+        targets = {host: Target(f"{host[:9]}:80", host=b"", addresses=[]) for host in hosts}
+        for host, target in targets.items():
+            resolver.refresh(target, HostPort(host, 80))
+        resolver.soon()
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+        resolver.close()
+        for host, found in hosts.items():
+            assert {each.text for each in targets[host].addresses} >= {f"{ip}:80" for ip in found}
+        assert failed == ["aaaaaaaaa:80", "\xfc.test:80"]
+        assert all(look_up(HostPort(host, 80)) == [] for host, found in hosts.items() if not found)
+
+    asyncio.run(run())
+    assert capfd.readouterr().err.count("does not resolve") == 4
+
+
+@pytest.mark.sockets("there is an admin address")
+def test_look_ups_that_fail_are_counted_by_target() -> None:
+    """A name that was known at the start and has gone: hosts of a registry are not looked up before."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "targets.yaml")
+        file.write_text(f"[http://{NOBODY}:81]")
+        upstreams = {"u": {"discover": {"file": {"path": str(file)}}}}
+        routes = [{"path": "/", "upstream": "u"}]
+        config = {"upstreams": upstreams, "routes": routes, "admin": {"listen": "127.0.0.1:0"}}
+        with Gateway(config) as gateway:
+            name = "tetrapylon_upstream_lookup_failures_total"
+            eventually(lambda: metric(gateway, name, target=f"{NOBODY}:81") >= 1, "it is counted", within=20)
+            assert_problem(ask(gateway.address), 502, "dns_error")

@@ -3,6 +3,7 @@
 What an intermediary must not let through: RFC 9112, 11.2, and RFC 9110, 17.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,12 +12,12 @@ import pytest
 
 from tests.harness import (
     LAST_CHUNK,
-    Client,
     Gateway,
     Upstream,
     answers,
     assert_problem,
     chunk,
+    eventually,
     proxy,
     request,
     routed,
@@ -39,8 +40,9 @@ MALFORMED = {
     "rubbish": b"rubbish\r\n\r\n",
     "TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "no version": b"GET /\r\n\r\n",
-    "unknown version": b"GET / HTTP/1.2\r\n" + HOST + b"\r\n",
-    "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "version of two digits": b"GET / HTTP/1.10\r\n" + HOST + b"\r\n",
+    "version that is none": b"GET / HTTP/x.y\r\n" + HOST + b"\r\n",
+    "another protocol's version": b"OPTIONS / RTSP/2.0\r\n" + HOST + b"\r\n",
     "lower-case protocol": b"GET / http/1.1\r\n" + HOST + b"\r\n",
     "bad method": b"G@T / HTTP/1.1\r\n" + HOST + b"\r\n",
     "no host": b"GET / HTTP/1.1\r\n\r\n",
@@ -157,6 +159,89 @@ def test_a_good_request_before_a_bad_one_is_answered(target: tuple[Gateway, Upst
         assert client.response().body == b"ok"
         assert client.response().status == 400
         assert client.is_closed()
+
+
+VERSIONS = {
+    version: b"GET /case " + version.encode() + b"\r\n" + HOST + b"\r\n"
+    for version in ("HTTP/0.9", "HTTP/1.2", "HTTP/2.0", "HTTP/3.0")
+} | {"HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_other_versions_of_http_are_505(name: str, target: tuple[Gateway, Upstream]) -> None:  # RFC 9110, 2.5
+    gateway, upstream = target
+    before = len(upstream.requests)
+    with gateway.client() as client:
+        assert_problem(client.send(VERSIONS[name]).response(), 505, "http_request_error")
+        assert client.until_eof() == b""
+    with gateway.client() as client:
+        with contextlib.suppress(ConnectionError):  # refused before the last byte
+            client.send_bytewise(VERSIONS[name])
+        assert client.response().status == 505, "wherever reads end"
+    assert len(upstream.requests) == before
+
+
+class TestExpectations:
+    """RFC 9110, 10.1.1: 417 for what cannot be met. Nearly `100-continue` is none of it."""
+
+    @pytest.mark.parametrize(
+        "value", [b"the-unexpected", b"y 100-continue", b"100-continue, other", b"100-continue; q=1", b"100"]
+    )
+    def test_what_nobody_can_meet_is_417(self, value: bytes, target: tuple[Gateway, Upstream]) -> None:
+        gateway, upstream = target
+        before = len(upstream.requests)
+        with gateway.client() as client:
+            said = post(b"Expect: " + value, b"Content-Length: 4", body=b"body")
+            assert_problem(client.send(said).response(), 417, "http_request_error")
+            assert client.until_eof() == b""
+        assert len(upstream.requests) == before
+
+    @pytest.mark.parametrize(
+        "fields", [[b"Expect: 100-Continue"], [b"Expect:"], [b"Expect: 100-continue"] * 2]
+    )
+    def test_what_can_be_met_goes_on(self, fields: list[bytes], target: tuple[Gateway, Upstream]) -> None:
+        gateway, _ = target
+        with gateway.client() as client:
+            said = post(*fields, b"Content-Length: 4", body=b"body")
+            assert client.send(said).response("POST").status == 200
+
+    def test_a_client_of_http_10_cannot_mean_it(self, target: tuple[Gateway, Upstream]) -> None:
+        gateway, upstream = target
+        with gateway.client() as client:
+            said = b"GET / HTTP/1.0\r\n" + HOST + b"Expect: the-unexpected\r\n\r\n"
+            assert client.send(said).response().status == 200
+        assert upstream.requests[-1].headers.get("Expect") is None
+
+
+@pytest.mark.sockets("there is an admin address")
+@pytest.mark.parametrize(
+    ("said", "reason", "told"),
+    [
+        (VERSIONS["HTTP/2.0"], "version", {"status": 505, "error": "bad_version"}),
+        (VERSIONS["HTTP/2 preface"], "version", {"status": 505, "error": "bad_version"}),
+        (
+            post(b"Expect: x"),
+            "expectation",
+            {"status": 417, "error": "bad_expectation", "protocol": "HTTP/1.1"},
+        ),
+        (MALFORMED["rubbish"], "malformed", {"status": 400, "error": "bad_request"}),
+    ],
+)
+def test_what_is_refused_is_counted_by_its_reason_and_logged(
+    said: bytes, reason: str, told: dict[str, Any]
+) -> None:
+    with through(answers.ok, admin={"listen": "127.0.0.1:0"}) as (client, _, gateway):
+        assert client.send(said).response().status == told["status"]
+        assert rejects(gateway) == [reason]
+        eventually(lambda: bool(gateway.access_log), "it is logged")
+        (line,) = gateway.access_log
+        assert {key: line[key] for key in told} == told
+        assert reason != "version" or "protocol" not in line, "it is none of those that could be told"
+
+
+def rejects(gateway: Gateway) -> list[str]:
+    told = gateway.operate("/metrics").body.decode()
+    return re.findall(r'^tetrapylon_rejects_total\{reason="(\w+)"\} [1-9]', told, re.MULTILINE)
 
 
 @pytest.mark.parametrize("method", [b"POST", b"GET", b"DELETE"])
@@ -329,8 +414,4 @@ class TestTimes:
         times = {"timeouts": {"body_idle": "200ms", "header": "200ms"}}
         with through(answers.ok, server=times, admin={"listen": "127.0.0.1:0"}) as (client, _, gateway):
             assert client.send(said).response().status == 408
-            assert gateway.admin is not None
-            with Client(gateway.admin) as admin:
-                told = admin.send(request("GET", "/metrics", host="localhost")).response().body.decode()
-            refused = re.findall(r'^tetrapylon_rejects_total\{reason="(\w+)"\} [1-9]', told, re.MULTILINE)
-            assert refused == [reason]
+            assert rejects(gateway) == [reason]

@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Conversation, Gateway, Upstream, answers, assert_problem, proxy, request
+from tests.harness import (
+    Conversation,
+    Gateway,
+    Upstream,
+    answers,
+    assert_problem,
+    eventually,
+    proxy,
+    request,
+    through,
+)
 from tests.harness.upstream import Script
 
 
@@ -42,6 +52,58 @@ def test_what_one_target_fails_at_another_is_asked(bad: Script) -> None:
         assert [client.ask("GET", f"/{i}").body for i in range(4)] == [b"good"] * 4
         assert len(second.requests) == 4
         assert first.requests, "the bad one was tried, too"
+
+
+class TestTheLog:
+    """`upstream` is the target that answered, `resend_count` how often another try was made for it."""
+
+    @staticmethod
+    def line(gateway: Gateway) -> dict[str, Any]:
+        eventually(lambda: bool(gateway.access_log), "it is logged")
+        return gateway.access_log[0]
+
+    @pytest.mark.parametrize("bad", [failing(), reset], ids=["503", "reset"])
+    def test_it_tells_of_another_target(self, bad: Script) -> None:
+        with pair(bad) as (gateway, first, second), gateway.client() as client:
+            assert client.ask("GET", "/").body == b"good"
+            line = self.line(gateway)
+            assert first.requests, "the bad one was asked first"
+            assert (line["status"], line["resend_count"], line["upstream"]) == (200, 1, second.address)
+
+    def test_it_tells_of_a_target_that_could_not_be_connected_to(self) -> None:
+        with pair(GOOD) as (gateway, first, second), gateway.client() as client:
+            first.close()
+            assert client.ask("GET", "/").body == b"good"
+            line = self.line(gateway)
+            assert (line["status"], line["resend_count"], line["upstream"]) == (200, 1, second.address)
+
+    def test_it_tells_of_all_tries_that_failed(self) -> None:
+        settings = {"retry": {"attempts": 2, "budget": "100%", "backoff": "1ms"}}
+        with through(failing(), upstream=settings) as (client, upstream, gateway):
+            assert client.ask("GET", "/").status == 503
+            assert len(upstream.requests) == 3
+            line = self.line(gateway)
+            assert (line["status"], line["resend_count"], line["upstream"]) == (503, 2, upstream.address)
+
+    def test_it_tells_of_a_kept_connection_that_was_dead(self) -> None:
+        def script(peer: Conversation) -> None:
+            peer.request()
+            peer.send(answers.response(b"ok"))
+            if peer.index == 0:
+                peer.head()
+                peer.reset()
+            else:
+                answers.silent(peer)
+
+        with through(script) as (client, _, gateway):
+            assert [client.ask("GET", "/").status for _ in range(2)] == [200, 200]
+            eventually(lambda: len(gateway.access_log) == 2, "both are logged")
+            assert [line.get("resend_count") for line in gateway.access_log] == [None, 1]
+
+    def test_it_says_nothing_of_those_that_were_sent_once(self) -> None:
+        with pair(GOOD) as (gateway, _, _), gateway.client() as client:
+            assert client.ask("GET", "/").status == 200
+            assert "resend_count" not in self.line(gateway)
 
 
 def test_a_status_that_is_not_listed_goes_down() -> None:

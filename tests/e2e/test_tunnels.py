@@ -24,6 +24,7 @@ from tests.harness import (
     promptly,
     proxy,
     request,
+    routed,
     through,
 )
 
@@ -224,6 +225,36 @@ class TestRaw:
         with through(answers.raw(answers.response(b"no", "426 Upgrade Required"))) as (client, _, _):
             assert client.ask("GET", "/", UPGRADE).status == 426
             assert client.ask("GET", "/").status == 426
+
+    @pytest.mark.parametrize(
+        ("ends", "options"), [("", "upgrade"), ("Connection: close\r\n", "upgrade, close")]
+    )
+    def test_426_says_what_to_upgrade_to(self, ends: str, options: str) -> None:  # RFC 9110, 15.5.22 and 7.8
+        head = (
+            "HTTP/1.1 426 Upgrade Required\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Content-Length: 2\r\n\r\n"
+        )
+        asked = [("Connection", "close")] if ends else []
+        with through(answers.raw(head.encode() + b"no")) as (client, _, _):
+            answer = client.ask("GET", "/", asked)
+            assert (answer.status, answer.body) == (426, b"no")
+            assert answer.headers.all("Upgrade") == ["websocket"]
+            assert [each.lower() for each in answer.headers.all("Connection")] == [options]
+            assert client.is_closed() if ends else client.ask("GET", "/").status == 426
+
+    def test_426_may_be_the_gateways_own(self) -> None:
+        respond = {"status": 426, "headers": {"upgrade": "TLS/1.2"}, "body": "no"}
+        with Gateway(routed([{"path": "/", "respond": respond}])) as gateway, gateway.client() as client:
+            for _ in range(2):
+                answer = client.ask("GET", "/")
+                assert (answer.status, answer.headers.get("Upgrade")) == (426, "TLS/1.2")
+                assert answer.headers.get("Connection") == "Upgrade"
+
+    def test_other_answers_offer_nothing_on_the_upstreams_behalf(self) -> None:
+        head = b"HTTP/1.1 200 OK\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nok"
+        with through(answers.raw(head)) as (client, _, _):
+            answer = client.ask("GET", "/")
+            assert (answer.status, answer.headers.get("Upgrade")) == (200, None)
 
     def test_101_without_being_asked_is_a_bad_answer(self) -> None:
         with through(answers.once(SWITCH)) as (client, _, _):

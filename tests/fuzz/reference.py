@@ -142,7 +142,10 @@ def forwarded(head: RequestHead) -> Forwarded | None:
         path = normalise_path(path.encode("latin-1"))
     except BadPath:
         return None
-    gone = OWN if head.minor else OWN | {"expect"}  # RFC 9110, 10.1.1
+    expected = {value.lower() for value in head.headers.all("Expect")} - {"", "100-continue"}
+    if head.minor and expected:  # RFC 9110, 10.1.1
+        return None
+    gone = OWN if head.minor else OWN | {"expect"}
     return Forwarded(head.method, path + mark + query, host, end_to_end(head.headers, "host", *gone))
 
 

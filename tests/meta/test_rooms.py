@@ -16,6 +16,7 @@ FLOORS: list[set[str]] = [
     {"exchange"},
     {"policy", "body", "relay", "proxy_protocol"},
     {"http"},
+    {"access_record"},
     {"stages", "upstreams", "limiting", "identity"},
     {"accept", "memory", "caching", "code"},
     {"downstream"},

@@ -57,6 +57,7 @@ cdef class DownstreamConnection(Connection):
     cdef void give_up_on_body(self, Exchange x, Fault fault) noexcept
     cdef DeadlineQueue* body_deadline(self, Exchange x) noexcept
     cdef void cut(self) noexcept
+    cdef void stop(self) noexcept
     cdef void drop_exchange(self) noexcept
 
 

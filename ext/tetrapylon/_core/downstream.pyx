@@ -62,7 +62,7 @@ cdef class Gateway(Acceptor):
         self.reactor.leave()
 
     def close(self):
-        """Cut what is left."""
+        """Cut what is left. Who has no answer yet gets 503, for another gateway to be asked."""
         cdef DownstreamConnection connection
         self.draining = True
         self.reactor.enter()
@@ -71,7 +71,7 @@ cdef class Gateway(Acceptor):
             (<Announced>waiting).leave()
         while self.newest is not None:
             connection = self.newest    # the list may hold the last reference: a tunnel has taken the stream
-            connection.cut()
+            connection.stop()
         self.reactor.leave()
         if self.log is not None:
             self.log.close()
@@ -272,6 +272,8 @@ cdef class DownstreamConnection(Connection):
             else:
                 self.refuse(x, TARGET_LONG if event == TARGET_TOO_LONG else
                             HEAD_LARGE if event == HEAD_TOO_LARGE else
+                            BAD_VERSION if event == OTHER_VERSION else
+                            BAD_EXPECTATION if event == OTHER_EXPECTATION else
                             TLS_UNEXPECTED if first == HANDSHAKE and not x.routed else BAD_REQUEST)
         self.consuming = False
         return used
@@ -442,6 +444,16 @@ cdef class DownstreamConnection(Connection):
             self.gateway.cancel(x, CLIENT_GONE)
         self.drop_exchange()
         stream.abort(False)
+
+    cdef void stop(self) noexcept:
+        """Cut for the gateway's sake, not the client's."""
+        cdef Exchange x = self.exchange
+        self.keep = False
+        if x is not None and x.routed and not x.over:
+            self.gateway.fail(x, STOPPING)
+            if not x.over and self.exchange is x:
+                self.gateway.cancel(x, STOPPING)        # a policy holds the answer
+        self.cut()
 
     cdef void drop_exchange(self) noexcept:
         cdef Exchange x = self.exchange

@@ -21,6 +21,8 @@ cdef enum Fault:
     BODY_TOO_LARGE
     TARGET_LONG
     HEAD_LARGE
+    BAD_VERSION
+    BAD_EXPECTATION
     LOOPED
     DNS_FAILED
     CONNECT_FAILED
@@ -221,6 +223,7 @@ cdef class Exchange(Timed):
     cdef bint over                      # counted and logged; nothing more happens
     cdef bint replayed
     cdef uint8_t connects               # connection attempts that failed
+    cdef uint8_t resends                # tries after the first, at another target or a fresh connection
     cdef Fault fault
     cdef uint64_t body_in
     cdef uint64_t bytes_in

@@ -250,6 +250,7 @@ cdef Exchange acquire(Stages stages, Source source, Sink sink, Peer peer):
     x.routed = x.request_complete = x.response_started = x.over = x.replayed = False
     x.body_here = False
     x.connects = 0
+    x.resends = 0
     x.client_n = 0
     x.told = x.congested = False
     x.entered = 0

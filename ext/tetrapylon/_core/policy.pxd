@@ -14,6 +14,7 @@ cdef class Policy:
     cdef size_t request_limit           # bytes that COLLECT takes at most: 413 beyond
     cdef size_t response_limit          # 502 beyond
     cdef bint answers_preflights        # CORS: of routes that do not take OPTIONS, too
+    cdef bint stamps                    # its class says `stamps_all`: see the stub
 
     cdef Verdict request(self, Exchange x) noexcept
     cdef Verdict whole_request(self, Exchange x) noexcept                   # in x.body, or there is none

@@ -96,6 +96,7 @@ cdef class Reactor:
     cdef void let_go(self, Handle handle) noexcept
     cdef DeadlineQueue* queue(self, double seconds) except NULL
     cdef void wake_by(self, uint64_t due) noexcept
+    cdef Timer* next_due(self) noexcept
     cdef void after_turn(self, Timed timed) noexcept
     cdef void end_turn(self) noexcept
     cdef void enter(self) noexcept

@@ -297,26 +297,35 @@ cdef class Reactor:
         self.loop_timer = self.loop.call_later(
             max(0.001, (<double>due - <double>self.now) / 1e9), self._expire)
 
-    def _expire(self):
+    cdef Timer* next_due(self) noexcept:
+        """The earliest of all deadlines; NULL: there is none."""
         cdef DeadlineQueue* queue = self.queues
+        cdef Timer* first = NULL
+        while queue is not NULL:
+            if not is_empty(queue) and (first is NULL or queue.ends.next.due < first.due):
+                first = queue.ends.next
+            queue = queue.next
+        return first
+
+    def _expire(self):
+        """After the loop was held up, too, each deadline comes in its turn, whatever its length: what is due
+        first may disarm the next, and says what went wrong."""
         cdef Timer* timer
-        cdef uint64_t earliest = UINT64_MAX
+        cdef uint64_t now
         cdef Timed timed
         self.loop_timer = None
         self.wakes = UINT64_MAX
         self.enter()
-        while queue is not NULL:
-            timer = queue.ends.next
-            while timer != &queue.ends and timer.due <= self.now:
-                timed = <Timed>timer.owner
-                disarm(timed)
-                timed.timed_out()
-                if self.corked is not None:
-                    self.corked.flush()
-                timer = queue.ends.next
-            if timer != &queue.ends and timer.due < earliest:
-                earliest = timer.due
-            queue = queue.next
+        now = self.now
+        timer = self.next_due()
+        while timer is not NULL and timer.due <= now:
+            timed = <Timed>timer.owner
+            disarm(timed)
+            timed.timed_out()
+            if self.corked is not None:
+                self.corked.flush()
+            timer = self.next_due()
         self.leave()
-        if earliest < self.wakes:
-            self.wake_by(earliest)
+        timer = self.next_due()
+        if timer is not NULL and timer.due < self.wakes:
+            self.wake_by(timer.due)

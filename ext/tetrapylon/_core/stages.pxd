@@ -4,6 +4,7 @@ from tetrapylon._core.buffer cimport Head, Header
 from tetrapylon._core.exchange cimport Exchange, Fault, Held, Stages
 from tetrapylon._core.http.message cimport Limits
 from tetrapylon._core.http.pages cimport Pages
+from tetrapylon._core.http.respond cimport Answer
 from tetrapylon._core.http.wire cimport Via
 from tetrapylon._core.lifetime cimport Lifetime
 from tetrapylon._core.policy cimport Policy, Verdict
@@ -28,6 +29,7 @@ cdef class Snapshot:
     cdef Lifetime lifetime              # of client connections
     cdef readonly Pages pages           # the config's own error bodies, or None
     cdef readonly object trusts         # (address text) -> bool, or None: no proxy is trusted
+    cdef readonly tuple stamps          # the policies of all routes that mark answers without a route, too
 
 
 cdef class Flusher(Timed):
@@ -63,3 +65,5 @@ cdef class Pipeline(Stages):
     cdef bint last_hop(self, Exchange x) noexcept
     cdef void refuse_method(self, Exchange x, uint64_t allowed) noexcept
     cdef void answer_fault(self, Exchange x, Fault fault, bytes allow) noexcept
+    cdef tuple stamps_of(self, Exchange x)
+    cdef void answer_early(self, Exchange x, Answer answer) noexcept

@@ -2,19 +2,18 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memset, strlen
 
+from tetrapylon._core.access_record cimport fill_record
 from tetrapylon._core.body cimport collect, gather, held_bytes, keep
 from tetrapylon._core.buffer cimport (
-    HOST, OURS, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_add, head_append, head_find,
-    head_known,
+    HOST, OURS, Buffer, Head, Header, head_add, head_append, head_find, head_known,
 )
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.http.edit cimport drop_variables
 from tetrapylon._core.http.forwarded cimport find_client
 from tetrapylon._core.http.message cimport Limits
 from tetrapylon._core.http.request_line cimport find_header, read_target, rewrite_path
-from tetrapylon._core.http.respond cimport Answer, fault_name, fault_reject, fault_status, put_problem
+from tetrapylon._core.http.respond cimport Answer, fault_reject, fault_status, put_problem
 from tetrapylon._core.http.wire cimport Via
 from tetrapylon._core.lifetime cimport Lifetime
 from tetrapylon._core.policy cimport ANSWER, COLLECT, CONTINUE, Policy, Verdict
@@ -24,14 +23,14 @@ from tetrapylon._core.routing.route cimport Outcome, Router
 from tetrapylon._core.stream cimport Stream
 from tetrapylon._core.telemetry.counters cimport Reject, RouteCounters, Slab, count_exchange, method_of
 from tetrapylon._core.telemetry.log cimport AccessLog, share_of
-from tetrapylon._core.telemetry.log_line cimport AccessRecord, Text, text_of
+from tetrapylon._core.telemetry.log_line cimport AccessRecord
 
 
 cdef class Snapshot:
     def __init__(self, Reactor reactor not None, Router router not None, *, Limits limits=None, Via via=None,
                  double header=10.0, double handshake=5.0, double body_idle=30.0, double keepalive=75.0,
                  Py_ssize_t max_connections=10000, Py_ssize_t max_connections_per_client=0,
-                 Lifetime lifetime=None, trusts=None, reserved=(), pages=None):
+                 Lifetime lifetime=None, trusts=None, reserved=(), pages=None, stamps=()):
         """Times in seconds; `keepalive` 0 closes after each answer. `router` is frozen and leads to Plans."""
         self.router = router
         self.limits = limits or Limits()
@@ -46,6 +45,7 @@ cdef class Snapshot:
         self.trusts = trusts
         self.reserved = tuple([name.lower() for name in reserved])
         self.pages = pages
+        self.stamps = tuple(stamps)
 
 
 def make_plan(Reactor reactor not None, str name not None, Destination destination not None,
@@ -140,7 +140,7 @@ cdef class Pipeline(Stages):
         if (is_method(x, b"OPTIONS", 7) or is_method(x, b"TRACE", 5)) and self.last_hop(x):
             return
         if head.data[head.target] == c"*":
-            OPTIONS_ANSWER.start(x)
+            self.answer_early(x, OPTIONS_ANSWER)
             return
         host = head_known(head, HOST)
         outcome = self.find(x, head.data + head.method, head.method_length, host)
@@ -216,7 +216,7 @@ cdef class Pipeline(Stages):
             left = left * 10 + <unsigned int>(head.data[line.value + i] - c"0")
         if left == 0:
             if is_method(x, b"OPTIONS", 7):
-                OPTIONS_ANSWER.start(x)
+                self.answer_early(x, OPTIONS_ANSWER)
             else:
                 self.answer_fault(x, NO_SUCH_METHOD, b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
             return True
@@ -233,7 +233,7 @@ cdef class Pipeline(Stages):
         cdef bytes allow = self.snapshot.router.allow(allowed)
         if is_method(x, b"OPTIONS", 7):
             x.answer = Answer(204, headers=[(b"Allow", allow)])
-            x.answer.start(x)
+            self.answer_early(x, <Answer>x.answer)
         else:
             self.answer_fault(x, NO_SUCH_METHOD, allow)
 
@@ -465,6 +465,7 @@ cdef class Pipeline(Stages):
         self.answer_fault(x, fault, None)
 
     cdef void answer_fault(self, Exchange x, Fault fault, bytes allow) noexcept:
+        cdef tuple stamps
         if x.over:
             return
         x.fault = fault
@@ -479,13 +480,37 @@ cdef class Pipeline(Stages):
             x.sink.abort(x)
             self.finish(x)
             return
+        stamps = self.stamps_of(x)
+        for each in stamps:
+            (<Policy>each).request(x)           # before: a page may quote what it leaves
         try:
             put_problem(x, fault, allow, self.snapshot.via.pseudonym)
         except MemoryError:
             x.sink.abort(x)
             self.finish(x)
             return
+        for each in stamps:
+            (<Policy>each).response(x)
         deliver(x, NULL, x.response.target_length)
+
+    cdef tuple stamps_of(self, Exchange x):
+        """The policies that mark this answer, though no policy has had its turn: else it is marked on its way
+        out."""
+        if x.entered:
+            return ()
+        if x.plan is None:
+            return self.snapshot.stamps
+        return tuple([each for each in x.plan.policies if (<Policy>each).stamps])
+
+    cdef void answer_early(self, Exchange x, Answer answer) noexcept:
+        """Without a route."""
+        if answer.fill(x) < 0:
+            self.fail(x, INTERNAL_FAULT)
+            return
+        for each in self.snapshot.stamps:
+            (<Policy>each).request(x)
+            (<Policy>each).response(x)
+        deliver(x, answer.body, len(answer.body))
 
     cdef void cancel(self, Exchange x, Fault fault) noexcept:
         if x.over:
@@ -528,65 +553,10 @@ cdef class Pipeline(Stages):
 
     cdef void write_log(self, Exchange x, uint64_t total, uint64_t gateway, uint64_t upstream) noexcept:
         cdef AccessRecord record
-        cdef Head* head = &x.request
-        cdef Header* line
-        cdef uint32_t i
-        memset(&record, 0, sizeof(record))
-        record.duration_us = total // 1000
-        record.upstream_us = upstream // 1000
-        record.client_us = (total - upstream - gateway) // 1000
-        record.gateway_us = record.duration_us - record.upstream_us - record.client_us
-        record.bytes_in = x.bytes_in
-        record.bytes_out = x.bytes_out
-        record.status = x.status
-        record.request = head
-        record.response = &x.response
-        record.client.data = &x.client[0] if x.client_n else &x.peer.address[0]
-        record.client.length = x.client_n or x.peer.address_n
-        record.method.data = head.data + head.method
-        record.method.length = head.method_length
-        if x.asked_length:
-            record.target.data = head.data + x.asked
-            record.target.length = x.asked_length
-        else:
-            record.target.data = head.data + head.target
-            record.target.length = head.target_length
-        record.protocol.data = b"HTTP/1.1" if head.minor else b"HTTP/1.0"
-        record.protocol.length = 8
-        if x.plan is not None:
-            record.share = x.plan.logged
-            record.route.data = x.plan.label
-            record.route.length = len(x.plan.label)
-        if x.consumer is not None:
-            record.consumer = text_of((<Consumer>x.consumer).label)
-        if x.upstream_name is not None:
-            record.upstream.data = x.upstream_name
-            record.upstream.length = len(x.upstream_name)
-        if x.fault:
-            record.failed = True
-            record.error.data = fault_name(x.fault)
-            record.error.length = strlen(record.error.data)
-        elif x.reason is not None:
-            record.error.data = x.reason
-            record.error.length = len(x.reason)
-        for i in range(head.count):
-            line = &head.headers[i]
-            if line.known == HOST:
-                put_field(&record.host, head, line)
-            elif line.known == USER_AGENT:
-                put_field(&record.user_agent, head, line)
-            elif line.known == REFERER:
-                put_field(&record.referer, head, line)
-            elif line.known == X_REQUEST_ID:
-                put_field(&record.request_id, head, line)
+        fill_record(&record, x, total, gateway, upstream)
         self.log.write(&record)
         if self.flusher.timer.queue is NULL:
             arm(self.reactor, self.flusher, self.flusher.delay)
-
-
-cdef inline void put_field(Text* field, const Head* head, const Header* line) noexcept:
-    field.data = head.data + line.value
-    field.length = line.value_length
 
 
 cdef inline bint response_has_body(Exchange x) noexcept:

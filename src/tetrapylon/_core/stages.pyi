@@ -10,6 +10,7 @@ from tetrapylon._core.http.message import Limits
 from tetrapylon._core.http.pages import Pages
 from tetrapylon._core.http.wire import Via
 from tetrapylon._core.lifetime import Lifetime
+from tetrapylon._core.policy import Policy
 from tetrapylon._core.reactor import Reactor, Timed
 from tetrapylon._core.routing.route import Router
 from tetrapylon._core.telemetry.counters import Slab
@@ -20,7 +21,8 @@ class Snapshot:
     """What one config means to the data plane; immutable. Times in seconds; `keepalive` 0 closes each time.
 
     `router` is frozen and leads to Plans. `trusts` tells whose X-Forwarded-* are believed, by address. No
-    client may set fields called as in `reserved`. `pages` are the config's own error bodies.
+    client may set fields called as in `reserved`. `pages` are the config's own error bodies. `stamps` are
+    policies that mark the answers to requests without a route.
     """
 
     router: Final[Router[Plan]]
@@ -30,6 +32,7 @@ class Snapshot:
     reserved: Final[tuple[bytes, ...]]
     pages: Final[Pages | None]
     trusts: Final[Callable[[str], bool] | None]
+    stamps: Final[tuple[Policy, ...]]
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Snapshot:
         trusts: Callable[[str], bool] | None = None,
         reserved: Iterable[bytes] = (),
         pages: Pages | None = None,
+        stamps: Iterable[Policy] = (),
     ) -> None: ...
 
 def make_plan(

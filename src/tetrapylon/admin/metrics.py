@@ -118,6 +118,10 @@ FAMILIES: dict[str, tuple[Kind, str]] = {
     ),
     "tetrapylon_cache_bytes": ("gauge", "Bytes of stored answers, in all workers."),
     "tetrapylon_cache_objects": ("gauge", "Stored answers, in all workers."),
+    "tetrapylon_upstream_lookup_failures_total": (
+        "counter",
+        "Times that a target's name did not resolve, by target: its last addresses stay in use.",
+    ),
     "tetrapylon_part_failures_total": (
         "counter",
         "Parts of aggregates that failed, by route and part: no answer, an error, or no JSON.",

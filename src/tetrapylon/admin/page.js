@@ -7,11 +7,11 @@ const TOKEN = "tetrapylon-admin-token";
 // Reasons of refusals that are the gateway's or its upstreams' trouble, not the client's, with their status.
 const TROUBLE = {
   upstream_connect: 502, upstream_response: 502, upstream_timeout: 504, no_target: 503, pool_full: 503,
-  circuit_open: 503, shed: 503, internal: 500, connection_limit: "closed",
+  circuit_open: 503, shed: 503, draining_now: 503, internal: 500, connection_limit: "closed",
 };
 const STATUS = {
   ...TROUBLE, malformed: 400, target_too_long: 414, head_too_large: 431, body_too_large: 413, head_timeout: 408,
-  body_timeout: 408, version: 505, expectation: 417, loop: 508, not_found: 404, method: 405, draining_now: 503,
+  body_timeout: 408, version: 505, expectation: 417, loop: 508, not_found: 404, method: 405,
   policy: "by policy", client_connection_limit: "closed", proxy_header: "closed", tls_handshake: "closed",
   tls_absent: "closed", tls_unexpected: 400,
 };

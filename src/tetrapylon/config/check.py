@@ -344,8 +344,11 @@ def _respond(respond: Respond, path: Path, report: Report) -> None:
             f"an answer with status {respond.status} has no body (RFC 9110, 15)",
             "leave it out",
         )
+    upgrades = {"upgrade"} if respond.status == 426 else set()  # RFC 9110, 15.5.22
+    if upgrades and not any(name.lower() == "upgrade" for name in respond.headers):
+        report.add((*path, "status"), "426 has to say what to upgrade to", "add `headers: {Upgrade: ...}`")
     for name in respond.headers:
-        if name.lower() in OWN_FIELDS:
+        if name.lower() in OWN_FIELDS - upgrades:
             report.add((*path, "headers", name), f"the gateway sets {name} itself", "leave it out", key=True)
         elif name.lower() == "content-type":
             report.add(

@@ -149,6 +149,7 @@ def _attributes(span: Span) -> dict[str, str | int | float]:
         "error.type": None if span.error is None else _text(span.error),
         "tetrapylon.upstream": None if span.upstream is None else _text(span.upstream),
         "tetrapylon.upstream.duration": span.upstream_ns / 1e9,
+        "http.request.resend_count": span.resend_count or None,
         "enduser.id": span.consumer,
     }
     return {name: value for name, value in found.items() if value is not None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from tetrapylon._core.net.address import Address
@@ -23,10 +23,12 @@ REFRESH = 30.0
 """Seconds between two look-ups of a name: getaddrinfo(3) tells no TTL."""
 AGAIN = 2.0
 """Likewise while there is a target without addresses."""
+NO_ANSWER = (OSError, UnicodeError)
+"""What a look-up ends with. A name that is no ASCII cannot even be asked for; no config has one."""
 
 
 def addresses(host: str, port: int) -> list[Address]:
-    """A name's addresses, in the resolver's order; an IP address is its own. Blocks. Raises OSError."""
+    """A name's addresses, in the resolver's order; an IP address is its own. Blocks. Raises NO_ANSWER."""
     # As bytes: of a text, Python makes an IDNA name, with a megabyte of tables for it.
     return _unique(socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM))
 
@@ -68,7 +70,7 @@ def look_up(where: HostPort | UnixPath) -> list[Address]:
         return [Address.unix(where.path)]
     try:
         return addresses(where.host, where.port)
-    except OSError as error:
+    except NO_ANSWER as error:
         say("warning", f"{where.host} does not resolve: {error}; trying again every {AGAIN:g} s")
         return []
 
@@ -88,8 +90,12 @@ class Named:
 class Resolver:
     """Keeps the addresses of named targets fresh, on the loop but not in its way."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, failed: Callable[[str], object] = lambda target: None
+    ) -> None:
+        """`failed` is told the name of each target whose addresses could not be looked up."""
         self._loop = loop
+        self._failed = failed
         self._named: dict[Named, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -136,8 +142,11 @@ class Resolver:
         for named in list(self._named):
             target, where = named.target, named.where
             try:
-                found = await self._loop.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
-            except OSError as error:
+                # As bytes: see `addresses`.
+                host = where.host.encode("ascii")
+                found = await self._loop.getaddrinfo(host, where.port, type=socket.SOCK_STREAM)
+            except NO_ANSWER as error:
+                self._failed(target.name)
                 kept = "its last addresses stay in use" if target.addresses else "it has none to be asked at"
                 say("warning", f"{where.host} does not resolve: {error}; {kept}")
                 continue

@@ -7,6 +7,7 @@ WORDS = "RFC 9112 3: a recipient may part the request line at white space"
 FOLDS = "RFC 9112 5.2: folds may be replaced by spaces"
 SHOULD = "RFC 9112 2.2: what does not match the grammar should be refused, not must"
 BOUNDS = "no RFC names a bound"
+MET = "RFC 9110 10.1.1: an expectation that is not known may be passed on"
 NAMES = "RFC 9110 5.1: underscores are part of a token"
 
 ALLOWED: dict[str, dict[str, Check]] = {
@@ -87,6 +88,7 @@ ALLOWED: dict[str, dict[str, Check]] = {
         ],
         taken,
     ),
+    MET: dict.fromkeys(["an expectation that nobody knows", "nearly 100-continue"], taken | status(417)),
     NAMES: dict.fromkeys(
         [
             "a length with an underscore in its name",

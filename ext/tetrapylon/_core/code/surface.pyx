@@ -4,6 +4,7 @@ from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport uint32_t
 
 from tetrapylon._core.buffer cimport DROPPED, HOP, HOST, OURS, Head, Header, head_add, head_known, same_name
+from tetrapylon._core.code.json_rules cimport BadJson, hold_to_rules
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.http.pairs cimport next_crumb, query_pairs
 from tetrapylon._core.routing.path cimport decode, path_length
@@ -390,9 +391,14 @@ cdef class Request(View):
         return self.x.body
 
     def json(self, type=None):
-        body = self.body
+        cdef bytes body = self.body
         if body is None:
             raise ValueError("the body has not been read: take it as an argument of the hook or handler")
+        # The body goes on as it came: of two equal names the upstream may take the other.
+        try:
+            hold_to_rules(body, len(body))
+        except BadJson as error:
+            raise msgspec.DecodeError(f"{error.what}: {error.path}" if error.path else error.what) from None
         return msgspec.json.decode(body) if type is None else msgspec.json.decode(body, type=type)
 
     def __repr__(self):

@@ -17,6 +17,8 @@ cdef enum Event:
     MALFORMED           # Parser.problem says why; the connection cannot be read any further
     TARGET_TOO_LONG
     HEAD_TOO_LARGE
+    OTHER_VERSION       # of HTTP than 1.0 and 1.1
+    OTHER_EXPECTATION   # than 100-continue
     TRUNCATED           # at the end of input: a message was under way
 
 
@@ -62,6 +64,7 @@ cdef class Parser:
     cdef uint32_t room(self) noexcept
     cdef Event over_limits(self) noexcept
     cdef int refuse(self, const char* why) noexcept
+    cdef Event blame(self, bytes said) noexcept         # why a head is refused that begins so
     cdef int read_length(self, const char* value, uint32_t n) noexcept
     cdef void read_connection(self, Header* line, Head* named, bint* close, bint* keep,
                               bint* upgrade) noexcept

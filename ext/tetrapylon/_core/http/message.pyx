@@ -10,6 +10,10 @@ from tetrapylon._core.buffer cimport (
     TRANSFER_ENCODING, UPGRADE, Head, Header, head_free, head_reset, known_name, same_name,
 )
 
+cdef const char* EXPECTATION = b"an expectation that is no 100-continue"
+cdef tuple VERSIONS = (b"HTTP/1.0", b"HTTP/1.1")
+
+
 cdef class Limits:
     def __init__(self, *, uint32_t head=32768, uint32_t headers=100, uint32_t target=8192):
         self.head = head
@@ -94,6 +98,11 @@ cdef class Parser:
         self.problem = why
         return -1
 
+    cdef Event blame(self, bytes said) noexcept:
+        if self.problem == EXPECTATION:
+            return OTHER_EXPECTATION
+        return OTHER_VERSION if self.request and names_other_version(said) else MALFORMED
+
     cdef int settle(self) noexcept:
         cdef Head* head = self.head
         cdef Header* line
@@ -134,9 +143,12 @@ cdef class Parser:
             elif line.known == EXPECT:
                 if head.minor == 0:
                     line.mark |= DROPPED        # RFC 9110 section 10.1.1: a client of 1.0 cannot mean it
-                head.expect_continue = (
-                    head.minor > 0 and line.value_length == 12 and same_name(value, b"100-continue", 12)
-                )
+                elif line.value_length == 12 and same_name(value, b"100-continue", 12):
+                    head.expect_continue = True
+                elif line.value_length and self.request:
+                    # RFC 9110 section 10.1.1 allows 417. Passed on, one that is nearly 100-continue would be
+                    # that to the next reader alone, who then waits where we do not.
+                    return self.refuse(EXPECTATION)
         if head.chunked and head.content_length >= 0:
             return self.refuse(b"both Content-Length and Transfer-Encoding")
         head.keep_alive = not close and (head.minor > 0 or keep)
@@ -202,6 +214,17 @@ cdef class Parser:
             elif n:
                 hide_named(named, value + start, n)
             start = i
+
+
+cdef bint names_other_version(bytes said) noexcept:
+    """Is its first line a request line (RFC 9112 section 3) but for a version that is not ours?"""
+    cdef list words = said.split(b"\n", 1)[0].removesuffix(b"\r").split(b" ")
+    cdef bytes version
+    if len(words) != 3 or not words[0] or not words[1]:
+        return False
+    version = words[2]
+    return (len(version) == 8 and version.startswith(b"HTTP/") and version[5:6].isdigit()
+            and version[6:7] == b"." and version[7:].isdigit() and version not in VERSIONS)
 
 
 cdef inline char folded(char c) noexcept:

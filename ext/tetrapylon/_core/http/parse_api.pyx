@@ -97,7 +97,7 @@ cdef class ApiParser(Parser):
             if self.problem is NULL:
                 self.why = str(error).encode()
                 self.problem = PyBytes_AS_STRING(self.why)
-            return self.over_limits() or MALFORMED
+            return self.over_limits() or (MALFORMED if self.head_done else self.blame(self.first_line))
         if self.in_body:
             if not self.head.chunked:
                 return MORE
@@ -118,7 +118,7 @@ cdef class ApiParser(Parser):
             if not (b" HTTP/1." in self.first_line if self.request
                     else self.first_line.startswith(b"HTTP/1.")):
                 self.refuse(b"not HTTP")
-                return MALFORMED
+                return self.blame(self.first_line)
         if self.head_done:
             return MORE             # the limits hold when it is told
         if self.head_seen > self.limits.head + self.limits.target + REQUEST_LINE:

@@ -154,7 +154,12 @@ cdef class LlhttpParser(Parser):
             return self.salvage(self.over_limits())
         if self.problem is NULL:
             self.problem = llhttp.error_reason(&self.raw)
-        return self.salvage(MALFORMED)
+        return self.salvage(self.blame(self.said(data + n)) if not self.head_done else MALFORMED)
+
+    cdef bytes said(self, const char* end):
+        """The head as far as it has come, or what its request line can be of it."""
+        cdef size_t n = min(<size_t>(end - self.base), <size_t>(self.limits.target + REQUEST_LINE))
+        return self.head.data[:self.kept] + self.base[:n]
 
     cdef Event keep_partial(self, size_t n) noexcept:
         """The bytes end inside a head: copy what there is of it."""

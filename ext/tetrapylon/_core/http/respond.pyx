@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
-from tetrapylon._core.buffer cimport Head, Header, head_add, head_append, head_reset
+from tetrapylon._core.buffer cimport HOP, UPGRADE, Head, Header, head_add, head_append, head_reset
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.http.pages cimport Page, Pages
 from tetrapylon._core.http.wire cimport put_http_date
@@ -60,6 +60,12 @@ verdict(TARGET_LONG, b"target_long", 414, Reject.TARGET_TOO_LONG, b"http_request
 verdict(HEAD_LARGE, b"head_large", 431, Reject.HEAD_TOO_LARGE, b"http_request_error",
         b"Request Header Fields Too Large",
         b"The header fields are larger, or more, than this gateway takes.")
+verdict(BAD_VERSION, b"bad_version", 505, Reject.VERSION, b"http_request_error",
+        b"HTTP Version Not Supported",
+        b"This gateway speaks HTTP/1.1 and HTTP/1.0.")
+verdict(BAD_EXPECTATION, b"bad_expectation", 417, Reject.EXPECTATION, b"http_request_error",
+        b"Expectation Failed",
+        b"The only expectation that can be met here is 100-continue.")
 verdict(LOOPED, b"looped", 508, Reject.LOOP, b"proxy_loop_detected", b"Loop Detected",
         b"The request has passed this gateway before.")
 verdict(DNS_FAILED, b"dns_failed", 502, Reject.UPSTREAM_CONNECT, b"dns_error", b"Bad Gateway",
@@ -293,6 +299,9 @@ cdef class Answer(Destination):
             head.status = self.status
             for name, value in self.headers:
                 added(head_add(head, name, len(name), value, len(value), 0))
+                line = &head.headers[head.count - 1]
+                if line.known == UPGRADE:
+                    line.mark = HOP         # as one that came: it goes with its option of Connection
             if self.location is not None:
                 added(head_add(head, b"Location", 8, b"", 0, 0))
                 at = head.length

@@ -218,15 +218,17 @@ cdef size_t put_response(Exchange x, Stream stream, Framing framing, bint keep_a
     cdef uint32_t i
     # RFC 9110 section 8.6: neither length nor coding where the status excludes a body.
     cdef bint lengthy = framing in (LENGTH, NO_BODY) and head.status != 204 and head.status >= 200
-    cdef bint has_date = False
+    cdef bint has_date = False, upgrades = head.status == 101
     if start is NULL:
         return 0
     at = put_status_line(at, head)
     for i in range(head.count):
         line = &head.headers[i]
         if line.mark & (DROPPED | HOP):
-            if not (line.known == UPGRADE and head.status == 101):
+            # RFC 9110 section 15.5.22: without it, 426 does not say what to upgrade to.
+            if line.known != UPGRADE or head.status not in (101, 426) or line.mark & DROPPED:
                 continue
+            upgrades = True
         elif line.known == CONTENT_LENGTH and not lengthy:
             continue
         elif line.known == DATE:
@@ -240,8 +242,9 @@ cdef size_t put_response(Exchange x, Stream stream, Framing framing, bint keep_a
     if framing == CHUNKED or (framing == NO_BODY and head.chunked and lengthy and head.status != 304
                               and x.request.minor):
         at = put(at, b"Transfer-Encoding: chunked\r\n", 28)
-    if head.status == 101:
-        at = put(at, b"Connection: Upgrade\r\n", 21)
+    if upgrades:
+        at = put(at, b"Connection: Upgrade", 19)       # RFC 9110 section 7.8: wherever Upgrade is sent
+        at = put(at, b"\r\n", 2) if head.status == 101 or keep_alive else put(at, b", close\r\n", 9)
     elif not keep_alive:
         at = put(at, b"Connection: close\r\n", 19)
     elif not x.request.minor:

@@ -2,7 +2,9 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from tetrapylon._core.buffer cimport DROPPED, Head, Header, head_add, same_name, same_variable
+from tetrapylon._core.buffer cimport (
+    DROPPED, NAMED, X_REQUEST_ID, Head, Header, head_add, same_name, same_variable,
+)
 from tetrapylon._core.exchange cimport Exchange
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
 
@@ -19,7 +21,11 @@ cdef enum:
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """One id for each request, which the client, the upstream and the access log are told."""
+    """One id for each request, which the client, the upstream and the access log are told.
+
+    Among the config's own `policies`, it marks all answers: to requests that no route takes, too, or that
+    cannot be read. Put it first: what another policy refuses before its turn has no id.
+    """
 
     header: Annotated[HeaderName, doc("The field that holds it, on both sides.")] = "X-Request-Id"
     trust: Annotated[
@@ -36,6 +42,7 @@ cdef class RequestId(Policy):
     cdef uint64_t state
 
     Settings = Settings
+    stamps_all = True
 
     def __init__(self, settings=Settings()):  # noqa: B008
         self.name = settings.header.encode("ascii")
@@ -51,15 +58,24 @@ cdef class RequestId(Policy):
         cdef char[ID] fresh
         cdef uint32_t i
         cdef Header* line
+        cdef Header* kept = NULL
         for i in range(head.count):
             line = &head.headers[i]
-            if self.is_ours(head, line):
-                if ((self.trust or x.peer.trusted) and 0 < line.value_length <= 128
-                        and same_name(head.data + line.name, self.lower, line.name_length)):
-                    return CONTINUE
+            if line.known == X_REQUEST_ID:
+                line.known = NAMED          # the log's is ours, whatever our field is called
+            if not self.is_ours(head, line):
+                continue
+            if (kept is NULL and (self.trust or x.peer.trusted) and 0 < line.value_length <= 128
+                    and same_name(head.data + line.name, self.lower, line.name_length)):
+                kept = line
+            else:
                 line.mark |= DROPPED
-        self.draw(fresh)
-        head_add(head, self.name, len(self.name), fresh, ID, 0)
+        if kept is NULL:
+            self.draw(fresh)
+            if head_add(head, self.name, len(self.name), fresh, ID, 0) < 0:
+                return CONTINUE
+            kept = &head.headers[head.count - 1]
+        kept.known = X_REQUEST_ID
         return CONTINUE
 
     cdef Verdict response(self, Exchange x) noexcept:

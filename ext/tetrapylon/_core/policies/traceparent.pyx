@@ -43,7 +43,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 Span = namedtuple("Span", (
     "trace_id", "span_id", "parent_id", "method", "route", "path", "host", "status", "start_ns", "end_ns",
-    "client", "user_agent", "upstream", "upstream_ns", "consumer", "error",
+    "client", "user_agent", "upstream", "upstream_ns", "resend_count", "consumer", "error",
 ))
 
 
@@ -175,7 +175,7 @@ cdef class TraceParent(Policy):
             x.plan.name, head.data[x.asked:x.asked + x.path_length], field(head, HOST), x.status,
             now - (time.monotonic_ns() - x.began), now,
             x.client[:x.client_n] if x.client_n else x.peer.address[:x.peer.address_n],
-            field(head, USER_AGENT), x.upstream_name, x.spent[<int>FOR_UPSTREAM],
+            field(head, USER_AGENT), x.upstream_name, x.spent[<int>FOR_UPSTREAM], x.resends,
             None if x.consumer is None else x.consumer.name, error,
         ))
 

@@ -341,8 +341,8 @@ cdef class AccessLog:
             self.on_recovery()
 
     def log(self, *, status=200, time_ns=0, duration_us=0, gateway_us=0, upstream_us=0, client_us=0,
-            bytes_in=0, bytes_out=0, failed=False, client=None, consumer=None, method=None, host=None,
-            target=None, protocol=None, route=None, upstream=None, user_agent=None, referer=None,
+            resend_count=0, bytes_in=0, bytes_out=0, failed=False, client=None, consumer=None, method=None,
+            host=None, target=None, protocol=None, route=None, upstream=None, user_agent=None, referer=None,
             request_id=None, error=None):
         cdef AccessRecord record
         cdef list texts = [
@@ -357,6 +357,7 @@ cdef class AccessLog:
         record.gateway_us = gateway_us
         record.upstream_us = upstream_us
         record.client_us = client_us
+        record.resend_count = resend_count
         record.bytes_in = bytes_in
         record.bytes_out = bytes_out
         record.failed = failed

@@ -33,7 +33,8 @@ cdef struct AccessRecord:
     Text target              # path and query as they came
     Text protocol
     Text route               # the pattern, not the path
-    Text upstream            # the target that answered
+    Text upstream            # the target that answered, or was tried last
+    uint64_t resend_count    # how often it was tried again; left out where it is 0
     Text user_agent
     Text referer
     Text request_id

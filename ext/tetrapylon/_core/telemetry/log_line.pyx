@@ -278,6 +278,8 @@ cdef class LineFormat:
         if record.client_us:
             out = put_number(put(out, b',"client_us":'), record.client_us)
         out = put_field(out, b',"upstream":', &record.upstream, MAX_UPSTREAM)
+        if record.resend_count:
+            out = put_number(put(out, b',"resend_count":'), record.resend_count)
         out = put_field(out, b',"user_agent":', &record.user_agent, MAX_USER_AGENT)
         out = put_field(out, b',"referer":', referer, MAX_REFERER)
         out = put_field(out, b',"request_id":', &record.request_id, MAX_REQUEST_ID)

@@ -407,6 +407,7 @@ cdef class UpstreamConnection(Connection):
         elif self.reused and not self.heard and fault == UPSTREAM_CLOSED and not x.replayed and replayable(x):
             # The upstream closed an idle connection as the request was on its way (RFC 9112 section 9.3.1).
             x.replayed = True
+            x.resends += 1
             upstream.counters.upstream_replays += 1
             upstream.dispatch(x)
         else:

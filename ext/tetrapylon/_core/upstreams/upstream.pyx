@@ -352,6 +352,7 @@ cdef class Upstream(Pool):
         for item in self.targets:
             addresses += len((<Target>item).addresses)
         if x.connects < min(addresses, 8):
+            x.resends += 1
             if len(self.targets) > 1:
                 tries_of(x, self).tried.append(target)
             self.dispatch(x)
@@ -376,6 +377,7 @@ cdef class Upstream(Pool):
         add(&self.slot.retries, 1)
         step = min(<int>tries.count, 2) * PAUSES + <int>(draw() % PAUSES)
         tries.count += 1
+        x.resends += 1
         if self.retry.pausing:
             x.attempt = tries
             turn_to(x, FOR_UPSTREAM, clock())

@@ -113,7 +113,11 @@ class Request(View):
     def json(self, type: None = None) -> Any: ...
     @overload
     def json(self, type: type[_T]) -> _T:
-        """The body, decoded by msgspec. Raises ValueError, as msgspec.ValidationError is, also without it."""
+        """The body, decoded by msgspec. Raises ValueError, as msgspec.ValidationError is, also without it.
+
+        A name that stands twice in one object is msgspec.DecodeError, and so is what is nested deeper than
+        64 levels: the body goes on as it came, and another reader may take the other value.
+        """
 
 @disjoint_base
 class Response(View):

@@ -22,5 +22,6 @@ class RequestId(Policy):
     """Gives each request an id of 32 hexadecimal digits."""
 
     Settings: ClassVar[type[_Settings]]
+    stamps_all: ClassVar[bool]
 
     def __init__(self, settings: _Settings = ...) -> None: ...

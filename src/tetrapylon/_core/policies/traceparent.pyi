@@ -41,6 +41,7 @@ class Span(NamedTuple):
     user_agent: bytes | None
     upstream: bytes | None
     upstream_ns: int
+    resend_count: int
     consumer: str | None
     error: bytes | None
 

@@ -23,9 +23,10 @@ class AccessLog:
     By default a line is one JSON object of at most 4096 bytes, valid UTF-8, with `time` (RFC 3339, UTC,
     milliseconds; the request's end), `client`, `consumer`, `method`, `host`, `target`, `protocol`, `route`,
     `status`, `bytes_in`, `bytes_out`, `duration_us`, `gateway_us`, `upstream_us`, `client_us`, `upstream`,
-    `user_agent`, `referer`, `request_id`, `error`. A text that is not known is left out, `client_us` where
-    nobody waited for it; a text that is too long ends in U+2026; bytes that are not UTF-8 become U+FFFD;
-    control characters are escaped, those of terminals included.
+    `resend_count`, `user_agent`, `referer`, `request_id`, `error`. A text that is not known is left out,
+    `client_us` where nobody waited for it, `resend_count` where the first try did; a text that is too long
+    ends in U+2026; bytes that are not UTF-8 become U+FFFD; control characters are escaped, those of terminals
+    included.
 
     Lines wait in memory, `limit` bytes at most. What finds no room is dropped and counted, and once lines
     flow again one of them says how many are missing: `{"time":...,"dropped":N}`. Files are written 64 KiB at
@@ -80,6 +81,7 @@ class AccessLog:
         gateway_us: int = 0,
         upstream_us: int = 0,
         client_us: int = 0,
+        resend_count: int = 0,
         bytes_in: int = 0,
         bytes_out: int = 0,
         failed: bool = False,

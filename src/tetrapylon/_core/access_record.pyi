@@ -1,0 +1,1 @@
+"""What the access log is told of an exchange that is over."""
