@@ -15,7 +15,7 @@ COMPILE := $(PYX) $(shell find ext -name '*.pxd' -o -name '*.h') setup.py
 TYPED   := $(wildcard src tests benchmarks examples)
 
 .DEFAULT_GOAL := help
-.PHONY: build demo test check bench bench-aggregate bench-apps bench-assess bench-cache bench-check bench-faults bench-features bench-handlers bench-hostile bench-identity bench-limits bench-micro bench-overload bench-plugins bench-public-api bench-reload bench-scrape bench-shadow bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-parse annotate debug wheel clean help
+.PHONY: build demo test check bench bench-aggregate bench-apps bench-assess bench-cache bench-check bench-faults bench-features bench-handlers bench-hostile bench-identity bench-limits bench-micro bench-overload bench-plugins bench-public-api bench-reload bench-scrape bench-shadow bench-tls bench-tunnel budgets conformance screenshot fuzz fuzz-mixed fuzz-parse annotate debug wheel clean help
 .DELETE_ON_ERROR:
 
 build: $(VENV)/compiled  ## compile in place; leaves .venv/bin/tetrapylon
@@ -44,12 +44,14 @@ e2e        = $(addprefix tests/e2e/test_,$(addsuffix .py,$(1)))
 TRANSPORTS := $(call e2e,messages streaming endings tunnels soak)
 HTTPTOOLS  := $(call e2e,messages refusals streaming headers soak)
 
-test: build  ## the whole test suite; ARGS="-k word" narrows it
+test: build  ## the whole test suite on all cores; ARGS="-k word" narrows it and runs it in one process
 ifeq ($(strip $(ARGS)),)
-	$(PY) -m pytest -q -m "not large" --stream transport $(TRANSPORTS)
-	$(PY) -m pytest -q -m "not large" --parser httptools $(HTTPTOOLS)
-endif
+	$(PY) -m pytest -n auto --dist worksteal -q -m "not large" --stream transport $(TRANSPORTS)
+	$(PY) -m pytest -n auto --dist worksteal -q -m "not large" --parser httptools $(HTTPTOOLS)
+	$(PY) -m pytest -n auto --dist worksteal
+else
 	$(PY) -m pytest $(ARGS)
+endif
 
 check: build  ## lint, format, types, stubs, Cython lint
 	$(PY) -m ruff check .
@@ -133,6 +135,9 @@ bench-tunnel: build  ## WebSocket messages beside nginx
 
 fuzz: build  ## mutated messages against an independent reading; ARGS="--requests 1000000 --responses 200000" is the bar
 	$(PY) -m tests.fuzz $(ARGS)
+
+fuzz-mixed: build  ## features in any company under clients that pipeline, reset, stall and leave; two minutes
+	$(PY) -m tests.fuzz.mixed $(ARGS)
 
 $(VENV)/fuzz: $(VENV)/installed
 	TETRAPYLON_PATH_ONLY=1 $(PY) $(PIP) --no-build-isolation --editable ".[fuzz]"

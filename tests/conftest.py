@@ -1,4 +1,4 @@
-"""Options that run the same tests on another foundation, and what of them makes no sense there."""
+"""In how many processes tests run, and options that run them on another foundation."""
 
 import os
 
@@ -8,6 +8,12 @@ from hypothesis import HealthCheck, settings
 # Whether a test passes is not a matter of how busy the machine is.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+
+@pytest.hookimpl(optionalhook=True)  # where pytest-xdist is
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, for tests often wait; not more, for each process collects them all."""
+    return min(len(os.sched_getaffinity(0)) + 1, 9)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -21,7 +21,7 @@ def save(name: str, told: dict[str, Any]) -> None:
         rows = ",\n  ".join(json.dumps(row) for row in of["systems"])
         sets.append(f'{json.dumps(each)}: {{"date": {json.dumps(of["date"])}, "systems": [\n  {rows}\n]}}')
     RESULTS.write_text("{" + ",\n".join(sets) + "}\n")
-    write(known)
+    PAGE.write_text(written(known), encoding="utf-8")
 
 
 def cell(row: dict[str, Any] | None) -> list[str]:
@@ -66,8 +66,8 @@ def summary(told: dict[str, Any]) -> str:
     )
 
 
-def write(known: dict[str, Any]) -> None:
-    """Raises ValueError where the page has no place for it."""
+def written(known: dict[str, Any]) -> str:
+    """docs/assess.md with what is known. Raises ValueError where the page has no place for it."""
     text = PAGE.read_text(encoding="utf-8")
     before, begun, rest = text.partition(BEGIN)
     _, ended, after = rest.partition(END)
@@ -87,4 +87,4 @@ def write(known: dict[str, Any]) -> None:
         parts.append(f'- Without the times: "cannot tell" of {refused} of {len(systems)}.')
     if "judged" in known:
         parts.append(f"\n{table(known['judged'])}")
-    PAGE.write_text(f"{before}{BEGIN}\n" + "\n".join(parts) + f"\n{END}{after}", encoding="utf-8")
+    return f"{before}{BEGIN}\n" + "\n".join(parts) + f"\n{END}{after}"

@@ -4,6 +4,7 @@ Writes results.json beside this file and the table of docs/resilience.md. Exit s
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ PAGE = ROOT / "docs" / "resilience.md"
 RESULTS = Path(__file__).with_name("results.json")
 BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
 FAILED = 0.0001
+RATE = 4000
 LEAST = 200_000
 BUDGET = 1.2
 
@@ -36,12 +38,18 @@ def bars(ours: Result) -> dict[str, bool]:
     }
 
 
+def number_of(version: str) -> str:
+    """`1.40.0` of what a program prints about itself."""
+    found = re.search(r"\d+\.\d+\.\d+", version)
+    return found[0] if found else version
+
+
 def page(results: list[Result], rate: float) -> str:
     def seconds(value: float) -> str:
         return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.0f} ms"
 
     head = ["", *(result.system for result in results)]
-    rows = [["version", *(result.version for result in results)]]
+    rows = [["version", *(number_of(result.version) for result in results)]]
     rows.append(["requests", *(f"{result.requests:,}" for result in results)])
     for index, span in enumerate(results[0].spans):
         name = "answers 500" if span.fault == "500" else span.fault
@@ -67,15 +75,20 @@ def page(results: list[Result], rate: float) -> str:
 
 def write(results: list[Result], rate: float) -> None:
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+    PAGE.write_text(written(results, rate))
+
+
+def written(results: list[Result], rate: float) -> str:
+    """docs/resilience.md with the table of these results."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{page(results, rate)}{END}{after}")
+    return f"{before}{BEGIN}\n{page(results, rate)}{END}{after}"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--systems", default=",".join(PEERS), help="some of them, with commas between")
-    parser.add_argument("--rate", type=float, default=4000, help="requests a second")
+    parser.add_argument("--rate", type=float, default=RATE, help="requests a second")
     parser.add_argument("--seconds", type=float, default=10, help="that each fault lasts")
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
     options = parser.parse_args()

@@ -285,7 +285,9 @@ class TestOpenMetrics:
 
     def test_it_says_what_prometheus_text_says(self, slabs: Slabs, monkeypatch: pytest.MonkeyPatch) -> None:
         # What this process takes of the machine is another number at the second look.
-        monkeypatch.setattr(processes, "look", lambda *_: processes.Taken(1.25, 4096, 7, 1024, 1_700_000_000.5))
+        monkeypatch.setattr(
+            processes, "look", lambda *_: processes.Taken(1.25, 4096, 7, 1024, 1_700_000_000.5)
+        )
         labels = [{"http_route": "/a"}, {"http_route": 'quo"te\\'}]
         plain, found = families(slabs, labels), families(slabs, labels, OPEN)
         for name, family in plain.items():

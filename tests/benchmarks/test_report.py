@@ -1,12 +1,17 @@
 """The page, the picture and the README's table, and the judgement of budgets."""
 
+import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from benchmarks import budgets, report
+from benchmarks.assess import record
 from benchmarks.e2e.summary import Spread
+from benchmarks.faults import __main__ as faults
+from benchmarks.faults.scenes import Result
 from benchmarks.picture import Row, draw, number, position, ticks
 
 from .test_summary import full
@@ -45,9 +50,30 @@ def test_the_readme_keeps_what_stands_around_its_table(written: Path) -> None:
     assert text.endswith(f"{report.END}\n\nRest\n")
     assert "old" not in text
     rows = [line.split("|")[1].strip(" *") for line in text.splitlines() if line.startswith("|")][2:]
-    assert rows == ["Tetrapylon", "Nginx", "Go", "Flask"]
+    assert rows == ["Tetrapylon", "Nginx", "Go", "Flask"], "each system once"
     report.write(written / "results.json", written)
     assert (written / "README.md").read_text() == text, "writing twice changes nothing"
+
+
+def test_the_readme_names_what_was_missed() -> None:
+    assert report.Report(full(cpu=15)).missed().startswith("Tetrapylon meets all of its ")
+    text = report.Report(full(cpu=19)).missed()
+    assert text.startswith("Tetrapylon misses 4 of its 18 targets: ")
+    assert "CPU per request at most 0.9 x nginx's (measured: 0.95 x)" in text
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md", "docs/benchmarks.svg"])
+def test_pages_are_those_of_the_results(page: str, tmp_path: Path) -> None:
+    """`python -m benchmarks.report` writes them anew."""
+    (tmp_path / "README.md").write_text((report.ROOT / "README.md").read_text())
+    report.write(report.RESULTS, tmp_path)
+    assert (report.ROOT / page).read_text() == (tmp_path / page).read_text()
+
+
+def test_other_tables_are_those_of_their_results() -> None:
+    results = msgspec.json.decode(faults.RESULTS.read_bytes(), type=list[Result])
+    assert faults.PAGE.read_text() == faults.written(results, faults.RATE)
+    assert record.PAGE.read_text() == record.written(json.loads(record.RESULTS.read_text()))
 
 
 def test_a_marker_without_its_end_is_an_error() -> None:

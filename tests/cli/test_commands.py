@@ -162,6 +162,13 @@ def test_init_writes_a_config_that_is_fine(tetrapylon: Run, tmp_path: Path) -> N
     assert tetrapylon("init", "-").stdout == (tmp_path / "gateway.yaml").read_text()
 
 
+def test_the_starter_leaves_the_audit_one_thing_to_object_to(tetrapylon: Run) -> None:
+    """Only who may ask is the reader's to say."""
+    tetrapylon("init")
+    findings = json.loads(tetrapylon("audit", "--format", "json").stdout)["findings"]
+    assert [each["rule"] for each in findings] == ["unauthenticated-write"]
+
+
 def test_every_line_commented_out_in_the_starter_works(tetrapylon: Run, tmp_path: Path) -> None:
     lines = tetrapylon("init", "-").stdout.splitlines()
     begin = next(index for index, line in enumerate(lines) if line.startswith("routes:"))

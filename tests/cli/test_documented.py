@@ -3,13 +3,17 @@
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.meta.source import ROOT
-from tetrapylon.cli import build_parser
+from tetrapylon.cli import build_parser, main
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 BLOCK = re.compile(r"^ *```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 MENTION = re.compile(r"`tetrapylon ([a-z]+)([^`]*)`")
 
@@ -35,6 +39,17 @@ def mentioned() -> dict[str, set[str]]:
 @pytest.mark.parametrize(("page", "command"), sorted(set(shown())))
 def test_command_is_taken(page: str, command: str) -> None:
     build_parser().parse_args(shlex.split(command.partition(" | ")[0], comments=True)[1:])
+
+
+def test_the_readmes_config_is_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Copied from the page it is fine as it is, and its commands do what they are said to."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    (config,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "gateway.yaml"
+    path.write_text(config)
+    monkeypatch.chdir(ROOT)
+    assert main(["check", str(path)]) == 0
+    assert main(["explain", str(path), "GET", "/users/7"]) == 0
 
 
 @pytest.mark.parametrize("verb", sorted(mentioned()))

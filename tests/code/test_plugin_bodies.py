@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from tests.code.test_plugins import config
-from tests.harness import Gateway, Upstream, answers, eventually, leaks
+from tests.harness import LAST_CHUNK, Gateway, Upstream, answers, chunk, eventually, leaks
 from tests.harness.gateway import ROOT, routed
 from tetrapylon import Request, Response
 from tetrapylon.testing import running
@@ -49,6 +49,17 @@ class Threaded:
     def on_body(self, request: Request, piece: bytes) -> bytes:
         THREADS.add(threading.current_thread().name)
         return piece.upper()
+
+
+class Greets:
+    async def on_response_head(self, request: Request, response: Response) -> None:
+        await asyncio.sleep(0.001)
+        response.headers["X-Greeted"] = "yes"
+
+
+class Whole:
+    def on_response(self, request: Request, response: Response) -> None:
+        response.body = bytes(response.body or b"") + b"!"
 
 
 class Breaks:
@@ -104,10 +115,42 @@ class TestOrder:
             answer = served.get("/", headers={"Accept-Encoding": "gzip"})
         assert gzip.decompress(answer.body).decode() == text
 
+    def test_one_that_waits_stands_behind_a_filter_that_makes_many_pieces_of_one(self) -> None:
+        """`decompress` does: what the upstream says while all of these are waited for is not lost."""
+        text = random.Random(5).randbytes(1000).hex() * 400
+        coded = gzip.compress(text.encode())
+        half = len(coded) // 2
+        said = chunk(coded[:half]) + chunk(coded[half:]) + LAST_CHUNK
+        script = answers.raw(answers.chunked_head(headers=[("Content-Encoding", "gzip")]) + said)
+        with Upstream(script) as upstream:
+            policies = [use(Passes), {"use": "decompress", "max_ratio": 10_000}]
+            with gateway(upstream.url, *policies) as served, served.client() as client:
+                assert client.ask().body.decode() == text
+
     def test_an_answer_of_the_gateways_own_passes_too(self) -> None:
         route = {"path": "/", "respond": {"body": "pong"}, "policies": [use(Last)]}
         with running({"routes": [route]}) as served:
             assert served.get("/").body == b"pong."
+
+    @pytest.mark.parametrize("between", [[], [Last]], ids=["alone", "with pieces"])
+    def test_a_body_that_is_wanted_whole_behind_one_that_waited_for_the_head_is_read_on(
+        self, between: list[type]
+    ) -> None:
+        """The upstream was paused while the head was waited for, and is to be read on."""
+        gate = threading.Event()
+        script = answers.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n", gate, b"first", b".")
+        with (
+            Upstream(script) as upstream,
+            gateway(upstream.url, use(Whole), use(Greets), *map(use, between)) as served,
+            served.client() as client,
+        ):
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.is_idle()
+            gate.set()
+            answer = client.response()
+            assert answer.headers.get("X-Greeted") == "yes"
+            assert answer.body.startswith(b"first.")
+            assert answer.body.endswith(b"!")
 
     def test_in_a_thread_too(self) -> None:
         THREADS.clear()
@@ -130,9 +173,9 @@ class TestFailures:
             assert served.get("/").body == b"onetwo"
 
 
-def gateway(target: str, **policy: Any) -> Gateway:
+def gateway(target: str, *policies: dict[str, Any]) -> Gateway:
     routes: list[dict[str, Any]] = [
-        {"path": "/", "upstream": "backend", "policies": [policy]},
+        {"path": "/", "upstream": "backend", "policies": list(policies)},
         {"path": "/ping", "respond": {}},
     ]
     return Gateway(routed(routes, target), env={"PYTHONPATH": str(ROOT)})
@@ -143,7 +186,7 @@ class TestFlow:
         size = 16 << 20
         with (
             Upstream(answers.sized(size)) as upstream,
-            gateway(upstream.url, **use(Passes)) as served,
+            gateway(upstream.url, use(Passes)) as served,
             served.client() as client,
         ):
             before = leaks.pss(served.workers[0])
@@ -153,7 +196,7 @@ class TestFlow:
     def test_who_leaves_while_the_plugin_waits_is_let_go(self) -> None:
         with (
             Upstream(answers.ok) as upstream,
-            gateway(upstream.url, **use(Breaks, how="hangs", timeout="60s")) as served,
+            gateway(upstream.url, use(Breaks, how="hangs", timeout="60s")) as served,
         ):
             with served.client() as client:
                 client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -30,7 +30,11 @@ def test_it_is_a_schema(policies: None) -> None:
     json.dumps(schema())
 
 
-@pytest.mark.parametrize("config", [FULL, yaml.safe_load(YAML), yaml.safe_load(STARTER), {}])
+def test_takes_what_init_writes() -> None:
+    jsonschema_rs.Draft202012Validator(schema()).validate(yaml.safe_load(STARTER))
+
+
+@pytest.mark.parametrize("config", [FULL, yaml.safe_load(YAML), {}])
 def test_takes_what_the_reader_takes(validator: jsonschema_rs.Draft202012Validator, config: Any) -> None:
     validator.validate(config)
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -18,6 +19,7 @@ from tests.e2e.test_reload import answering
 from tests.harness import Gateway, Upstream, answers, eventually, proxy, request
 from tests.harness.openmetrics import read_openmetrics
 from tests.harness.secure import Authority
+from tests.meta.source import ROOT
 
 COMMAND = str(Path(sys.executable).with_name("tetrapylon"))
 TOKEN = "a-token-that-nobody-guesses"
@@ -56,6 +58,16 @@ def told(gateway: Gateway, path: str) -> Any:
     status, _, body = ask(gateway.admin, "GET", path)
     assert status == 200
     return json.loads(body)
+
+
+def test_the_docs_list_what_is_there(gateway: Gateway) -> None:
+    """docs/reload.md, by what `/status` lists; `/live` is the page's own."""
+    page = (ROOT / "docs" / "reload.md").read_text(encoding="utf-8")
+    table = page.partition("## The admin address\n")[2].partition("\n### ")[0]
+    shown = set(
+        re.findall(r"`(?:POST |DELETE )?(/[\w/]*)[^`]*`", "".join(re.findall(r"^\| (.+?) \|", table, re.M)))
+    )
+    assert shown | {"/live"} == set(told(gateway, "/status")["endpoints"])
 
 
 @pytest.mark.parametrize(

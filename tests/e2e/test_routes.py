@@ -1,12 +1,14 @@
 """Routes end to end: own answers, redirects, rewrites, and what happens where there is none."""
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import pytest
 
 from tests.harness import Gateway, Upstream, answers, assert_problem, request, routed
 
+REGISTERED = [each for each in HTTPStatus if each >= 200]
 ROUTES: list[dict[str, Any]] = [
     {"path": "/ping", "respond": {"status": 200, "body": "pong"}},
     {"path": "/teapot", "respond": {"status": 418, "body": "{}", "content_type": "application/json"}},
@@ -27,7 +29,16 @@ ROUTES: list[dict[str, Any]] = [
     {"path": "/host", "respond": {"body": "any"}},
     {"path": "/header", "headers": {"X-Version": "2"}, "respond": {"body": "two"}},
     {"path": "/header", "respond": {"body": "one"}},
+    *({"path": f"/status/{each.value}", "respond": {"status": each.value}} for each in REGISTERED),
 ]
+PHRASES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "URI Too Long",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "Range Not Satisfiable",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+    HTTPStatus.IM_A_TEAPOT: "",
+}
+"""Where RFC 9110 renamed what Python's library has, and one that was never registered."""
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +56,12 @@ def target(gateway: Gateway, asked: str) -> object:
 
 
 class TestRespond:
+    @pytest.mark.parametrize("status", REGISTERED)
+    def test_a_registered_status_has_its_phrase(self, routes: Gateway, status: HTTPStatus) -> None:
+        with routes.client() as client:
+            response = client.ask("GET", f"/status/{status.value}")
+            assert (response.status, response.head.reason) == (status, PHRASES.get(status, status.phrase))
+
     def test_body_and_type(self, routes: Gateway) -> None:
         with routes.client() as client:
             response = client.ask("GET", "/ping")

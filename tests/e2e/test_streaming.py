@@ -290,6 +290,9 @@ class TestExpect:
         with through(script) as (client, _, _):
             response = client.send(self.HEAD).response()
             assert (response.status, response.interim) == (417, [])
+            # RFC 9110 section 10.1.1: nobody knows whether the body comes, so the connection ends.
+            assert response.headers.get("Connection") == "close"
+            assert client.is_closed()
 
     def test_a_client_may_go_on_by_itself(self) -> None:
         with through(answers.echo) as (client, _, _):
@@ -298,8 +301,15 @@ class TestExpect:
 
     def test_a_gateways_own_answer_needs_no_body(self) -> None:
         with through(answers.ok, server={"limits": {"body": 3}}) as (client, upstream, _):
-            assert client.send(self.HEAD).response().status == 413
+            response = client.send(self.HEAD).response()
+            assert (response.status, response.headers.get("Connection")) == (413, "close")
             assert upstream.conversations == []
+
+    def test_who_sends_a_long_body_unasked_is_told_that_the_connection_ends_with_its_refusal(self) -> None:
+        with through(answers.ok, server={"limits": {"body": "1KiB"}}) as (client, _, _):
+            response = client.send(request("PUT", "/", [("Content-Length", "1000000")])).response()
+            assert (response.status, response.headers.get("Connection")) == (413, "close")
+            assert client.is_closed()
 
 
 class TestInterim:

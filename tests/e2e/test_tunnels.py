@@ -171,6 +171,25 @@ class TestRaw:
             client.send(b"abc").half_close()
             assert client.until_eof() == b"cba"
 
+    def test_a_client_that_has_ended_before_the_switch_has_ended_in_the_tunnel(self) -> None:
+        """Its end came while the upstream was asked: it is passed on, or nobody would ever hang up."""
+        go = threading.Event()
+
+        def script(peer: Conversation) -> None:
+            peer.head()
+            peer.wait(go)
+            peer.send(SWITCH)
+            said = peer.reader.until_eof()
+            peer.send(said[::-1])
+
+        with through(script) as (client, upstream, gateway):
+            client.send(request("GET", "/", UPGRADE) + b"abc").half_close()
+            eventually(lambda: bool(upstream.conversation().heads), "the request arrives")
+            go.set()
+            client.head()
+            assert client.until_eof() == b"cba"
+            eventually(lambda: gateway.established() == 0, "nothing is left")
+
     def test_the_clients_reset_reaches_the_upstream(self) -> None:
         def script(peer: Conversation) -> None:
             peer.head()

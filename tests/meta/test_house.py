@@ -41,6 +41,7 @@ VERBS = {
     "demo",
     "fuzz",
     "screenshot",
+    "fuzz-mixed",
     "fuzz-parse",
     "help",
     "test",
@@ -86,7 +87,10 @@ def test_what_the_docs_tell_to_run_exists(page: Path) -> None:
     assert set(re.findall(r"`(?:\w+=\S+ )*make ([a-z-]+)", page.read_text(encoding="utf-8"))) <= VERBS
 
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def anchors(text: str) -> set[str]:
@@ -116,6 +120,11 @@ def test_files_that_pages_name_exist(page: Path) -> None:
 def test_navigation_of_the_docs_site_is_complete() -> None:
     listed = set(re.findall(r"([\w-]+\.md)", read("mkdocs.yml")))
     assert listed == {page.name for page in (ROOT / "docs").glob("*.md")}
+
+
+def test_the_index_has_every_page() -> None:
+    listed = re.findall(r"^- \[.+\]\(([\w-]+\.md)\): .+$", read("docs", "index.md"), re.M)
+    assert sorted(listed) == sorted({page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"})
 
 
 def test_changelog_has_the_version_on_top() -> None:

@@ -230,6 +230,7 @@ class TestDecompressRequests:
             ("gzip", gzip.compress(bytes(4 << 20)), {"max_ratio": 2}, 413),
             ("gzip", b"x" * 2000, {"max_request": "1KiB"}, 413),
         ],
+        ids=["unknown", "twice", "none", "cut", "cut-br", "none-zstd", "large", "bomb", "long"],
     )
     def test_what_cannot_be_taken(
         self, coding: str, body: bytes, settings: dict[str, Any], status: int

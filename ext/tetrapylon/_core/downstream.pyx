@@ -507,6 +507,11 @@ cdef class ClientSide(Sink):
             connection.keep = False
         elif connection.half_closed and connection.leftover is None:
             connection.keep = False
+        elif not x.request_complete and (
+                x.request.expect_continue
+                or (x.destination is None and x.request.content_length > DISCARD_MAX)):
+            # The rest of the request will not be read (see `finished`), and whoever sent more is to know.
+            connection.keep = False
         if bodiless:
             self.framing = NO_BODY
         elif x.response.content_length >= 0:

@@ -145,7 +145,8 @@ cdef void install(Exchange x, Filter filter) noexcept:
 
 
 cdef void dam_up(Exchange x) noexcept:
-    x.dam = Held.__new__(Held)
+    if x.dam is None:           # else the filter waits again before what is behind the dam has gone on
+        x.dam = Held.__new__(Held)
     if x.destination is not None:
         x.destination.pause(x)
 

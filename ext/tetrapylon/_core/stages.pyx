@@ -329,6 +329,7 @@ cdef class Pipeline(Stages):
     cdef bint leaves(self, Exchange x, Policy policy, Verdict verdict) noexcept:
         """What a policy says of the response; False: somebody else goes on with it."""
         cdef Held held
+        cdef bint waited
         if verdict == CONTINUE:
             return True
         if x.response.status == 101:        # the stream itself is about to change hands: nothing can wait
@@ -339,7 +340,8 @@ cdef class Pipeline(Stages):
             return False
         if verdict == COLLECT and not response_has_body(x):
             return self.leaves(x, policy, policy.whole_response(x, b""))
-        if x.held is None:
+        waited = x.held is not None
+        if not waited:
             x.held = Held.__new__(Held)
         held = x.held
         held.answer = x.answer
@@ -351,9 +353,10 @@ cdef class Pipeline(Stages):
         held.limit = policy.response_limit
         if x.filter is not None:
             gather(x)
-            return False
-        if held.ended:                      # an inner policy held it to the end
+        elif held.ended:                    # an inner policy held it to the end
             return self.whole(x)
+        if waited and x.held is held and not held.ended and x.destination is not None:
+            x.destination.resume(x)         # an inner policy had it paused
         return False
 
     cdef bint whole(self, Exchange x) noexcept:
@@ -369,6 +372,7 @@ cdef class Pipeline(Stages):
     cdef void give_up(self, Exchange x) noexcept:
         """Nothing more is wanted from the destination, nor of what came from it."""
         x.given_up += 1
+        x.ticket = 0            # whoever is waited for was to let this response, or request, go on
         if x.plan is not None:
             x.plan.destination.cancel(x)
         x.destination = None
@@ -449,6 +453,8 @@ cdef class Pipeline(Stages):
             upstream.write(said.data + said.start, said.end - said.start)
             upstream.flush()
             x.attempt = None
+        if downstream.ended:            # while the upstream was asked: nothing more will tell the tunnel
+            (<Tunnel>x.tunnel).downstream.eof_received()
 
     # 4. Ways to end without the answer that was asked for.
 

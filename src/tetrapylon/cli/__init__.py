@@ -23,24 +23,24 @@ __all__ = ["build_parser", "main"]
 FINE, FAILED, BAD = 0, 1, 2
 
 VERBS = {
-    "run": "serve the traffic",
+    "run": "run the gateway",
     "check": "validate a config without serving",
     "routes": "print the table of routes",
-    "explain": "say which route a request takes, and why",
-    "audit": "say what an experienced operator would object to in a config",
-    "reload": "have the running gateway read its config again",
-    "status": "say what the running gateway does",
+    "explain": "show which route a request takes, and why",
+    "audit": "find security and reliability problems in a valid config",
+    "reload": "make the running gateway reload its config",
+    "status": "show the state of the running gateway",
     "history": "list the last configs that were in force",
-    "rollback": "have the running gateway go back to an earlier config",
-    "diff": "show how the answers of shadows differ",
-    "move": "show how routes move from one upstream to another, and decide",
-    "record": "write out the requests that the running gateway has recorded",
+    "rollback": "make the running gateway go back to an earlier config",
+    "diff": "show how a second service's answers differ",
+    "move": "show routes that move to another upstream, approve or undo a step",
+    "record": "export the requests that the running gateway has recorded",
     "replay": "send recorded requests to two services and compare the answers",
-    "init": "write a first config",
+    "init": "write a commented starter config",
     "migrate": "write a config that serves an existing app, route by route",
-    "assess": "say whether an existing gateway is worth replacing",
+    "assess": "tell from its access log whether a gateway is worth replacing",
     "schema": "print the config's JSON Schema or its reference",
-    "completion": "print a shell's completion script",
+    "completion": "print a completion script for the shell",
 }
 
 

@@ -9,11 +9,12 @@ __all__ = ["STARTER", "configure", "run"]
 STARTER = """\
 # A gateway in one file. Check it with `tetrapylon check`, serve it with `tetrapylon run`.
 # Every key: `tetrapylon schema --format markdown`. Durations: 250ms 2s 5m 1h; sizes: 64KiB 1MiB.
-# ${NAME}, ${NAME:-default} and ${file:PATH} are filled in in strings.
+# ${NAME}, ${NAME:-default} and ${file:PATH} are filled in, in strings.
 
 server:
   listen: [127.0.0.1:8080]        # 0.0.0.0:8080 to be reached from other machines
-  workers: 1                      # or auto: one a core
+  workers: 1                      # or auto: one per core
+  limits: {body: 10MiB}           # larger request bodies are refused with 413
 
 admin:
   listen: 127.0.0.1:9901          # /livez, /readyz and /metrics
@@ -26,6 +27,9 @@ upstreams:
     targets:
       - http://127.0.0.1:9000     # more of them share the requests, by weight: {url: "http://...", weight: 2}
     timeouts: {connect: 2s, response: 30s}
+
+policies:                         # on every route
+  - {use: request_id}
 
 routes:
   # The most specific route wins, whatever the order here.

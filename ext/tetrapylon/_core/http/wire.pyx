@@ -352,15 +352,29 @@ cdef size_t put_http_date(char* at) noexcept:
 
 
 cdef const char* phrase(uint32_t status) noexcept:
-    """The reason phrase (RFC 9110 section 15) of a status the gateway makes; empty for others."""
+    """The reason phrase of a status in IANA's registry of them (RFC 9110 section 16.2); empty for others."""
     if status == 200:
         return b"OK"
     if status == 201:
         return b"Created"
     if status == 202:
         return b"Accepted"
+    if status == 203:
+        return b"Non-Authoritative Information"
     if status == 204:
         return b"No Content"
+    if status == 205:
+        return b"Reset Content"
+    if status == 206:
+        return b"Partial Content"
+    if status == 207:
+        return b"Multi-Status"
+    if status == 208:
+        return b"Already Reported"
+    if status == 226:
+        return b"IM Used"
+    if status == 300:
+        return b"Multiple Choices"
     if status == 301:
         return b"Moved Permanently"
     if status == 302:
@@ -369,6 +383,8 @@ cdef const char* phrase(uint32_t status) noexcept:
         return b"See Other"
     if status == 304:
         return b"Not Modified"
+    if status == 305:
+        return b"Use Proxy"
     if status == 307:
         return b"Temporary Redirect"
     if status == 308:
@@ -377,26 +393,58 @@ cdef const char* phrase(uint32_t status) noexcept:
         return b"Bad Request"
     if status == 401:
         return b"Unauthorized"
+    if status == 402:
+        return b"Payment Required"
     if status == 403:
         return b"Forbidden"
     if status == 404:
         return b"Not Found"
     if status == 405:
         return b"Method Not Allowed"
+    if status == 406:
+        return b"Not Acceptable"
+    if status == 407:
+        return b"Proxy Authentication Required"
     if status == 408:
         return b"Request Timeout"
+    if status == 409:
+        return b"Conflict"
+    if status == 410:
+        return b"Gone"
+    if status == 411:
+        return b"Length Required"
+    if status == 412:
+        return b"Precondition Failed"
     if status == 413:
         return b"Content Too Large"
     if status == 414:
         return b"URI Too Long"
+    if status == 415:
+        return b"Unsupported Media Type"
+    if status == 416:
+        return b"Range Not Satisfiable"
     if status == 417:
         return b"Expectation Failed"
     if status == 421:
         return b"Misdirected Request"
+    if status == 422:
+        return b"Unprocessable Content"
+    if status == 423:
+        return b"Locked"
+    if status == 424:
+        return b"Failed Dependency"
+    if status == 425:
+        return b"Too Early"
+    if status == 426:
+        return b"Upgrade Required"
+    if status == 428:
+        return b"Precondition Required"
     if status == 429:
         return b"Too Many Requests"
     if status == 431:
         return b"Request Header Fields Too Large"
+    if status == 451:
+        return b"Unavailable For Legal Reasons"
     if status == 500:
         return b"Internal Server Error"
     if status == 501:
@@ -409,6 +457,14 @@ cdef const char* phrase(uint32_t status) noexcept:
         return b"Gateway Timeout"
     if status == 505:
         return b"HTTP Version Not Supported"
+    if status == 506:
+        return b"Variant Also Negotiates"
+    if status == 507:
+        return b"Insufficient Storage"
     if status == 508:
         return b"Loop Detected"
+    if status == 510:
+        return b"Not Extended"
+    if status == 511:
+        return b"Network Authentication Required"
     return b""

@@ -1,8 +1,10 @@
 from libc.errno cimport ENXIO, errno
 from libc.stdint cimport UINT64_MAX, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
-from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+from posix.mman cimport (
+    MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+)
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.types cimport off_t
 
@@ -192,10 +194,13 @@ cdef class Slabs:
             raise ValueError("the descriptor of these slabs is closed in this process")
         cdef Totals totals = Totals.__new__(Totals)
         cdef Py_ssize_t i
+        cdef void *base
         totals.routes = self.routes
-        totals.words = <char *>calloc(self.durations, 1)
-        if totals.words == NULL:
+        # A map of its own: its pages come where something was counted, and go back to the system at its end.
+        base = mmap(NULL, self.durations, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        if base == MAP_FAILED:
             raise MemoryError()
+        totals.words, totals.size = <char *>base, self.durations
         for i in range(self.workers + 1):
             add_slab(self, PAGE + <size_t>i * self.stride, totals)
         return totals
@@ -255,12 +260,14 @@ cdef class Totals:
     # One moment's sums: words as a slab has them, and the Durations that any route has, by index plus one.
     cdef readonly Py_ssize_t routes
     cdef char *words
+    cdef size_t size
     cdef Durations *durations
     cdef size_t used
     cdef size_t room
 
     def __dealloc__(self):
-        free(self.words)
+        if self.words != NULL:
+            munmap(self.words, self.size)
         free(self.durations)
 
     cdef RouteCounters *at(self, Py_ssize_t i) noexcept:

@@ -63,6 +63,7 @@ from tetrapylon.config.model.upstream import (
     UpstreamTimeouts,
     UpstreamTls,
 )
+from tetrapylon.config.net import Line
 
 __all__ = [
     "AccessLog",
@@ -147,11 +148,11 @@ class Config(Section, frozen=True, kw_only=True):
         Traces | None, doc("Where spans go; nowhere when left out, and `traceparent` is still passed on.")
     ] = None
     upstreams: Annotated[
-        dict[Text, Upstream],
+        dict[Line, Upstream],
         doc("Where requests are sent on to, by name."),
     ] = {}
     apps: Annotated[
-        dict[Text, App], doc("WSGI and ASGI apps to host, by name; each is an upstream of that name, too.")
+        dict[Line, App], doc("WSGI and ASGI apps to host, by name; each is an upstream of that name, too.")
     ] = {}
     policies: Annotated[tuple[PolicyUse, ...], doc("Policies on every route, before the route's own.")] = ()
     consumers: Annotated[tuple[Consumer, ...], doc("Who requests may be from.")] = ()
@@ -171,7 +172,7 @@ class Config(Section, frozen=True, kw_only=True):
     ] = None
     diff: Annotated[Diff, doc("Where it is kept what shadows find, and how moves stand.")] = Diff()
     record: Annotated[Record, doc("Where the requests are kept that the policy `record` takes.")] = Record()
-    audit: Annotated[Audit, doc("What `tetrapylon audit` is told.")] = Audit()
+    audit: Annotated[Audit, doc("Settings of `tetrapylon audit`.")] = Audit()
     files: Annotated[tuple[str, ...], Meta(extra={"internal": True})] = ()
     """Every file that was read for it, the included ones too; set when it is loaded."""
     filled: Annotated[dict[str, str], Meta(extra={"internal": True})] = {}

@@ -34,7 +34,7 @@ class Part(Section, frozen=True, kw_only=True):
     body: Annotated[bool, doc("It is sent the request's body, with its `Content-Type`.")] = False
     forward: Annotated[
         tuple[HeaderName, ...],
-        doc("The client's fields that it is told, beside those that policies have set."),
+        doc("The client's fields that are sent to it, besides those that policies have set."),
     ] = ("Accept-Language", "Authorization", "Traceparent", "Tracestate", "X-Request-Id")
     required: Annotated[
         bool,

@@ -32,8 +32,8 @@ class App(Section, frozen=True, kw_only=True):
     timeout: Annotated[
         Timeout | None,
         doc(
-            "A request hangs when nothing comes of it for so long, and of an ASGI app its client has gone: it"
-            " is told where. A process is replaced when all it works at does; `none`: never."
+            "A request hangs when it makes no progress for this long, and for an ASGI app its client has"
+            " gone: the log says where. A process is replaced when all its requests hang; `none`: never."
         ),
     ] = 60.0
     max_requests: Annotated[

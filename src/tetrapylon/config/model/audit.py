@@ -1,4 +1,4 @@
-"""What `tetrapylon audit` is told in the config itself."""
+"""Settings of `tetrapylon audit` in the config itself."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ class AuditIgnore(Section, frozen=True, kw_only=True):
 
 
 class Audit(Section, frozen=True, kw_only=True):
-    """What `tetrapylon audit` is told; comments in the file say the same."""
+    """Settings of `tetrapylon audit`; comments in the file can say the same."""
 
     ignore: Annotated[tuple[AuditIgnore, ...], doc("Rules that are ignored, each with a reason.")] = ()

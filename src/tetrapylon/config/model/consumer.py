@@ -29,4 +29,4 @@ class Consumer(Section, frozen=True, kw_only=True):
         tuple[Subject, ...], doc("For `mtls`: subjects of client certificates (RFC 4514), as they are.")
     ] = ()
     groups: Annotated[tuple[Group, ...], doc("For `acl`, and for upstreams.")] = ()
-    metadata: Annotated[dict[Text, HeaderValue], doc("What else upstreams may be told.")] = {}
+    metadata: Annotated[dict[Text, HeaderValue], doc("More values that upstreams can be sent.")] = {}

@@ -59,9 +59,7 @@ class Etcd(Section, frozen=True, kw_only=True):
         Text | None, doc("A PEM file: the CAs trusted for `https` endpoints; the system's own when left out.")
     ] = None
     timeout: Annotated[Timeout, doc("For one answer.")] = 5.0
-    refresh: Annotated[Duration, doc("All keys are read again this often, beside what the watch tells.")] = (
-        60.0
-    )
+    refresh: Annotated[Duration, doc("All keys are read again this often, in addition to the watch.")] = 60.0
 
 
 class Discover(Section, frozen=True, kw_only=True):

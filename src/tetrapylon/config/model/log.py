@@ -9,9 +9,7 @@ from tetrapylon.config.net import CollectorUrl, HeaderName, HeaderValue, LogPath
 from tetrapylon.config.secrets import SECRET
 from tetrapylon.config.units import Share
 
-PLACE = (
-    "`syslog:` is this machine's `/dev/log`, `syslog:/path` another socket, `syslog:host:port` goes by UDP."
-)
+PLACE = "`syslog:` is this machine's `/dev/log`, `syslog:/path` another socket, `syslog:host:port` UDP."
 
 
 class Redact(Section, frozen=True, kw_only=True):
@@ -53,7 +51,7 @@ class AccessLog(Section, frozen=True, kw_only=True):
 
 
 class ErrorLog(Section, frozen=True, kw_only=True):
-    """What the gateway tells its operator: one line an event."""
+    """Events for the operator, one line each."""
 
     format: Annotated[Literal["text", "json"], doc("A sentence, or one JSON object.")] = "text"
     path: Annotated[
@@ -62,7 +60,7 @@ class ErrorLog(Section, frozen=True, kw_only=True):
     per_minute: Annotated[
         int,
         doc(
-            "Lines of one kind a minute, in each process; then they are counted, and told as a number.",
+            "Lines of one kind per minute, in each process; of further ones only the number is logged.",
             ge=1,
             le=100_000,
         ),

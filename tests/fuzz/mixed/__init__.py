@@ -1,0 +1,1 @@
+"""Combinations of features under clients that misbehave; see `__main__`."""
