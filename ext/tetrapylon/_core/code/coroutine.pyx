@@ -305,6 +305,7 @@ cdef class Runner:
         given = <object>result
         Py_XDECREF(result)
         if outcome == PYGEN_RETURN:
+            self.waiting = None         # one that ran within this step may wait, for its own caller
             return given
         carrier.coro = coro
         carrier.work = work

@@ -175,5 +175,7 @@ class Config(Section, frozen=True, kw_only=True):
     audit: Annotated[Audit, doc("Settings of `tetrapylon audit`.")] = Audit()
     files: Annotated[tuple[str, ...], Meta(extra={"internal": True})] = ()
     """Every file that was read for it, the included ones too; set when it is loaded."""
+    patterns: Annotated[tuple[str, ...], Meta(extra={"internal": True})] = ()
+    """By which there may be more of them another time, each as `glob` takes it; set when it is loaded."""
     filled: Annotated[dict[str, str], Meta(extra={"internal": True})] = {}
     """The path of each value that was filled in, and its `${...}`; set when it is loaded."""
