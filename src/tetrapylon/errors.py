@@ -70,7 +70,13 @@ def _visible(text: str) -> str:
 
 
 class ConfigError(TetrapylonError):
-    """A config that cannot be served. `problems` holds all of them, file by file, each in its order."""
+    """A config that cannot be served. `problems` holds all of them, file by file, each in its order.
+
+    `files` are those that it was read from, as far as that is known, `patterns` those by which it finds more.
+    """
+
+    files: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         found = list(problems)

@@ -13,86 +13,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tetrapylon.config.diff import Changes
-from tetrapylon.config.model import ErrorLog
 from tetrapylon.errors import ConfigError, TetrapylonError
 from tetrapylon.processes.channel import content_of, file_of
 from tetrapylon.processes.fork import EXIT_FAILED, Context, Timing, describe_end, spawn
 from tetrapylon.processes.handover import received
+from tetrapylon.processes.reading import Facts, Finding, Paper, Reader, Sought, overflow_told, read_finding
 from tetrapylon.telemetry.events import line, say
 
 Main = Callable[[Context], int]
 # Listeners, logs, pipes, the loop's own.
 SPARE_DESCRIPTORS = 64
-
-
 BEHIND = 10
 """By so much nicer is who reads a config again: those who serve come first where processors are scarce."""
 FIXED = ("admin", "metrics")
 """Settings that a reload does not change."""
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """What the supervisor needs to know of a config."""
-
-    listen: list[str]
-    """As `net.listener_keys` has them."""
-    tls: list[str] = []
-    """Those of `listen` that speak TLS."""
-    admin: str | None = None
-    admin_tls: bool = False
-    workers: int = 1
-    errors: ErrorLog = ErrorLog()
-    """Where events go."""
-    drain: float = 30.0
-    """Seconds that exchanges in flight are given to finish."""
-    shutdown_delay: float = 0.0
-    """Seconds before that, after TERM."""
-    descriptors: int = 0
-    """How many a worker may come to need."""
-    room: int = 1
-    """For how many routes' counters there is room."""
-    follows: bool = False
-    """While it serves, targets are found or answers compared: there is work without an admin address, too."""
-    hosts: bool = False
-    """It has apps in processes of their own."""
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What came of reading a config: `facts`, or `problems`."""
-
-    facts: Facts | None = None
-    problems: list[Any] = []
-    changes: Changes = Changes()
-    """From the config in force."""
-    same: bool = False
-    """It is the config in force, to the last byte."""
-    restart: list[str] = []
-    """Changed settings that take effect with a restart, and no sooner."""
-    overflow: int = 0
-    """Routes that found no counters of their own."""
-    goes_on: bool = False
-    """The table of slots continues that of the supervisor before."""
-
-
-class Paper(NamedTuple):
-    """The files in memory by which a reader of a config is told what it needs, and tells what it found."""
-
-    config: int
-    """To be written: the config, encoded."""
-    finding: int
-    """To be written: a Finding."""
-    slots: int
-    """The table of slots, to be added to."""
-    room: int = 0
-    """How many slots there can be; 0: as seems right for the config."""
-    running: int = -1
-    """The config in force; -1 at the start."""
-    back: int = -1
-    """An earlier config, to be taken in place of the source's; -1 for the source's."""
-
-
-Reader = Callable[[Paper], int]
 
 
 class Plan(NamedTuple):
@@ -202,21 +136,11 @@ def _host(context: Context) -> int:
     return host.main(context)
 
 
-def overflow_told(routes: int) -> str:
-    return f"{routes} routes share the series of the route `other`: there is no room for more of their own"
-
-
-def read_finding(file: int) -> Finding:
-    return msgspec.msgpack.decode(content_of(file), type=Finding)
-
-
 def _begin(source: Source, paper: Paper) -> int:
     """Reads the first config. Raises ConfigError."""
     from tetrapylon.processes.slots import go_on
-    from tetrapylon.upstreams.resolve import check_names
 
     config = _load(source)
-    check_names(config, source.name)
     before = received()
     memory = before.memory if before is not None else None
     goes_on = memory is not None and go_on(paper.slots, memory.slots, config, memory.room)
@@ -229,20 +153,16 @@ def read_again(source: Source, paper: Paper) -> int:
     """Reads the config while another is in force. Problems are part of what is found."""
     from tetrapylon.config import decode
     from tetrapylon.config.diff import differences
-    from tetrapylon.upstreams.resolve import check_names
 
     os.nice(BEHIND)
     running = content_of(paper.running)
     before = decode(running)
     try:
-        if paper.back >= 0:
-            config = decode(content_of(paper.back))
-        else:
-            config = _load(source, before)
-            check_names(config, source.name, before)
+        config = decode(content_of(paper.back)) if paper.back >= 0 else _load(source, before)
     except ConfigError as error:
         problems = [describe(problem) for problem in error.problems]
-        os.pwrite(paper.finding, msgspec.msgpack.encode(Finding(problems=problems)), 0)
+        finding = Finding(problems=problems, sought=Sought(error.files, error.patterns))
+        os.pwrite(paper.finding, msgspec.msgpack.encode(finding), 0)
         return 0
     changes = differences(before, config)
     restart = [key for key in FIXED if getattr(before, key) != getattr(config, key)]
@@ -262,13 +182,17 @@ def _load(source: Source, before: Any = None) -> Any:
     from tetrapylon.config import override
     from tetrapylon.config.loading import from_values, load_document
     from tetrapylon.telemetry import logs
+    from tetrapylon.upstreams.resolve import check_names
 
     if source.values is not None:
         config, document = from_values(source.values, source.name)
     else:
         config, document = load_document(source.name)
-    logs.check(config, document, before)
-    return override(config, listen=source.listen, workers=source.workers)
+    with document.named():
+        logs.check(config, document, before)
+        config = override(config, listen=source.listen, workers=source.workers)
+        check_names(config, document, before)
+    return config
 
 
 def _write(config: Any, paper: Paper, finding: Finding, running: bytes | None = None) -> None:
@@ -279,7 +203,11 @@ def _write(config: Any, paper: Paper, finding: Finding, running: bytes | None = 
     slots = assign(paper.slots, config, room)
     encoded = encode(config, slots)
     finding = msgspec.structs.replace(
-        finding, facts=_facts(config, room), same=encoded == running, overflow=dropped(slots)
+        finding,
+        facts=_facts(config, room),
+        sought=Sought(config.files, config.patterns),
+        same=encoded == running,
+        overflow=dropped(slots),
     )
     for file, data in ((paper.config, encoded), (paper.finding, msgspec.msgpack.encode(finding))):
         with open(file, "wb", closefd=False) as out:

@@ -17,12 +17,14 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+import msgspec
+
 from tetrapylon import __version__
 from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon._core.telemetry.counters import Slab, State
 from tetrapylon.net.listening import Change, Listening
 from tetrapylon.net.sockets import Listener, ListenError, given_by_manager, open_listeners
-from tetrapylon.plan import ConfigRefused, Facts, Main, Plan, Source, load_plan
+from tetrapylon.plan import ConfigRefused, Main, Plan, Source, load_plan
 from tetrapylon.processes.channel import (
     APP,
     Ask,
@@ -55,6 +57,7 @@ from tetrapylon.processes.fork import (
 from tetrapylon.processes.handover import TRIAL, Shared, become, command, memory_of, received
 from tetrapylon.processes.hosting import Hostings
 from tetrapylon.processes.predecessors import Predecessors
+from tetrapylon.processes.reading import Facts
 from tetrapylon.processes.reload import Order, Reloads
 from tetrapylon.processes.service import Manager, activated
 from tetrapylon.processes.wakeup import Pipe, handle_signals
@@ -357,8 +360,10 @@ class Supervisor:
         if self._announced and not self._stops:
             self._manager.ready(f"generation {self._reloads.generation}")
         news = file_of(self._reloads.news(), "news")
-        self._to_control(News(), [self._reloads.config, news])
+        sought = file_of(msgspec.msgpack.encode(self._reloads.sought), "sought")
+        self._to_control(News(), [self._reloads.config, news, sought])
         os.close(news)
+        os.close(sought)
         self._hostings.tell(partial(self._to, CONTROL))
 
     def change(self, facts: Facts) -> Change:

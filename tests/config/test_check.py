@@ -153,6 +153,54 @@ class TestAnswers:
         assert message in route(f"path: /, respond: {{headers: {{{header}}}}}")
 
 
+def one(text: str) -> str:
+    return "\n".join(said(text))
+
+
+class TestLines:
+    """What goes into fields, logs and metrics as it is: a value from a file often ends with a line break."""
+
+    @pytest.mark.parametrize(
+        ("where", "message"),
+        [
+            ('routes: [{path: /, respond: {}, name: "a\\nb"}]', ".name: "),
+            ('upstreams: {"a\\nb": {targets: ["http://127.0.0.1:1"]}}', "upstreams"),
+            ('apps: {"a\\nb": {wsgi: "x:y"}}', "apps"),
+        ],
+    )
+    def test_names_stand_on_one_line(self, where: str, message: str) -> None:
+        assert message in one(where)
+        assert "'a\\nb' is empty or holds control characters; expected text on one line" in one(where)
+
+    @pytest.mark.parametrize(
+        ("policy", "message"),
+        [
+            ('use: basic, realm: "shop\\n"', "realm: 'shop\\n' is empty or holds control characters"),
+            ('use: cache, name: "a\\r\\nb"', "name: 'a\\r\\nb' is empty or holds control characters"),
+            ('use: forward_auth, upstream: up, path: "/a\\r\\nX: y"', "holds what no path may"),
+            (
+                "use: forward_auth, upstream: up, path: verify",
+                "is not a path; expected one that begins with /",
+            ),
+            ('use: forward_auth, upstream: up, host: "a\\nb"', "a header value holds no control characters"),
+            ("use: jwt, jwks: {upstream: up, path: keys}", "is not a path; expected one that begins with /"),
+            ('use: jwt, jwks: {upstream: up, host: "a\\nb"}', "a header value holds no control characters"),
+            ('use: jwt, secret: x, scopes: ["a\\nb"]', "'a\\nb' is not a scope"),
+            ("use: acl, scopes: ['a\"b']", "'a\"b' is not a scope (RFC 6749, 3.3)"),
+        ],
+    )
+    def test_what_policies_say_stands_on_one_line(self, policy: str, message: str) -> None:
+        text = "upstreams: {up: {targets: ['http://127.0.0.1:1']}}"
+        assert message in one(f"{text}\nroutes: [{{path: /, upstream: up, policies: [{{{policy}}}]}}]")
+
+    def test_what_checks_and_targets_are_told(self) -> None:
+        up = "upstreams: {up: {targets: ['http://127.0.0.1:1'], %s}}"
+        assert "a header value holds no control characters" in one(
+            up % 'health: {active: {path: /, host: "a\\nb"}}'
+        )
+        assert "is empty or holds control characters" in one(up % 'credentials: {user: "a\\nb", password: x}')
+
+
 class TestTable:
     @pytest.mark.parametrize(
         ("path", "message"),

@@ -219,3 +219,20 @@ def test_a_config_built_in_python_includes_no_files() -> None:
 def test_what_was_loaded_can_be_validated_again(two: Path) -> None:
     config = load("gateway.yaml")
     assert validate(config).files == config.files
+
+
+def test_patterns_by_which_there_may_be_more_are_kept_for_who_watches(two: Path) -> None:
+    assert load("gateway.yaml").patterns == ("routes.d/*.yaml",)
+    (two / "gateway.yaml").write_text("include: [none.yaml, routes.d/*.yaml]\nroutes: []\n")
+    with pytest.raises(ConfigError) as error:
+        load("gateway.yaml")
+    assert error.value.patterns == ("none.yaml", "routes.d/*.yaml")
+    assert error.value.files == ("gateway.yaml", "routes.d/a.yaml", "routes.d/b.yaml")
+
+
+def test_a_folder_whose_name_looks_like_a_pattern_is_that_folder(tmp_path: Path) -> None:
+    (tmp_path / "[x]").mkdir()
+    (tmp_path / "[x]" / "gateway.yaml").write_text("include: [r/*.yaml]\n")
+    (tmp_path / "[x]" / "r").mkdir()
+    (tmp_path / "[x]" / "r" / "a.yaml").write_text("routes: [{path: /a, respond: {body: a}}]\n")
+    assert [route.path for route in load(f"{tmp_path}/[x]/gateway.yaml").routes] == ["/a"]

@@ -27,9 +27,10 @@ from tetrapylon._core.telemetry.counters import Slab
 from tetrapylon.config.model import Config, Respond, Route
 from tetrapylon.config.wire import Encoded, encode
 from tetrapylon.errors import TetrapylonError
-from tetrapylon.plan import Facts, Finding, Paper, Plan, Source
+from tetrapylon.plan import Plan, Source
 from tetrapylon.processes.channel import content_of, file_of
 from tetrapylon.processes.fork import Context, Timing
+from tetrapylon.processes.reading import Facts, Finding, Paper
 from tetrapylon.processes.renew import Sockets
 from tetrapylon.supervise import run, serve
 

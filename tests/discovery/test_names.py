@@ -17,11 +17,12 @@ import tetrapylon
 from tests.harness import Gateway, Upstream, answers, ask, assert_problem, eventually, proxy
 from tetrapylon._core.net.address import Address
 from tetrapylon._core.upstreams.target import Target
-from tetrapylon.config import loads
+from tetrapylon.config import loads, read_yaml
 from tetrapylon.config.model import Config
 from tetrapylon.config.model import Target as Url
 from tetrapylon.config.model import Upstream as Settings
 from tetrapylon.config.net import HostPort
+from tetrapylon.config.tree import Document
 from tetrapylon.errors import ConfigError
 from tetrapylon.upstreams import resolve
 from tetrapylon.upstreams.resolve import Resolver, check_names
@@ -51,9 +52,11 @@ def test_a_reload_is_refused_and_the_last_good_targets_stay_in_use() -> None:
         assert [client.ask("GET", "/").body for _ in range(4)] == [b"a"] * 4
 
 
-def _config(*hosts: str) -> Config:
+def _read(*hosts: str) -> tuple[Config, Document]:
     targets = ", ".join(f"http://{host}:80" for host in hosts)
-    return loads(f"upstreams: {{u: {{targets: [{targets}]}}}}\nroutes: [{{path: /, upstream: u}}]", "g.yaml")
+    text = f"routes: [{{path: /, upstream: u}}]\nupstreams: {{u: {{targets: [{targets}]}}}}"
+    document = read_yaml.parse(text, "g.yaml")
+    return loads(text, "g.yaml"), document
 
 
 def _resolver(monkeypatch: pytest.MonkeyPatch, error: int) -> None:
@@ -65,17 +68,19 @@ def _resolver(monkeypatch: pytest.MonkeyPatch, error: int) -> None:
 
 def test_a_resolver_in_trouble_keeps_nobody_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     _resolver(monkeypatch, socket.EAI_AGAIN)
-    check_names(_config("users.test"), "g.yaml")
+    check_names(*_read("users.test"))
 
 
 def test_a_name_that_has_gone_keeps_no_other_change_from_coming_in(monkeypatch: pytest.MonkeyPatch) -> None:
     _resolver(monkeypatch, socket.EAI_NONAME)
-    before = _config("gone.test")
-    check_names(_config("gone.test"), "g.yaml", before)
+    before, document = _read("gone.test")
+    check_names(before, document, before)
     with pytest.raises(ConfigError) as refused:
-        check_names(_config("gone.test", "new.test"), "g.yaml", before)
+        check_names(*_read("gone.test", "new.test"), before)
     (problem,) = refused.value.problems
-    assert problem.path == "upstreams.u.targets[1]"
+    place, _, message = str(problem).partition(": the name 'new.test' does not resolve: ")
+    assert place == "g.yaml:2:48: upstreams.u.targets[1]"
+    assert message.endswith("; expected a name that this machine can look up, or an IP address")
 
 
 def test_a_target_without_addresses_is_looked_up_soon_and_answered_for_until_then(
@@ -96,7 +101,7 @@ def test_a_target_without_addresses_is_looked_up_soon_and_answered_for_until_the
     with Upstream(answers.named("a")) as upstream:
         port = upstream.address.rpartition(":")[2]
         config = msgspec.structs.replace(
-            _config("users.test"), upstreams={"u": Settings(targets=(Url(url=f"http://users.test:{port}"),))}
+            _read("users.test")[0], upstreams={"u": Settings(targets=(Url(url=f"http://users.test:{port}"),))}
         )
 
         async def run() -> None:

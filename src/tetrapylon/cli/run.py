@@ -56,7 +56,7 @@ def _require_watchfiles(source: str | None) -> None:
     """`source` is a config; None where there is none."""
     from importlib.util import find_spec
 
-    from tetrapylon.config.loading import FORMATS
+    from tetrapylon.config.formats import FORMATS
     from tetrapylon.errors import UsageError
 
     if source is not None and not source.endswith(tuple(FORMATS)):

@@ -12,9 +12,10 @@ from tetrapylon.config.check_upstreams import upstream_known
 from tetrapylon.config.edits import edit_problems
 from tetrapylon.config.model import Config, Part, Route
 from tetrapylon.config.shape import FAILED, nearest
+from tetrapylon.config.template import fields
 from tetrapylon.config.tree import Path, Report
 
-__all__ = ["check_aggregate", "fields", "own_parameters"]
+__all__ = ["check_aggregate", "own_parameters"]
 
 PARAMETER = re.compile(r"\{(\w+)")
 # What a target may hold (RFC 3986, 3.3 and 3.4), with escapes complete.
@@ -52,15 +53,6 @@ MOST = 32
 def own_parameters(route: Route) -> list[str]:
     """The names of the parameters of a route's path, in order."""
     return PARAMETER.findall(route.path or "")
-
-
-def fields(path: str) -> list[tuple[str, str]]:
-    """The fields of other parts that a part's path stands on: the part, and how the path writes them.
-
-    Raises ValueError for what is no template.
-    """
-    found = (name for _, name in pieces(path) if name is not None and "." in name and ":" not in name)
-    return [(name.partition(".")[0], name) for name in dict.fromkeys(found)]
 
 
 def check_aggregate(

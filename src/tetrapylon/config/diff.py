@@ -145,7 +145,7 @@ class _Of(_Side):
         self.routes = [msgspec.structs.replace(route, at="") for route in config.routes]
         # Of a hosted app, `apps` tells all that there is.
         self.upstreams = {name: each for name, each in config.upstreams.items() if not each.app}
-        self.rest = msgspec.structs.replace(config, routes=(), upstreams={}, filled={}, files=())
+        self.rest = msgspec.structs.replace(config, routes=(), upstreams={}, filled={}, files=(), patterns=())
 
     @cached_property
     def shown(self) -> Mapping[str, Any]:  # type: ignore[override]

@@ -118,9 +118,9 @@ class Filler:
 
     def read(self, name: str) -> str:
         path = self.folder / name
+        self.report.document.files.append(str(path))
         try:
             with path.open("rb") as file:
-                self.report.document.files.append(str(path))
                 data = file.read(LARGEST_FILE + 1)
             if len(data) > LARGEST_FILE:
                 raise Unfilled(f"the file {name} is larger than 1MiB; expected a short text")

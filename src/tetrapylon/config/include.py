@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 
 from tetrapylon.config.tree import Document, Node, Path, Report, show
 from tetrapylon.errors import ConfigError, Problem
 
-__all__ = ["INCLUDABLE", "MOST_FILES", "included"]
+__all__ = ["INCLUDABLE", "MOST_FILES", "included", "matching"]
 
 KINDS: dict[str, type] = {
     "upstreams": dict,
@@ -36,19 +37,22 @@ def included(report: Report, read: Read) -> Iterator[tuple[Node, Path]]:
     document = report.document
     broken: list[Problem] = []
     for file in _files(report):
+        document.files.append(file)
         try:
             part = read(file)
         except ConfigError as error:
             broken += error.problems
             continue
-        document.files.append(file)
         yield from _merge(part, report)
     if broken:
         raise ConfigError([*report.problems, *broken])
 
 
 def _files(report: Report) -> Iterator[str]:
-    """The names in the order of the patterns, those of one pattern sorted, each once."""
+    """The names in the order of the patterns, those of one pattern sorted, each once.
+
+    Where a pattern finds none, or may find others another time, it is noted in the document.
+    """
     document = report.document
     patterns = document.root.value["include"].value
     folder = FilePath(document.file).parent
@@ -58,8 +62,11 @@ def _files(report: Report) -> Iterator[str]:
         if not isinstance(pattern, str) or not pattern:
             continue  # its shape says so
         path = ("include", index)
-        found = _matches(folder, pattern)
-        if not found and not WILD & set(pattern):
+        wild = bool(WILD & set(pattern))
+        found = matching(whole := str(FilePath(glob.escape(str(folder)), pattern)))
+        if wild or not found:
+            document.patterns.append(whole)
+        if not found and not wild:
             report.add(
                 path, f"there is no file {pattern}", "expected a file, or a pattern such as routes/*.yaml"
             )
@@ -67,7 +74,7 @@ def _files(report: Report) -> Iterator[str]:
             report.add(path, f"there is no folder {_base(folder, pattern)}", "make it, or mend the pattern")
         for file in found:
             if file.resolve() in seen:
-                if not WILD & set(pattern):
+                if not wild:
                     report.add(path, f"{pattern} is included already", "name it once")
                 continue
             seen.add(file.resolve())
@@ -77,14 +84,9 @@ def _files(report: Report) -> Iterator[str]:
             yield str(file)
 
 
-def _matches(folder: FilePath, pattern: str) -> list[FilePath]:
-    if not WILD & set(pattern):
-        file = folder / pattern
-        return [file] if file.is_file() else []
-    import glob
-
-    names = glob.glob(str(folder / pattern), recursive=True)
-    return sorted(file for file in map(FilePath, names) if file.is_file())
+def matching(pattern: str) -> list[FilePath]:
+    """The files that a pattern names, in the order of their names."""
+    return sorted(file for file in map(FilePath, glob.glob(pattern, recursive=True)) if file.is_file())
 
 
 def _base(folder: FilePath, pattern: str) -> FilePath:

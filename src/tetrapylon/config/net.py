@@ -22,6 +22,7 @@ __all__ = [
     "HeaderValue",
     "HostPattern",
     "HostPort",
+    "Line",
     "LogPath",
     "MediaType",
     "Method",
@@ -284,6 +285,13 @@ def _header_value(text: str) -> str:
     return text
 
 
+def _line(text: str) -> str:
+    """What is shown to people, in logs, metrics and challenges."""
+    if not text or any(char < " " or "\x7f" <= char <= "\x9f" for char in text):
+        raise ValueError(f"{text!r} is empty or holds control characters; expected text on one line")
+    return text
+
+
 MEDIA_TYPE = re.compile(rf"({TOKEN.pattern})/({TOKEN.pattern})")
 
 
@@ -404,6 +412,7 @@ EtcdUrl = Annotated[str, _scalar("a URL", _etcd_url, "http://127.0.0.1:2379")]
 HeaderName = Annotated[str, _scalar("a header name", _header_name, "X-Tenant")]
 HeaderValue = Annotated[str, _scalar("a header value", _header_value, "acme")]
 HostPattern = Annotated[str, _scalar("a host", _host_pattern, "*.example.com")]
+Line = Annotated[str, _scalar("text", _line, "shop")]
 LogPath = Annotated[str, _scalar("a log", _log_path, "access.log")]
 MediaType = Annotated[str, _scalar("a media type", _media_type, "text/html")]
 Method = Annotated[str, _scalar("a method", _method, "GET")]

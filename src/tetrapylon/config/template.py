@@ -1,11 +1,13 @@
-"""Texts with `{name}` in them, which stand for the parameters of a route's path (leaf)."""
+"""Texts with `{name}` in them: a parameter of the path, or what another part of an aggregate answered."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-__all__ = ["expand", "split"]
+from tetrapylon._core.http.template import pieces
+
+__all__ = ["expand", "fields", "split"]
 
 PIECE = re.compile(r"([^{}]+)|\{([^{}]*)\}")
 
@@ -32,3 +34,12 @@ def split(text: str) -> tuple[tuple[str, bool], ...]:
 def expand(text: str, values: Mapping[str, str]) -> str:
     """`text` with its parameters filled in. Raises KeyError for one that has no value."""
     return "".join(values[piece] if named else piece for piece, named in split(text))
+
+
+def fields(path: str) -> list[tuple[str, str]]:
+    """The fields of other parts that a part's path stands on: the part, and how the path writes them.
+
+    Raises ValueError for what is no template.
+    """
+    found = (name for _, name in pieces(path) if name is not None and "." in name and ":" not in name)
+    return [(name.partition(".")[0], name) for name in dict.fromkeys(found)]

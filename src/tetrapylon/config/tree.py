@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from tetrapylon.errors import ConfigError, Problem
@@ -75,16 +76,26 @@ class Place(NamedTuple):
 class Document:
     """A whole tree, and the name of its source in messages. `native` says it was built in Python.
 
-    `files` are all that were read for it.
+    `files` are all that were read for it; `patterns` are for those that may come, each as `glob` takes it.
     """
 
-    __slots__ = ("file", "files", "native", "root")
+    __slots__ = ("file", "files", "native", "patterns", "root")
 
     def __init__(self, file: str, root: Node, *, native: bool = False) -> None:
         self.file = file
         self.root = root
         self.native = native
         self.files: list[str] = [] if native else [file]
+        self.patterns: list[str] = []
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """A ConfigError that is raised meanwhile says which files it is about."""
+        try:
+            yield
+        except ConfigError as error:
+            error.files, error.patterns = tuple(self.files), tuple(self.patterns)
+            raise
 
     def find(self, path: Path) -> Node:
         """The Node at `path`, or the nearest one above that exists."""

@@ -9,15 +9,19 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
+from tetrapylon.config.include import matching
 from tetrapylon.config.model import ErrorLog
 from tetrapylon.config.wire import Encoded
 from tetrapylon.processes.channel import Channel, News, Reload, content_of
 from tetrapylon.processes.fork import Context
+from tetrapylon.processes.reading import Sought
 from tetrapylon.telemetry import events, logs
 from tetrapylon.telemetry.events import say
 
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-SUFFIXES = frozenset({".yaml", ".yml", ".toml", ".json"})
 DEBOUNCE = 300
 """Milliseconds without a change before it is acted on: editors write more than once."""
 LOOK = 1000
@@ -39,20 +42,19 @@ def main(context: Context) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, lambda *_: os._exit(0))
     signal.signal(signal.SIGUSR1, lambda *_: events.reopen())
-    first = seen_in(context.config)
+    first = known_of(context.config, Sought())
     os.close(context.config)
-    folders, errors = first.folders, first.errors
+    watched, errors = first.watched, first.errors
     code: Code | None = None
     if first.apps:
-        code = watched(context.channel, first.apps, code)
-    seen = digest(folders)
-    # What has changed since the config was read, and before now.
-    order(context.channel)
+        code = followed(context.channel, first.apps, code)
+    seen = watched.digest()
+    order(context.channel)  # what has changed since the config was read
     while True:
-        for _ in looks(folders):
+        for _ in looks(watched):
             # By content: a mounted ConfigMap swaps a symlink that none of its files shows, and much that is
             # told of as a change is none.
-            found = digest(folders)
+            found = watched.digest()
             if found != seen:
                 seen = found
                 order(context.channel)
@@ -64,20 +66,21 @@ def main(context: Context) -> int:
             logs.follow(errors, fresh[-1].errors)
             errors = fresh[-1].errors
             if fresh[-1].apps or code is not None:
-                code = watched(context.channel, fresh[-1].apps, code)
-            if fresh[-1].folders != folders:
-                folders = fresh[-1].folders
-                seen = digest(folders)
+                code = followed(context.channel, fresh[-1].apps, code)
+            if fresh[-1].watched != watched:
+                watched = fresh[-1].watched
+                seen = watched.digest()
+                order(context.channel)  # what has changed since it was read
                 break
 
 
-def looks(folders: Sequence[str]) -> Iterator[object]:
+def looks(watched: Watched) -> Iterator[object]:
     """Gives whenever there may be something new, to be read or to be heard."""
     import watchfiles
 
     while True:
         # None for a config that the command line is; one that is being replaced may be away for a moment.
-        there = [folder for folder in folders if os.path.isdir(folder)]
+        there = watched.folders()
         if there:
             with suppress(FileNotFoundError):
                 yield from watchfiles.watch(
@@ -87,7 +90,7 @@ def looks(folders: Sequence[str]) -> Iterator[object]:
         yield None
 
 
-def watched(channel: Channel, apps: Mapping[str, str], code: Code | None) -> Code:
+def followed(channel: Channel, apps: Mapping[str, str], code: Code | None) -> Code:
     from tetrapylon.apps.code import Code
 
     code = code or Code(channel)
@@ -100,59 +103,72 @@ def order(channel: Channel) -> None:
         say("warning", "watch: the supervisor does not listen")
 
 
-def digest(folders: Iterable[str]) -> bytes:
-    """Of all files that may belong to the config: a new one may fit a pattern of `include`."""
-    found = hashlib.sha256()
-    for folder in folders:
-        try:
-            paths = sorted(Path(folder).iterdir())
-        except OSError as error:
-            found.update(str(error.errno).encode())  # that it has gone is a change, too
-            continue
-        for path in paths:
-            if path.suffix in SUFFIXES and not path.is_fifo():
-                try:
-                    content = path.read_bytes()
-                except OSError as error:
-                    content = str(error.errno).encode()  # that it cannot be read is a change, too
-                found.update(b"%d %b %d " % (len(path.name), os.fsencode(path.name), len(content)))
-                found.update(content)
-    return found.digest()
+class Watched(NamedTuple):
+    """Of which files a change is one of the config."""
+
+    files: frozenset[str]
+    """Those that it was read from."""
+    patterns: frozenset[str]
+    """By which there may be others."""
+
+    def names(self) -> list[str]:
+        """Of all of them, as it is now."""
+        return sorted(self.files.union(str(file) for pattern in self.patterns for file in matching(pattern)))
+
+    def folders(self) -> list[str]:
+        """Where they are or may come to be, as far as it is there."""
+        found = {os.path.dirname(name) for name in (*self.names(), *self.patterns)}
+        return sorted(folder for folder in found if os.path.isdir(folder))
+
+    def digest(self) -> bytes:
+        """Of what is in them."""
+        found = hashlib.sha256()
+        for name in self.names():
+            try:
+                # A pipe can be read once, by who reads the config.
+                content = Path(name).read_bytes() if os.path.isfile(name) else b""
+            except OSError as error:
+                content = str(error.errno).encode()  # that it cannot be read is a change, too
+            there = os.path.exists(name)
+            found.update(b"%d %b %d %d " % (len(name), os.fsencode(name), there, len(content)))
+            found.update(content)
+        return found.digest()
 
 
-class Seen(NamedTuple):
+class Known(NamedTuple):
     """What this process needs to know of a config."""
 
-    folders: list[str]
-    """Where its files are."""
+    watched: Watched
     errors: ErrorLog
     apps: dict[str, str]
     """Where the code of each hosted app is."""
 
 
-def seen_in(config: int) -> Seen:
-    """Of an encoded config."""
+def known_of(config: int, sought: Sought) -> Known:
+    """Of an encoded config, and of where it was looked for since."""
     head = Encoded(content_of(config)).head
     apps = {}
     if head.apps:
         from tetrapylon.apps.code import folders_of
 
         apps = folders_of(head.apps)
-    return Seen(sorted({str(Path(file).absolute().parent) for file in head.files}), head.log.errors, apps)
+    files = frozenset(map(os.path.abspath, {*head.files, *sought.files}))
+    patterns = frozenset(map(os.path.abspath, {*head.patterns, *sought.patterns}))
+    return Known(Watched(files, patterns), head.log.errors, apps)
 
 
-def news(channel: Channel) -> list[Seen] | None:
+def news(channel: Channel) -> list[Known] | None:
     """Of the configs that have come into force since the last look; None once the supervisor is gone."""
-    seen: list[Seen] = []
+    known: list[Known] = []
     while True:
         try:
             heard = channel.receive()
         except BlockingIOError:
-            return seen
+            return known
         if heard is None:
             return None
         message, files = heard
         if isinstance(message, News):
-            seen.append(seen_in(files[0]))
+            known.append(known_of(files[0], msgspec.msgpack.decode(content_of(files[2]), type=Sought)))
         for file in files:
             os.close(file)

@@ -11,7 +11,7 @@ from tetrapylon._core.code.aggregate import Aggregate, Part, part_stages
 from tetrapylon._core.code.json_edit import make_edit, split
 from tetrapylon._core.exchange import Plan, Stages
 from tetrapylon._core.http.template import Template
-from tetrapylon.config.check_aggregate import fields
+from tetrapylon.config.template import fields
 
 if TYPE_CHECKING:
     from tetrapylon.compile import Scope

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from importlib import import_module
 from pathlib import Path
 
 from tetrapylon.config import model
-from tetrapylon.config.loading import FORMATS
+from tetrapylon.config.formats import FORMATS, parse
 from tetrapylon.discovery.read import read_targets
 from tetrapylon.errors import ConfigError, Problem
 
@@ -50,8 +49,7 @@ class FileRegistry:
         name = str(self._path)
         if isinstance(data, str):
             raise ConfigError([Problem(name, data)])
-        reader = FORMATS.get(self._path.suffix)
-        if reader is None:
+        if self._path.suffix not in FORMATS:
             hint = "expected .yaml, .json or .toml"
             raise ConfigError([Problem(name, "the name does not say its format", hint=hint)])
         if len(data) > LARGEST:
@@ -60,4 +58,4 @@ class FileRegistry:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise ConfigError([Problem(name, "not UTF-8", hint="save the file as UTF-8 text")]) from None
-        return read_targets(import_module(f"tetrapylon.config.{reader}").parse(text, name))
+        return read_targets(parse(text, name))

@@ -223,8 +223,6 @@ def problems(settings: Any, config: Config) -> Iterator[tuple[tuple[str | int, .
         known_ones = ", ".join(sorted(config.upstreams)[:10]) or "one in `upstreams`"
         what = f"there is no upstream {settings.jwks.upstream!r}"
         yield ("jwks", "upstream"), what, f"expected {known_ones}"
-    if settings.jwks is not None and not settings.jwks.path.startswith("/"):
-        yield ("jwks", "path"), f"{settings.jwks.path!r} is not a path", "expected one that begins with /"
     if not settings.issuer and settings.jwks is not None:
         hint = "give the `iss` of the tokens that these keys sign"
         yield (), "tokens of any issuer would do", hint

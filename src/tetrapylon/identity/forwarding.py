@@ -50,8 +50,6 @@ def problems(settings: Any, config: Config) -> Iterator[tuple[tuple[str | int, .
     if settings.upstream not in config.upstreams:
         known_ones = ", ".join(sorted(config.upstreams)[:10]) or "one in `upstreams`"
         yield ("upstream",), f"there is no upstream {settings.upstream!r}", f"expected {known_ones}"
-    if not settings.path.startswith("/"):
-        yield ("path",), f"{settings.path!r} is not a path", "expected one that begins with /"
     if settings.groups is not None and settings.consumer is None:
         yield ("groups",), "groups are a consumer's", "give the field that names it as `consumer`"
     for index, name in enumerate(settings.copy):

@@ -101,7 +101,8 @@ class Done(Message, frozen=True):
 
 
 class News(Message, frozen=True):
-    """What is running. With the file of the config in force, and one of the history, as JSON."""
+    """What is running. With the file of the config in force, one of the history, as JSON, and one of where a
+    config was looked for last (`Sought`), as MessagePack: that one may have been refused."""
 
 
 class Hosting(Message, frozen=True):

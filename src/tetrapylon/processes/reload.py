@@ -19,7 +19,6 @@ import msgspec
 from tetrapylon.config.diff import Changes, excerpt, summary
 from tetrapylon.net.listening import Change
 from tetrapylon.net.sockets import ListenError
-from tetrapylon.plan import Facts, Finding, Paper, Reader, overflow_told, read_finding
 from tetrapylon.processes.channel import (
     MOST_DESCRIPTORS,
     Abort,
@@ -32,6 +31,7 @@ from tetrapylon.processes.channel import (
 )
 from tetrapylon.processes.child import Child
 from tetrapylon.processes.fork import describe_end, send_signal, spawn
+from tetrapylon.processes.reading import Facts, Finding, Paper, Reader, Sought, overflow_told, read_finding
 from tetrapylon.telemetry.events import say
 
 READ = 60.0
@@ -154,6 +154,8 @@ class Reloads:
         self._numbers = count(1)
         self._attempt: _Attempt | None = None
         self._last: Outcome | None = None
+        self.sought = Sought()
+        """Where the config was looked for when it was read again last, whatever came of it."""
         self.history = [Past(1, time.time(), "start", source, "", config)]
 
     @property
@@ -419,12 +421,15 @@ class Reloads:
             restart=finding.restart,
             overflow=finding.overflow,
         )
-        idle = outcome == "unchanged" and order.origin == "watch"  # a file was saved as it was
+        # A file was saved as it was, or looked at once more.
+        known = self._last is not None and finding.problems == self._last.problems
+        idle = order.origin == "watch" and (outcome == "unchanged" or (outcome == "refused" and known))
         if not order.dry_run and not idle:
             self._last = msgspec.structs.replace(done, changes=Changes())
             self._family.ended(outcome)
             tell_log(done)
         if not order.dry_run:
+            self.sought = finding.sought
             self._family.tell()
         if order.reply is not None:
             order.reply(msgspec.json.encode(done))

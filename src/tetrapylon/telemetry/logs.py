@@ -11,8 +11,8 @@ from tetrapylon._core.telemetry.log_line import LineFormat
 from tetrapylon.config import model
 from tetrapylon.config.net import syslog_address
 from tetrapylon.config.secrets import HEADERS, QUERY
-from tetrapylon.config.tree import render_path
-from tetrapylon.errors import ConfigError, Problem, TetrapylonError
+from tetrapylon.config.tree import Report
+from tetrapylon.errors import TetrapylonError
 from tetrapylon.telemetry import events
 from tetrapylon.telemetry.events import say
 from tetrapylon.telemetry.syslog import Syslog
@@ -32,25 +32,14 @@ def check(config: model.Config, document: Document, before: model.Config | None 
     paths = [] if log.access is None else [(("log", "access", "path"), log.access.path)]
     paths.append((("log", "errors", "path"), log.errors.path))
     was = () if before is None else (before.log.errors.path, before.log.access and before.log.access.path)
-    problems = []
+    report = Report(document)
     for path, file in paths:
         if file == "-" or file in was or syslog_address(file) is not None:
             continue
         if obstacle := _obstacle(file):
-            place = document.place(path)
-            line, column = place.mark or (None, None)
-            problems.append(
-                Problem(
-                    place.file,
-                    f"{file} cannot be written: {obstacle}",
-                    line=line,
-                    column=column,
-                    path=render_path(path),
-                    hint="make it so, or choose another; `-` needs no file",
-                )
-            )
-    if problems:
-        raise ConfigError(problems)
+            hint = "make it so, or choose another; `-` needs no file"
+            report.add(path, f"{file} cannot be written: {obstacle}", hint)
+    report.raise_if_any()
 
 
 def _obstacle(file: str) -> str:

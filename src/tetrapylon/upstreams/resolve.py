@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from tetrapylon._core.net.address import Address
 from tetrapylon._core.upstreams.target import Target
 from tetrapylon.config.net import HostPort, UnixPath, target_address
-from tetrapylon.errors import ConfigError, Problem
+from tetrapylon.config.tree import Report
 from tetrapylon.telemetry.events import say
 
 if TYPE_CHECKING:
     from tetrapylon.config.model import Config
+    from tetrapylon.config.tree import Document
 
 __all__ = ["REFRESH", "Named", "Resolver", "addresses", "check_names", "look_up"]
 
@@ -30,13 +31,13 @@ def addresses(host: str, port: int) -> list[Address]:
     return _unique(socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM))
 
 
-def check_names(config: Config, file: str, before: Config | None = None) -> None:
+def check_names(config: Config, document: Document, before: Config | None = None) -> None:
     """Raises ConfigError naming every target whose host name does not exist.
 
     A resolver in trouble, or a name of `before`, the config in force, that has gone meanwhile, is none of the
     config's mistakes: that target is told, looked up again, and 502 until it is found.
     """
-    problems = []
+    report = Report(document)
     known = _hosts(before) if before is not None else set()
     for name, upstream in config.upstreams.items():
         for i, target in enumerate(upstream.targets):
@@ -48,16 +49,12 @@ def check_names(config: Config, file: str, before: Config | None = None) -> None
             except OSError as error:
                 if error.errno == socket.EAI_AGAIN:
                     continue  # told by each worker, which looks it up
-                problems.append(
-                    Problem(
-                        file,
-                        f"the name {where.host!r} does not resolve: {error.strerror or error}",
-                        path=f"upstreams.{name}.targets[{i}]",
-                        hint="expected a name that this machine can look up, or an IP address",
-                    )
+                report.add(
+                    ("upstreams", name, "targets", i),
+                    f"the name {where.host!r} does not resolve: {error.strerror or error}",
+                    "expected a name that this machine can look up, or an IP address",
                 )
-    if problems:
-        raise ConfigError(problems)
+    report.raise_if_any()
 
 
 def _hosts(config: Config) -> set[str]:

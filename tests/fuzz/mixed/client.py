@@ -5,17 +5,17 @@ import contextlib
 import gzip
 import json
 import random
-import socket
+import ssl
 import zlib
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from tests.fuzz.judge import Cut, own, read_answer
 from tests.fuzz.mixed import code, upstream
+from tests.fuzz.mixed.channel import Channel, connect
 from tests.fuzz.mixed.settings import Route
 from tests.fuzz.mixed.words import SECRET, cached_mark, mark, payload, strangers
 from tests.fuzz.reference import Said, options
-from tests.harness import net
 from tests.harness.wire import Response, Truncated, WireError
 
 MANNERS = (
@@ -45,7 +45,15 @@ class Asked:
     said: bytes
 
 
-def ask(rng: random.Random, route: Route, conversation: int, index: int, last: bool, manner: str) -> Asked:
+def ask(
+    rng: random.Random,
+    route: Route,
+    conversation: int,
+    index: int,
+    last: bool,
+    manner: str,
+    secured: bool,
+) -> Asked:
     name = id = mark(conversation, index)
     do = rng.choice(upstream.DEEDS if rng.random() < 0.5 else upstream.DEEDS[:7])
     size = rng.choice((20, 100, 100, 1000, 3000, 20_000, 150_000))
@@ -82,7 +90,7 @@ def ask(rng: random.Random, route: Route, conversation: int, index: int, last: b
             body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
         else:
             fields.append(("Content-Length", str(len(body))))
-    if last and manner in ("keeps", "stalls"):
+    if last and (manner in ("keeps", "stalls") or secured):
         fields.append(("Connection", "close"))
     if manner == "tunnel" and last:
         method, body = "GET", b""
@@ -103,6 +111,7 @@ class Conversation:
         self.rng = random.Random(f"{seed}/{number}")
         self.number = number
         self.manner = self.rng.choice(MANNERS)
+        self.secured = self.rng.random() < 0.3
         count = self.rng.randint(1, 5)
         # Most stay on one route, so that each sees much of itself.
         chosen = (
@@ -111,7 +120,7 @@ class Conversation:
             else self.rng.choices(routes, k=count)
         )
         self.asked = [
-            ask(self.rng, route, number, index, index == count - 1, self.manner)
+            ask(self.rng, route, number, index, index == count - 1, self.manner, self.secured)
             for index, route in enumerate(chosen)
         ]
         self.heard = bytearray()
@@ -122,59 +131,60 @@ class Conversation:
     def stream(self) -> bytes:
         return b"".join(one.said for one in self.asked)
 
-    async def run(self, loop: asyncio.AbstractEventLoop, address: str) -> None:
-        family, name = net.split(address)
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setblocking(False)
-        if "stalls" in self.manner:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    async def run(self, loop: asyncio.AbstractEventLoop, addresses: list[str], trust: ssl.SSLContext) -> None:
+        """`addresses`: the plain one, and that with TLS."""
+        channel = await connect(
+            loop,
+            addresses[self.secured],
+            trust if self.secured else None,
+            small="stalls" in self.manner,
+        )
         try:
-            await loop.sock_connect(sock, name)
             with contextlib.suppress(ConnectionError):
-                await self.behave(loop, sock)
+                await self.behave(loop, channel)
         finally:
-            sock.close()
+            channel.close()
 
-    async def behave(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    async def behave(self, loop: asyncio.AbstractEventLoop, channel: Channel) -> None:
         if self.manner in ("abandons", "stops"):
-            await self.leave(loop, sock)
+            await self.leave(channel)
             return
-        listening = loop.create_task(self.listen(loop, sock))
+        listening = loop.create_task(self.listen(channel))
         try:
-            await self.say(loop, sock)
+            await self.say(channel)
             await listening
         finally:
             listening.cancel()
             with contextlib.suppress(asyncio.CancelledError, ConnectionError):
                 await listening
 
-    async def say(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    async def say(self, channel: Channel) -> None:
         stream, rng = self.stream, self.rng
         try:
             if self.manner == "pieces":
                 cuts = sorted(rng.sample(range(1, len(stream)), min(rng.randint(1, 12), len(stream) - 1)))
                 for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
-                    await loop.sock_sendall(sock, stream[start:end])
+                    await channel.send(stream[start:end])
                     await asyncio.sleep(rng.choice((0, 0, 0.001)))
             else:
-                await loop.sock_sendall(sock, stream)
+                await channel.send(stream)
             if self.manner == "tunnel" and self.asked[-1].route.proxied:
                 for _ in range(rng.randint(0, 3)):
-                    await loop.sock_sendall(sock, self.asked[-1].id.encode() + b"\n")
+                    await channel.send(self.asked[-1].id.encode() + b"\n")
                     await asyncio.sleep(rng.choice((0, 0.002)))
             if self.manner in ("polite", "pieces", "tunnel"):
-                sock.shutdown(socket.SHUT_WR)
+                channel.end()
         except (ConnectionError, OSError):
             self.gone = True  # refused with bytes of ours under way; the answer may be there to read
 
-    async def listen(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    async def listen(self, channel: Channel) -> None:
         rng = self.rng
         limit = rng.choice((0, 1, 50, 200, 1000, 20_000)) if "resets" in self.manner else None
         if "stalls" in self.manner:
             await asyncio.sleep(rng.random() * 0.05)
         while limit is None or len(self.heard) < limit:
             try:
-                data = await loop.sock_recv(sock, 65536 if limit is None else max(1, limit))
+                data = await channel.recv(65536 if limit is None else max(1, limit))
             except ConnectionError:
                 self.gone = True
                 return
@@ -182,20 +192,20 @@ class Conversation:
                 self.ended = True
                 return
             self.heard += data
-        net.reset(sock)
+        channel.reset()
 
-    async def leave(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    async def leave(self, channel: Channel) -> None:
         """Before any answer has come, most of the time."""
         rng, stream = self.rng, self.stream
         if self.manner == "stops":
             stream = stream[: rng.randrange(1, len(stream))]
-        await asyncio.wait_for(loop.sock_sendall(sock, stream[:60_000]), 5)
+        await asyncio.wait_for(channel.send(stream[:60_000]), 5)
         await asyncio.sleep(rng.choice((0, 0, 0.001, 0.005, 0.02)))
         how = rng.choice(("reset", "close", "half-close"))
         if how == "reset":
-            net.reset(sock)
+            channel.reset()
         elif how == "half-close":
-            sock.shutdown(socket.SHUT_WR)
+            channel.end()
             await asyncio.sleep(rng.choice((0, 0.01)))
 
     # What came

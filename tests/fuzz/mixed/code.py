@@ -5,9 +5,9 @@ It is `hook:deed` with commas between, such as `request:wait,body:raise`.
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
-from tests.fuzz.mixed.words import payload
+from tests.fuzz.mixed.words import payload, wanted
 from tetrapylon import HTTPError, Outcome, Request, Response
 from tetrapylon.handler import Body, Query
 
@@ -15,7 +15,7 @@ DEEDS = ("raise", "refuse", "wait", "turn", "hang", "cancel", "answer")
 HOOKS = ("request", "head", "body", "response", "end", "handler")
 
 
-def deed(request: Request, hook: str) -> str:
+def deed(request: "Request | Asked", hook: str) -> str:
     told = request.headers.get("X-Code") or ""
     return dict(part.split(":") for part in told.split(",") if part).get(hook, "")
 
@@ -42,6 +42,33 @@ async def waits(what: str) -> None:
         assert task is not None
         task.cancel()
         await asyncio.sleep(0)
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """A hosted app that answers as the handlers do."""
+    if scope["type"] != "http":
+        return
+    request = Asked(scope)
+    while (await receive()).get("more_body"):
+        pass
+    what = deed(request, "handler")
+    await waits(what)
+    text = payload(request.query["id"], int(request.query.get("n", "100")))
+    head = [(b"content-type", b"application/json"), (b"content-length", str(len(text)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    for at in range(0, len(text), 10_000):
+        more = at + 10_000 < len(text)
+        await send({"type": "http.response.body", "body": text[at : at + 10_000], "more_body": more})
+        if what == "raise":
+            raise RuntimeError("as it was told")
+
+
+class Asked:
+    """Of an ASGI scope, what `deed` asks of a Request."""
+
+    def __init__(self, scope: Any) -> None:
+        self.headers = {name.decode().title(): value.decode() for name, value in scope["headers"]}
+        self.query = wanted("?" + scope["query_string"].decode())
 
 
 class Pieces:

@@ -13,6 +13,7 @@ from tests.fuzz.mixed.client import PATIENCE, Conversation
 from tests.fuzz.mixed.upstream import Fleet
 from tests.harness import Gateway, leaks
 from tests.harness.gateway import ROOT
+from tests.harness.secure import Authority
 
 ENOUGH = 10
 ROUTES = 12
@@ -46,7 +47,10 @@ class Run:
         fleet = Fleet(self.find, self.seed)
         with tempfile.TemporaryDirectory(prefix="mixed-") as folder:
             up = [await fleet.add() for _ in range(2)]
-            config = settings.config(self.routes, up, await fleet.add(), folder)
+            authority = Authority(Path(folder))
+            pair = authority.issue("gateway.test")
+            self.trust = authority.trusted()
+            config = settings.config(self.routes, up, await fleet.add(), folder, pair.config())
             gateway = await asyncio.to_thread(
                 Gateway, config, env={"PYTHONPATH": str(ROOT)}, cwd=Path(folder), tracebacks=True
             )
@@ -74,7 +78,7 @@ class Run:
             async with waiting:
                 if len(self.findings) >= ENOUGH:
                     return
-                await self.converse(loop, gateway.address, number)
+                await self.converse(loop, gateway.addresses, number)
 
         await asyncio.gather(*(one(number) for number in self.numbers))
         fleet.hang_up()
@@ -87,12 +91,12 @@ class Run:
             if left:
                 self.find("leak", f"process {pid} still holds {left}")
 
-    async def converse(self, loop: asyncio.AbstractEventLoop, address: str, number: int) -> None:
+    async def converse(self, loop: asyncio.AbstractEventLoop, addresses: list[str], number: int) -> None:
         talk = Conversation(self.seed, number, self.routes)
         self.seen["conversations"] += 1
         self.seen["requests"] += len(talk.asked)
         try:
-            await asyncio.wait_for(talk.run(loop, address), PATIENCE)
+            await asyncio.wait_for(talk.run(loop, addresses, self.trust), PATIENCE)
         except TimeoutError:
             policies = [use["use"] for use in talk.asked[0].route.policies]
             self.find(

@@ -66,9 +66,12 @@ def policy(rng: random.Random) -> dict[str, Any]:
     return rng.choice(made)
 
 
-def destination(rng: random.Random) -> tuple[dict[str, Any], bool]:
+def destination(rng: random.Random, hosted: bool) -> tuple[dict[str, Any], bool]:
     """And whether an upstream answers as the query asks it to."""
-    kind = rng.choice(("upstream",) * 6 + ("handler", "handler", "aggregate", "split"))
+    kinds = ("upstream",) * 6 + ("handler", "handler", "aggregate", "split") + ("app",) * hosted
+    kind = rng.choice(kinds)
+    if kind == "app":
+        return {"app": "hosted"}, False
     if kind == "handler":
         return {"handler": f"{CODE}:{rng.choice(HANDLERS)}"}, False
     if kind == "aggregate":
@@ -89,8 +92,9 @@ def destination(rng: random.Random) -> tuple[dict[str, Any], bool]:
 
 def routes(rng: random.Random, count: int) -> list[Route]:
     made = []
+    hosted = rng.random() < 0.3
     for number in range(count):
-        leads, proxied = destination(rng)
+        leads, proxied = destination(rng, hosted)
         route = Route(f"/r{number}", leads, proxied=proxied)
         uses: dict[str, dict[str, Any]] = {}
         for _ in range(rng.randint(0, 5)):
@@ -113,7 +117,8 @@ def routes(rng: random.Random, count: int) -> list[Route]:
             }  # fmt: skip
         if rng.random() < 0.2:
             route.more["timeouts"] = {"total": "300ms"}
-        route.code = "handler" in leads or any(use["use"].startswith(CODE) for use in route.policies)
+        own = any(use["use"].startswith(CODE) for use in route.policies)
+        route.code = own or "handler" in leads or "app" in leads
         made.append(route)
     return made
 
@@ -135,12 +140,19 @@ def upstreams(up: list[str], second: str) -> dict[str, Any]:
     }
 
 
-def config(made: list[Route], up: list[str], second: str, folder: str) -> dict[str, Any]:
+def config(made: list[Route], up: list[str], second: str, folder: str, tls: dict[str, Any]) -> dict[str, Any]:
+    hosted = any("app" in route.destination for route in made)
+    apps = {"hosted": {"asgi": f"{CODE}:app", "timeouts": TIMEOUTS, "pool": {"idle": "500ms"}}}
     return {
-        "server": {"workers": 1, "timeouts": {"body_idle": "2s", "keepalive": "5s"}},
+        "server": {
+            "listen": ["127.0.0.1:0", {"address": "127.0.0.1:0", "tls": tls}],
+            "workers": 1,
+            "timeouts": {"body_idle": "8s", "keepalive": "8s"},
+        },
         "log": {"access": {"sample": 0}},
         "admin": {"listen": "127.0.0.1:0"},
         "diff": {"file": f"{folder}/diff.sqlite"},
         "upstreams": upstreams(up, second),
+        "apps": apps if hosted else {},
         "routes": [route.config for route in made],
     }

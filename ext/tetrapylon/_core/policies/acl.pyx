@@ -8,8 +8,8 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from tetrapylon.config.model.base import Text, doc
-from tetrapylon.config.model.credentials import ConsumerName, Group
+from tetrapylon.config.model.base import doc
+from tetrapylon.config.model.credentials import ConsumerName, Group, Scope
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -20,7 +20,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     groups: Annotated[tuple[Group, ...], doc("A consumer in one of these may pass.")] = ()
     consumers: Annotated[tuple[ConsumerName, ...], doc("And these may.")] = ()
     deny_groups: Annotated[tuple[Group, ...], doc("One in any of these may not, whatever else is said.")] = ()
-    scopes: Annotated[tuple[Text, ...], doc("And the token must have all of these.")] = ()
+    scopes: Annotated[tuple[Scope, ...], doc("And the token must have all of these.")] = ()
 
 
 cdef class Acl(Guard):

@@ -13,8 +13,9 @@ import os
 from base64 import b64decode
 from typing import Annotated
 
-from tetrapylon.config.model.base import Text, Timeout, doc
+from tetrapylon.config.model.base import Timeout, doc
 from tetrapylon.config.model.credentials import Identifies, vouched
+from tetrapylon.config.net import Line
 
 cdef enum:
     LONGEST = 4096          # bytes of what is shown
@@ -30,7 +31,7 @@ class Settings(Identifies, frozen=True, kw_only=True):
 
     example = "{use: basic, realm: shop}"
 
-    realm: Annotated[Text, doc("What browsers show when they ask for the password.")] = "gateway"
+    realm: Annotated[Line, doc("What browsers show when they ask for the password.")] = "gateway"
     cache: Annotated[
         Timeout, doc("How long a password that was right is taken without looking again.")
     ] = 300.0

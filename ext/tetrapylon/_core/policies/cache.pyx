@@ -35,8 +35,8 @@ from typing import Annotated, Literal
 from msgspec import Struct
 
 from tetrapylon.config.amounts import KeyPart, RedisUrl, StoreTimeout, check_store
-from tetrapylon.config.model.base import Text, doc
-from tetrapylon.config.net import HeaderName
+from tetrapylon.config.model.base import doc
+from tetrapylon.config.net import HeaderName, Line
 from tetrapylon.config.units import Duration, Share, Size
 
 cdef enum:
@@ -67,7 +67,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Size, doc("Of the store, in each worker; places with the same `name` and `size` share one.", ge=65536)
     ] = 64 * 1024 * 1024
     max_object: Annotated[Size, doc("Larger bodies are not kept.", ge=1)] = 1024 * 1024
-    name: Annotated[Text, doc("Of the store, in metrics and purges.")] = "default"
+    name: Annotated[Line, doc("Of the store, in metrics and purges.")] = "default"
     ttl: Annotated[
         Duration, doc("How long an answer that says nothing of it is fresh; `0s`: it is not kept.")
     ] = 0.0

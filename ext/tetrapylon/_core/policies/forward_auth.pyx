@@ -17,9 +17,9 @@ from tetrapylon._core.upstreams.call cimport Call
 import hashlib
 from typing import Annotated
 
-from tetrapylon.config.model.base import Text, Timeout, doc
+from tetrapylon.config.model.base import Text, Timeout, Token, doc
 from tetrapylon.config.model.credentials import Identifies
-from tetrapylon.config.net import HeaderName, Method
+from tetrapylon.config.net import CheckPath, HeaderName, Method
 from tetrapylon.config.units import Duration
 
 cdef enum:
@@ -39,9 +39,9 @@ class Settings(Identifies, frozen=True, kw_only=True):
     example = "{use: forward_auth, upstream: login, path: /verify, copy: [X-User], cache: 10s}"
 
     upstream: Annotated[Text, doc("The upstream to ask.")]
-    path: Annotated[Text, doc("The path to ask for.")] = "/"
+    path: Annotated[CheckPath, doc("The path to ask for.")] = "/"
     method: Annotated[Method, doc("The method to ask with.")] = "GET"
-    host: Annotated[Text | None, doc("The `Host` to ask for; the upstream's own when left out.")] = None
+    host: Annotated[Token | None, doc("The `Host` to ask for; the upstream's own when left out.")] = None
     send: Annotated[
         tuple[HeaderName, ...],
         doc("The client's fields that the service sees, and that a kept verdict is for."),

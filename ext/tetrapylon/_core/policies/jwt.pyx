@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 from msgspec import Struct
 
-from tetrapylon.config.model.base import Text, Timeout, doc
-from tetrapylon.config.model.credentials import Identifies, vouched
-from tetrapylon.config.net import HeaderName
+from tetrapylon.config.model.base import Text, Timeout, Token, doc
+from tetrapylon.config.model.credentials import Identifies, Scope, vouched
+from tetrapylon.config.net import CheckPath, HeaderName
 from tetrapylon.config.secrets import SECRET
 from tetrapylon.config.units import Duration, Size
 
@@ -31,8 +31,8 @@ class Jwks(Struct, frozen=True, kw_only=True):
     upstream: Annotated[
         Text, doc("The upstream to ask; with `https://` targets, for whoever answers is believed.")
     ]
-    path: Annotated[Text, doc("The path of the JWK Set there.")] = "/.well-known/jwks.json"
-    host: Annotated[Text | None, doc("The `Host` to ask for; the upstream's own when left out.")] = None
+    path: Annotated[CheckPath, doc("The path of the JWK Set there.")] = "/.well-known/jwks.json"
+    host: Annotated[Token | None, doc("The `Host` to ask for; the upstream's own when left out.")] = None
     refresh: Annotated[Timeout, doc("How often the keys are fetched again.")] = 600.0
     cooldown: Annotated[
         Timeout, doc("For a key that is not known they are fetched at once, but not twice within this time.")
@@ -78,7 +78,7 @@ class Settings(Identifies, frozen=True, kw_only=True):
         dict[Text, str | tuple[str, ...]],
         doc("Claims, and what each must be, or contain: a text or one of several."),
     ] = {}
-    scopes: Annotated[tuple[Text, ...], doc("Scopes that it must have, or it is refused with 403.")] = ()
+    scopes: Annotated[tuple[Scope, ...], doc("Scopes that it must have, or it is refused with 403.")] = ()
     scope_claim: Annotated[Text, doc("The claim with the scopes: a list, or words between blanks.")] = "scope"
     consumer_claim: Annotated[Text, doc("The claim that names the consumer.")] = "sub"
     groups_claim: Annotated[

@@ -63,6 +63,7 @@ from tetrapylon.config.model.upstream import (
     UpstreamTimeouts,
     UpstreamTls,
 )
+from tetrapylon.config.net import Line
 
 __all__ = [
     "AccessLog",
@@ -147,11 +148,11 @@ class Config(Section, frozen=True, kw_only=True):
         Traces | None, doc("Where spans go; nowhere when left out, and `traceparent` is still passed on.")
     ] = None
     upstreams: Annotated[
-        dict[Text, Upstream],
+        dict[Line, Upstream],
         doc("Where requests are sent on to, by name."),
     ] = {}
     apps: Annotated[
-        dict[Text, App], doc("WSGI and ASGI apps to host, by name; each is an upstream of that name, too.")
+        dict[Line, App], doc("WSGI and ASGI apps to host, by name; each is an upstream of that name, too.")
     ] = {}
     policies: Annotated[tuple[PolicyUse, ...], doc("Policies on every route, before the route's own.")] = ()
     consumers: Annotated[tuple[Consumer, ...], doc("Who requests may be from.")] = ()
@@ -174,5 +175,7 @@ class Config(Section, frozen=True, kw_only=True):
     audit: Annotated[Audit, doc("Settings of `tetrapylon audit`.")] = Audit()
     files: Annotated[tuple[str, ...], Meta(extra={"internal": True})] = ()
     """Every file that was read for it, the included ones too; set when it is loaded."""
+    patterns: Annotated[tuple[str, ...], Meta(extra={"internal": True})] = ()
+    """By which there may be more of them another time, each as `glob` takes it; set when it is loaded."""
     filled: Annotated[dict[str, str], Meta(extra={"internal": True})] = {}
     """The path of each value that was filled in, and its `${...}`; set when it is loaded."""

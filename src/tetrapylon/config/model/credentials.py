@@ -21,6 +21,7 @@ __all__ = [
     "Identifies",
     "KeyHash",
     "PasswordHash",
+    "Scope",
     "Secret",
     "Subject",
     "SubjectRule",
@@ -33,6 +34,7 @@ SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 ARGON2 = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
 BCRYPT = re.compile(r"\$2[aby]\$(?:0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
 NAME = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
+SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 GROUP = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,200}")
 TOLD = re.compile(r"name|groups|scopes|subject|(?:metadata|claims)\.[^\s.](?:[^\s]*[^\s.])?")
 TYPE = re.compile(r" *([A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*)=")
@@ -77,6 +79,12 @@ def _name(text: str) -> str:
 def _group(text: str) -> str:
     if GROUP.fullmatch(text) is None:
         raise ValueError(f"{text!r} is not a group; expected printable ASCII without blanks and commas")
+    return text
+
+
+def _scope(text: str) -> str:
+    if SCOPE.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is not a scope (RFC 6749, 3.3); expected a word such as read:orders")
     return text
 
 
@@ -144,6 +152,7 @@ PasswordHash = Annotated[str, _scalar("the hash of a password", _password_hash, 
 Secret = Annotated[str, _scalar("a secret", _secret, "${NAME}"), SECRET]
 ConsumerName = Annotated[str, _scalar("a name", _name, "mobile")]
 Group = Annotated[str, _scalar("a group", _group, "partner")]
+Scope = Annotated[str, _scalar("a scope", _scope, "read:orders")]
 Subject = Annotated[str, _scalar("a subject", _subject, "CN=mobile,O=Acme")]
 SubjectRule = Annotated[str, _scalar("a subject", _subject_rule, "CN=*.example.com,O=Acme")]
 Told = Annotated[str, _scalar("what is known of a consumer", _told, "metadata.tenant")]

@@ -13,7 +13,15 @@ from tetrapylon.config.model.move import Move
 from tetrapylon.config.model.policy_use import PolicyUse
 from tetrapylon.config.model.respond import Respond
 from tetrapylon.config.model.shadow import Shadow
-from tetrapylon.config.net import BalanceKey, CookieName, HeaderName, HeaderValue, HostPattern, Method
+from tetrapylon.config.net import (
+    BalanceKey,
+    CookieName,
+    HeaderName,
+    HeaderValue,
+    HostPattern,
+    Line,
+    Method,
+)
 from tetrapylon.config.units import Share, Size
 
 
@@ -148,7 +156,7 @@ class Route(Section, frozen=True, kw_only=True):
         Literal["high", "normal", "low"],
         doc("Who goes first where requests wait for an upstream, and who gives way where the line is full."),
     ] = "normal"
-    name: Annotated[Text | None, doc("Its name in metrics and logs; its path when left out.")] = None
+    name: Annotated[Line | None, doc("Its name in metrics and logs; its path when left out.")] = None
     at: Annotated[str, Meta(extra={"internal": True})] = ""
     """Where it stands, as `FILE:LINE`; set when the config is loaded."""
 

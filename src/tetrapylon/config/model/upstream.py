@@ -14,6 +14,7 @@ from tetrapylon.config.net import (
     CookieName,
     HeaderName,
     HeaderValue,
+    Line,
     Method,
     ServerName,
     TargetUrl,
@@ -105,7 +106,7 @@ class ActiveHealth(Section, frozen=True, kw_only=True):
         tuple[Annotated[int, Meta(ge=100, le=599)], ...], doc("Statuses that pass; left out: 200 to 399.")
     ] = ()
     body: Annotated[Text | None, doc("What the first 64 KiB of the body must hold.")] = None
-    host: Annotated[Text | None, doc("The `Host` of a check; the target's own when left out.")] = None
+    host: Annotated[Token | None, doc("The `Host` of a check; the target's own when left out.")] = None
 
 
 class PassiveHealth(Section, frozen=True, kw_only=True):
@@ -261,7 +262,7 @@ class Pool(Section, frozen=True, kw_only=True):
 class Credentials(Section, frozen=True, kw_only=True):
     """What the gateway shows an upstream in `Authorization`: `user` with `password`, or `bearer`."""
 
-    user: Annotated[Text | None, doc("A user's name, for basic authentication (RFC 7617).")] = None
+    user: Annotated[Line | None, doc("A user's name, for basic authentication (RFC 7617).")] = None
     password: Annotated[Secret | None, doc("The user's password; `${NAME}` keeps it out of the file.")] = None
     bearer: Annotated[Annotated[Token, SECRET] | None, doc("A token (RFC 6750), in place of both.")] = None
 
