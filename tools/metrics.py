@@ -27,7 +27,7 @@ dashboard and alerts.
 
 Names are OpenTelemetry's where it has one, `process_...` those of Prometheus' own clients; all others begin
 with `tetrapylon_`. Durations are in seconds, sizes in bytes. `http_route` is a route's name or its path's
-template, never a path that a client requested; together with `server_address` and `tetrapylon_route_methods` it
+template, never a path that a client requested; with `server_address` and `tetrapylon_route_methods` it
 identifies a route. Responses that were cut have `error_type` in place of `http_response_status_class`.
 """
 TABLE = "| name | kind | labels | |\n| --- | --- | --- | --- |"
