@@ -85,6 +85,8 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
     routes: list[dict[str, Any]]
     routes = [{"path": f"/{name}", "methods": ["GET"], "handler": f"streams:{name}"} for name in names]
     routes.append({"path": "/size", "handler": "streams:size", "limits": {"body": "3MiB"}})
+    held = {"use": "fault", "delay": "1ms"}
+    routes.append({"path": "/held/short", "handler": "streams:short", "policies": [held]})
     with Gateway({"routes": routes}, cwd=tmp_path, tracebacks=True) as running:
         yield running
 
@@ -120,6 +122,15 @@ class TestStreams:
             assert (answer.status, answer.body) == (200, b"")
             assert client.ask("GET", "/short").body == b"one two"
         assert seen(gateway, "closed") == 1
+
+    def test_what_follows_a_head_in_one_breath_is_not_taken_for_it(self, gateway: Gateway) -> None:
+        """The HEAD ends within its first step, and that is where the next request's stream begins."""
+        asked = [request("HEAD", "/held/short"), request("GET", "/short")]
+        with gateway.client() as client:
+            client.send(b"".join(asked * 3))
+            for _ in range(3):
+                assert client.response("HEAD").body == b""
+                assert client.response().body == b"one two"
 
     def test_one_that_never_waits_leaves_others_their_turns(self, gateway: Gateway) -> None:
         with gateway.client(record=False) as reader, gateway.client() as other:

@@ -293,6 +293,7 @@ cdef class Runner:
         given = <object>result
         Py_XDECREF(result)
         if outcome == PYGEN_RETURN:
+            self.waiting = None         # one that ran within this step may wait, for its own caller
             if not fresh:
                 self.parked.append(carrier)
             return given
