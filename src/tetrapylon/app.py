@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from types import SimpleNamespace
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 import msgspec
@@ -27,6 +27,7 @@ class RouteOptions(TypedDict, total=False):
     """What `Tetrapylon.route` takes beside path and methods."""
 
     host: str | None
+    headers: Mapping[str, str]
     name: str | None
     policies: Sequence[PolicyUse]
     limits: RouteLimits
@@ -67,6 +68,7 @@ class Tetrapylon:
         *,
         methods: Sequence[str] = ("GET",),
         host: str | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
         name: str | None = None,
         policies: Sequence[PolicyUse] = (),
         limits: RouteLimits = RouteLimits(),  # noqa: B008 - frozen
@@ -82,6 +84,7 @@ class Tetrapylon:
                     path=path,
                     methods=tuple(methods),
                     host=host,
+                    headers=dict(headers),
                     name=name,
                     policies=tuple(policies),
                     limits=limits,

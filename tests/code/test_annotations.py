@@ -410,3 +410,93 @@ class TestOpenApi:
             "eu.shop.test": ["0", "1", "2"],
             "other.test": ["0", "3"],
         }
+
+    def test_routes_that_differ_in_their_headers_are_one_operation_that_says_so(self) -> None:
+        app = Tetrapylon()
+        for version, annotation in (("1", int), ("2", str), (None, bytes)):
+            call = handler(annotation, returns=annotation)
+            call.__doc__ = f"Version {version}."
+            app.post("/price", headers={"X-Version": version} if version else {})(call)
+        for name, value in (("X-Tenant", "a"), ("Accept", "text/csv")):
+            app.get(f"/only/{name}", headers={name: value})(handler(Request))
+        with running(app) as served:
+            made = served.get("/openapi.json").json()
+        assert [each.message for each in OpenAPIV31SpecValidator(made).iter_errors()] == []
+        price = made["paths"]["/price"]["post"]
+        assert price["description"].splitlines()[2:] == [
+            "- otherwise: Version None.",
+            "- `X-Version: 1`: Version 1.",
+            "- `X-Version: 2`: Version 2.",
+        ]
+        # Another value is taken, too: by the one that asks for none.
+        assert [each for each in price["parameters"] if each["in"] == "header"] == [
+            {
+                "name": "X-Version",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string", "examples": ["1", "2"]},
+            }
+        ]
+        answers = price["responses"]["200"]["content"]
+        assert answers["application/json"]["schema"]["type"] == "integer"
+        assert set(answers) == {"application/octet-stream", "application/json", "text/plain"}
+        tenant = made["paths"]["/only/X-Tenant"]["get"]
+        assert tenant["parameters"] == [
+            {
+                "name": "X-Tenant",
+                "in": "header",
+                "required": True,
+                "schema": {"type": "string", "const": "a"},
+            }
+        ]
+        # As a parameter it would be ignored (OpenAPI 3.1.0, 4.8.12.2).
+        accept = made["paths"]["/only/Accept"]["get"]
+        assert "parameters" not in accept
+        assert accept["description"] == "Only for requests with `Accept: text/csv`."
+
+    def test_a_header_that_each_of_them_asks_for_is_required_with_one_of_the_values(self) -> None:
+        app = Tetrapylon()
+        for version in ("1", "2"):
+            app.get("/price", headers={"X-Version": version})(handler(Request))
+        with running(app) as served:
+            price = served.get("/openapi.json").json()["paths"]["/price"]["get"]
+        (parameter,) = price["parameters"]
+        assert parameter["required"] is True
+        assert parameter["schema"] == {"type": "string", "enum": ["1", "2"]}
+
+    def test_paths_that_differ_in_names_and_types_alone_are_one_operation(self) -> None:
+        app = Tetrapylon()
+
+        @app.get("/items/{number:int}")
+        def by_number(number: int) -> int:
+            return number
+
+        @app.get("/items/{name}")
+        def by_name(name: str) -> str:
+            return name
+
+        with running(app) as served:
+            made = served.get("/openapi.json").json()
+        assert [each.message for each in OpenAPIV31SpecValidator(made).iter_errors()] == []
+        assert list(made["paths"]) == ["/items/{number}"]
+        item = made["paths"]["/items/{number}"]["get"]
+        assert item["description"].splitlines()[2:] == ["- `/items/{number:int}`", "- `/items/{name}`"]
+        (parameter,) = item["parameters"]
+        assert (parameter["name"], parameter["required"]) == ("number", True)
+        assert parameter["schema"] == {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+
+    def test_a_host_without_conditions_hides_those_of_all_hosts_and_one_with_does_not(self) -> None:
+        app = Tetrapylon()
+        for path, host, headers in (
+            ("/all", None, {"X-A": "1"}),
+            ("/all", "shop.test", {}),
+            ("/some", None, {}),
+            ("/some", "shop.test", {"X-A": "1"}),
+        ):
+            call = handler(Request)
+            call.__doc__ = f"Of {host}."
+            app.get(path, host=host, headers=headers)(call)
+        with running(app) as served:
+            paths = served.get("http://shop.test/openapi.json").json()["paths"]
+        assert paths["/all"]["get"]["summary"] == "Of shop.test."
+        assert paths["/some"]["get"]["summary"] == "Of None. / Of shop.test."

@@ -14,7 +14,7 @@ import pytest
 from tests.code.test_plugins import config
 from tests.harness import LAST_CHUNK, Gateway, Upstream, answers, chunk, eventually, leaks
 from tests.harness.gateway import ROOT, routed
-from tetrapylon import Request, Response
+from tetrapylon import HTTPError, Request, Response
 from tetrapylon.testing import running
 
 HERE = "tests.code.test_plugin_bodies"
@@ -60,6 +60,12 @@ class Greets:
 class Whole:
     def on_response(self, request: Request, response: Response) -> None:
         response.body = bytes(response.body or b"") + b"!"
+
+
+class Refuses:
+    async def on_response(self, request: Request, response: Response) -> None:
+        await asyncio.sleep(0.001)
+        raise HTTPError(403, "not this one")
 
 
 class Breaks:
@@ -171,6 +177,18 @@ class TestFailures:
         assert f"plugin {HERE}:Breaks" in capfd.readouterr().err
         with running(config({**policy, "on_error": "continue"}), up=pieces(b"one", b"two")) as served:
             assert served.get("/").body == b"onetwo"
+
+
+def test_trailers_go_with_the_response_that_they_belong_to() -> None:
+    """What takes its place has none, also where it is sent in chunks as well."""
+    trailers = [("X-Last", "the upstream's")]
+    with Upstream(answers.chunked(b"whole", trailers=trailers)) as upstream:
+        with gateway(upstream.url, use(Passes)) as served, served.client() as client:
+            assert client.ask().trailers == trailers
+        with gateway(upstream.url, use(Passes), use(Refuses)) as served, served.client() as client:
+            answer = client.ask()
+            assert (answer.status, answer.headers.get("Transfer-Encoding")) == (403, "chunked")
+            assert answer.trailers == []
 
 
 def gateway(target: str, *policies: dict[str, Any]) -> Gateway:

@@ -378,6 +378,7 @@ cdef class Pipeline(Stages):
             x.plan.destination.cancel(x)
         x.destination = None
         x.held = x.dam = None
+        x.trailers = NULL       # they lie with what is given up
         if x.filter is not None:
             drop_filters(x)
 
@@ -422,6 +423,7 @@ cdef class Pipeline(Stages):
             held.filtered = False
         held.ended = True
         held.keep_trailers(x.trailers)
+        x.trailers = NULL       # their source may be gone when the rest goes on
         if held.collecting and self.whole(x):
             self.leave(x)
 

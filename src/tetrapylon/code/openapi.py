@@ -6,13 +6,15 @@ import inspect
 import itertools
 import re
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from importlib import resources
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
 
+from tetrapylon.code.alternatives import Alternative, told_as_one
 from tetrapylon.handler import NOTHING, Parameter, Signature
 
 __all__ = ["Operation", "document", "page"]
@@ -49,23 +51,39 @@ class Operation(NamedTuple):
     """Empty: any."""
     name: str
     signature: Signature
+    headers: Mapping[str, str] = MappingProxyType({})
+    """That a request for it carries."""
 
 
 def document(operations: Iterable[Operation], *, title: str, version: str) -> dict[str, Any]:
-    """The whole document; equal types are described once, in its components."""
+    """The whole document; equal types are described once, in its components.
+
+    Of two that take the same requests, the later is described; of those for one host, the ones that want more
+    headers come later. Those that differ in what OpenAPI does not tell apart, their headers or the types in
+    their paths, are one operation there.
+    """
     listed = list(operations)
     types = [each for operation in listed for each in _types(operation.signature)]
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     problem = next(name for name in _names("Problem") if name not in components)
     found = iter(schemas)
-    paths: dict[str, dict[str, Any]] = {}
-    taken: set[str] = set()
+    shown: dict[str, str] = {}  # of paths that are the same but for the names and types in them
+    places: dict[tuple[str, str], list[_Entry]] = {}
     for operation in listed:
         described = _operation(operation, found, problem)
-        item = paths.setdefault(PATTERN.sub(r"{\1}", operation.path), {})
+        path = shown.setdefault(PATTERN.sub("{}", operation.path), PATTERN.sub(r"{\1}", operation.path))
+        described = _renamed(described, operation.path, path)
+        entry = _Entry(operation.name, Alternative(operation.path, operation.headers, described))
         for method in operation.methods or ("GET",):
             if method in METHODS:
-                item[method.lower()] = {**described, "operationId": _unique(operation, method, taken)}
+                place = places.setdefault((path, method), [])
+                place[:] = [each for each in place if not entry.hides(each)] + [entry]
+    paths: dict[str, dict[str, Any]] = {}
+    taken: set[str] = set()
+    for (path, method), entries in places.items():
+        told = told_as_one([each.alternative for each in entries])
+        name = _unique(entries[0].name, method, taken)
+        paths.setdefault(path, {})[method.lower()] = {**told, "operationId": name}
     components[problem] = PROBLEM
     return {
         "openapi": "3.1.0",
@@ -73,6 +91,35 @@ def document(operations: Iterable[Operation], *, title: str, version: str) -> di
         "paths": dict(sorted(paths.items())),
         "components": {"schemas": dict(sorted(components.items()))},
     }
+
+
+class _Entry(NamedTuple):
+    name: str
+    alternative: Alternative
+
+    def hides(self, earlier: _Entry) -> bool:
+        """Does it take all requests that the earlier one would take?"""
+        mine, other = self.alternative, earlier.alternative
+        return _shape(mine.path) == _shape(other.path) and _lowered(mine.headers) <= _lowered(other.headers)
+
+
+def _shape(path: str) -> str:
+    return PATTERN.sub(lambda found: f"{{:{found[2] or ''}}}", path)
+
+
+def _lowered(headers: Mapping[str, str]) -> set[tuple[str, str]]:
+    return {(name.lower(), value) for name, value in headers.items()}
+
+
+def _renamed(described: dict[str, Any], own: str, path: str) -> dict[str, Any]:
+    """With the names that the path has in the document, which may be those of another operation."""
+    before, after = ([name for name, _ in PATTERN.findall(each)] for each in (own, path))
+    names = dict(zip(before, after, strict=True))
+    parameters = [
+        {**each, "name": names[each["name"]]} if each["in"] == "path" else each
+        for each in described.get("parameters", ())
+    ]
+    return {**described, "parameters": parameters} if parameters else described
 
 
 def page(title: str, path: str) -> str:
@@ -192,9 +239,9 @@ def _responses(
     return responses
 
 
-def _unique(operation: Operation, method: str, taken: set[str]) -> str:
-    base = re.sub(r"\W+", "_", operation.name)
+def _unique(name: str, method: str, taken: set[str]) -> str:
+    base = re.sub(r"\W+", "_", name)
     tried = itertools.chain([base], _names(f"{base}_{method.lower()}"))
-    name = next(each for each in tried if each not in taken)
-    taken.add(name)
-    return name
+    unique = next(each for each in tried if each not in taken)
+    taken.add(unique)
+    return unique

@@ -115,14 +115,17 @@ def with_docs(config: Config) -> Config:
 
 
 def _document(docs: Docs, routes: list[Route], signatures: dict[int, Any]) -> str:
-    """Of two routes of one path, the one for fewer hosts is described: the last one counts."""
     from tetrapylon.code.openapi import Operation, document
 
+    def specific(route: Route) -> tuple[int, int]:
+        """As routing weighs it: the host, then the headers."""
+        return len((route.host or "").removeprefix("*")), len(route.headers)
+
     operations = []
-    for route in sorted(routes, key=lambda route: len((route.host or "").removeprefix("*"))):
+    for route in sorted(routes, key=specific):
         assert route.handler is not None
         name = route.name or route.handler.call.rpartition(":")[2].rpartition(".")[2]
-        operations.append(Operation(route.path, route.methods, name, signatures[id(route)]))
+        operations.append(Operation(route.path, route.methods, name, signatures[id(route)], route.headers))
     return msgspec.json.encode(document(operations, title=docs.title, version=docs.version)).decode()
 
 

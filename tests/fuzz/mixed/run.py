@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+import signal
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from tests.harness.secure import Authority
 
 ENOUGH = 10
 ROUTES = 12
+RELOAD = 0.7  # s between two of a config
 IDLE = (
     "tetrapylon_connections", "http_server_active_requests", "tetrapylon_tunnels",
     "tetrapylon_route_active_requests", "tetrapylon_upstream_queue", "tetrapylon_upstream_connections",
@@ -80,16 +82,29 @@ class Run:
                     return
                 await self.converse(loop, gateway.addresses, number)
 
+        reloading = loop.create_task(self.reload(gateway))
         await asyncio.gather(*(one(number) for number in self.numbers))
+        reloading.cancel()
         fleet.hang_up()
         await self.settled(gateway)
-        if gateway.workers != workers:
+        for _ in range(600):
+            if gateway.workers == workers:  # a reload has a process of its own while it lasts
+                break
+            await asyncio.sleep(0.05)
+        else:
             self.find("crash", f"workers {workers} became {gateway.workers}")
             return
         for pid in workers:
             left = sockets(pid) - before[pid]
             if left:
                 self.find("leak", f"process {pid} still holds {left}")
+
+    async def reload(self, gateway: Gateway) -> None:
+        """The same config anew, now and then, under every other config of a series."""
+        while self.seed % 2:
+            await asyncio.sleep(RELOAD)
+            gateway.signal(signal.SIGHUP)
+            self.seen["reloads"] += 1
 
     async def converse(self, loop: asyncio.AbstractEventLoop, addresses: list[str], number: int) -> None:
         talk = Conversation(self.seed, number, self.routes)

@@ -545,6 +545,7 @@ cdef class Requester(Sink):
     cdef void end(self, Exchange x) noexcept:
         cdef UpstreamConnection connection = self.connection
         if connection is None:
+            x.trailers = NULL
             return
         connection.uploaded()
         if x.request.chunked:
