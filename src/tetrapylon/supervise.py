@@ -63,8 +63,6 @@ from tetrapylon.telemetry.events import line, say
 CONTROL = "control process"
 HOST = "host of apps"
 END_OF_APPS = 5.0  # seconds that apps have to end, beside the grace of other processes
-MOST_WORKERS = 64
-"""There is room for so many, or for twice as many as at the start if that is more."""
 
 
 def run(source: Source, *, watch: bool = False) -> int:
@@ -118,9 +116,8 @@ class Supervisor:
             for listener in given:
                 say("warning", f"{listener.address} was handed over and is in no use; closing it")
                 listener.close()
-            most = max(MOST_WORKERS, 2 * facts.workers)
             memory = handover.memory if handover else None
-            self._shared = Shared(memory, plan.goes_on, facts.workers, most, facts.room, plan.shares)
+            self._shared = Shared(memory, plan.goes_on, facts.workers, facts.room, plan.shares)
             self._slabs = self._shared.slabs
         except BaseException:
             self._close_listeners()

@@ -210,6 +210,7 @@ FULL: dict[str, Any] = {
             "folder": "/tmp",
             "env": {"SHOP_DB": "sqlite"},
             "startup": "20s",
+            "warmup": "7m",
             "timeout": "40s",
             "max_requests": 4321,
             "max_memory": "300MiB",

@@ -6,14 +6,14 @@ from typing import NamedTuple
 import pytest
 
 from tests.meta.source import ROOT
-from tetrapylon import supervise, worker
+from tetrapylon import worker
 from tetrapylon.admin import live
 from tetrapylon.config.model import Config
 from tetrapylon.diff import file as diff_file
 from tetrapylon.diff import findings
 from tetrapylon.identity import tokens
 from tetrapylon.moving import judge, state
-from tetrapylon.processes import reload, slots
+from tetrapylon.processes import handover, reload, slots
 from tetrapylon.stores import redis, redis_answers, redis_records
 from tetrapylon.upstreams import resolve
 
@@ -52,7 +52,7 @@ SENTENCES = [
     Said("move.md", "for longer than {} s and {} times the old side's p95", (state.PATIENCE, state.SLOWER)),
     Said("operate.md", "The {} busiest, where there are more", (live.ROUTES,)),
     Said("operate.md", "the last {} minutes, also from before", ((live.SAMPLES - 1) * live.EVERY / 60,)),
-    Said("reload.md", "There is room for {} workers", (supervise.MOST_WORKERS,)),
+    Said("reload.md", "There is room for {} workers", (handover.MOST_WORKERS,)),
     Said("reload.md", "There is room for {} routes", (slots.ROOM,)),
     Said("reload.md", "keeps the last {} configs", (reload.KEPT,)),
     Said("resilience.md", "a worker waits up to {} s for it", (worker.FIRST_TARGETS,)),

@@ -23,6 +23,8 @@ from tetrapylon.telemetry.events import say
 
 __all__ = ["TRIAL", "Handover", "Memory", "Shared", "StandIn", "become", "memory_of", "received", "try_out"]
 
+MOST_WORKERS = 64
+"""There is room for so many, or for twice as many as at the start if that is more."""
 STATE = "TETRAPYLON_HANDOVER"
 TRIAL = "TETRAPYLON_TRIAL"
 """Set for a process that only finds out whether the new code can begin; its words are the apps that serve."""
@@ -169,11 +171,10 @@ class Shared:
         before: Memory | None,
         goes_on: bool,
         workers: int,
-        most: int,
         room: int,
         shares: Mapping[str, float],
     ) -> None:
-        """`goes_on`: the counters of routes are those that `before` had. `most`: workers to have room for.
+        """`goes_on`: the counters of routes are those that `before` had. `room`: routes to have room for.
         `shares`: with which moves begin that nobody has begun."""
         self._held: dict[int, int] = {}
         slabs = None
@@ -185,7 +186,7 @@ class Shared:
                 say("warning", f"SIGUSR2: all counts begin anew: {error}")
             before.close()
         if slabs is None:
-            slabs = Slabs(most, room)
+            slabs = Slabs(max(MOST_WORKERS, 2 * workers), room)
             for route, share in shares.items():
                 slabs.moves.set_share(route, share)
         self.slabs = slabs
