@@ -17,8 +17,6 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-import msgspec
-
 from tetrapylon import __version__
 from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon._core.telemetry.counters import Slab, State
@@ -359,11 +357,8 @@ class Supervisor:
     def tell(self) -> None:
         if self._announced and not self._stops:
             self._manager.ready(f"generation {self._reloads.generation}")
-        news = file_of(self._reloads.news(), "news")
-        sought = file_of(msgspec.msgpack.encode(self._reloads.sought), "sought")
-        self._to_control(News(), [self._reloads.config, news, sought])
-        os.close(news)
-        os.close(sought)
+        with self._reloads.news() as files:
+            self._to_control(News(), files)
         self._hostings.tell(partial(self._to, CONTROL))
 
     def change(self, facts: Facts) -> Change:
