@@ -23,7 +23,6 @@ from tetrapylon.net.listening import Change, Listening
 from tetrapylon.net.sockets import Listener, ListenError, given_by_manager, open_listeners
 from tetrapylon.plan import ConfigRefused, Main, Plan, Source, load_plan
 from tetrapylon.processes.channel import (
-    APP,
     Ask,
     Channel,
     Committed,
@@ -341,7 +340,7 @@ class Supervisor:
         return child is not None and child.channel is not None and child.channel.send(message, files)
 
     def _found(self, app: str, targets: bytes) -> None:
-        self._findings.put(app, APP, targets, [*self._workers, *self._leaving])
+        self._findings.put(app, targets, [*self._workers, *self._leaving])
 
     def _reply(self, number: int, outcome: bytes) -> None:
         file = file_of(outcome, "outcome")
