@@ -84,7 +84,7 @@ def load_plan(source: Source) -> Plan:
     import ipaddress  # noqa: F401
     import urllib.parse  # noqa: F401
 
-    from tetrapylon import catalog, compile, worker, works  # noqa: F401
+    from tetrapylon import catalog, serving, worker, works  # noqa: F401
     from tetrapylon._core.telemetry.counters import set_bounds
     from tetrapylon.config.wire import Encoded
     from tetrapylon.telemetry import logs, misfit

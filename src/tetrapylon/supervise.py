@@ -15,15 +15,12 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-import msgspec
-
 from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon._core.telemetry.counters import Slab, State
 from tetrapylon.net.listening import Change, Listening
 from tetrapylon.net.sockets import Listener, ListenError, given_by_manager, open_listeners
 from tetrapylon.plan import ConfigRefused, Main, Plan, Source, load_plan
 from tetrapylon.processes.channel import (
-    APP,
     Ask,
     Channel,
     Committed,
@@ -338,7 +335,7 @@ class Supervisor:
         return child is not None and child.channel is not None and child.channel.send(message, files)
 
     def _found(self, app: str, targets: bytes) -> None:
-        self._findings.put(app, APP, targets, [*self._workers, *self._leaving])
+        self._findings.put(app, targets, [*self._workers, *self._leaving])
 
     def _reply(self, number: int, outcome: bytes) -> None:
         file = file_of(outcome, "outcome")
@@ -354,11 +351,8 @@ class Supervisor:
     def tell(self) -> None:
         if self._announced and not self._stops:
             self._manager.ready(f"generation {self._reloads.generation}")
-        told = {"news": self._reloads.news(), "sought": msgspec.msgpack.encode(self._reloads.sought)}
-        files = [file_of(data, name) for name, data in told.items()]
-        self._to_control(News(), [self._reloads.config, *files])
-        for file in files:
-            os.close(file)
+        with self._reloads.news() as files:
+            self._to_control(News(), files)
         self._hostings.tell()
 
     def change(self, facts: Facts) -> Change:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from tetrapylon.processes.channel import Found, content_of, file_of
+from tetrapylon.processes.channel import APP, Found, content_of, file_of
 from tetrapylon.processes.child import Child
 
 __all__ = ["Findings"]
@@ -24,10 +24,10 @@ class Findings:
             if each.channel is not None and not each.channel.send(message, [file]):
                 self._behind.add(each)
 
-    def put(self, upstream: str, fingerprint: bytes, targets: bytes, workers: Iterable[Child]) -> None:
-        """As `take`, of targets as MessagePack."""
+    def put(self, app: str, targets: bytes, workers: Iterable[Child]) -> None:
+        """As `take`, of a hosted app and with targets as MessagePack."""
         file = file_of(targets, "found")
-        self.take(Found(upstream, fingerprint), file, workers)
+        self.take(Found(app, APP), file, workers)
         os.close(file)
 
     def catch_up(self) -> None:
