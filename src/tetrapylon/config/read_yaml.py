@@ -180,8 +180,8 @@ class _Composer:
             problem = getattr(error, "problem", None) or "this is not YAML"
             if "nesting depth" in problem:  # libyaml's own limit, met while it looks ahead of the events
                 self.too_deep((mark.line + 1, mark.column + 1))
-            line = "".join(self.text.split("\n")[mark.line : mark.line + 1])  # none, at the end of the text
-            if line.startswith("\t", mark.column) and "token" in problem:
+            here = "".join(self.text.split("\n")[mark.line : mark.line + 1])  # none, at the end of the text
+            if here.startswith("\t", mark.column) and "token" in problem:
                 self.fail("not YAML: a tab", "indent by spaces", (mark.line + 1, mark.column + 1))
             message = f"{problem} {context}" if context and context.startswith("while") else problem
             self.fail(f"not YAML: {message}", _remedy(error, message), (mark.line + 1, mark.column + 1))
