@@ -69,7 +69,7 @@ def values(arguments: argparse.Namespace) -> dict[str, Any] | None:
     """The config that the arguments are; None where they name a config. Raises UsageError."""
     from tetrapylon.errors import UsageError
 
-    given = [kind for kind in ("app", "wsgi", "asgi") if getattr(arguments, kind)]
+    given = [kind for kind in ("app", "wsgi", "asgi") if getattr(arguments, kind) is not None]
     if not given:
         for name in (*ONLY_HERE, "trusted_proxies", "certfile", "keyfile", "admin", "access_log"):
             if getattr(arguments, name) is not None:
