@@ -287,6 +287,19 @@ class TestMethods:
             "path: /, respond: {}, methods: GET"
         )
 
+    def test_what_is_in_a_list_is_said_where_there_is_none(self) -> None:
+        (problem,) = said("server: {listen: 8080}\nroutes: []")
+        assert (
+            "expected a list, not 8080; an item of it is a listen address such as 127.0.0.1:8080" in problem
+        )
+        (problem,) = said("routes:\n  path: /\n  respond: {}")
+        assert "expected a list, not a mapping; an item of it is a mapping" in problem
+
+    def test_a_host_that_is_a_url(self) -> None:
+        assert "'http://x.test' is a URL; a route matches the host alone, such as api.example.com" in route(
+            "path: /, respond: {}, host: 'http://x.test'"
+        )
+
     def test_one_named_twice(self) -> None:
         assert "routes[0].methods" in said("routes: [{path: /, respond: {}, methods: [GET, GET]}]")[0]
 

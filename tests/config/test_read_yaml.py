@@ -97,9 +97,33 @@ def test_merge_keys_give_way_to_what_is_there() -> None:
         ),
         ("a: {b: 1, b: 2}", "gateway.yaml:1:11: the key 'b' stands here twice"),
         ("a: 1\n---\nb: 2", "gateway.yaml:2:1: a second document begins here"),
-        ("a: [1, 2", "gateway.yaml:2:1: not YAML: did not find expected ',' or ']'"),
-        ("a: b: c", "gateway.yaml:1:5: not YAML: mapping values are not allowed"),
-        ("\ta: 1", "gateway.yaml:1:1: not YAML: found character that cannot start any token"),
+        (
+            "a: [1, 2",
+            "gateway.yaml:2:1: not YAML: did not find expected ',' or ']' while parsing a flow sequence; it"
+            " begins at line 1, column 4: close it, and put a text with any of { } [ ] , in quotes",
+        ),
+        (
+            "a: {path: /{id}, b: c}",
+            "gateway.yaml:1:12: not YAML: did not find expected ',' or '}' while parsing a flow mapping; it"
+            " begins at line 1, column 4: close it, and put a text with any of { } [ ] , in quotes",
+        ),
+        (
+            "a:\n  - b: 1\n    c: 2\n   d: 3",
+            "gateway.yaml:4:4: not YAML: did not find expected '-' indicator while parsing a block"
+            " collection; it begins at line 2, column 3: indent all that belongs to it alike",
+        ),
+        (
+            "a: b: c",
+            "gateway.yaml:1:5: not YAML: mapping values are not allowed in this context; put a text with `: `"
+            " in it in quotes, and begin each key on a line of its own",
+        ),
+        ("\ta: 1", "gateway.yaml:1:1: not YAML: a tab; indent by spaces"),
+        ("a:\n\t- b", "gateway.yaml:2:1: not YAML: a tab; indent by spaces"),
+        (
+            "a: @b",
+            "gateway.yaml:1:4: not YAML: found character that cannot start any token while scanning for the"
+            " next token; put the text in quotes",
+        ),
         ("a: é\nb: \x01", "gateway.yaml:2:4: not YAML: control characters are not allowed"),
         ("a: *b", "gateway.yaml:1:4: the alias *b has no anchor"),
         ("a: &a [*a]", "gateway.yaml:1:8: the alias *a stands within its own anchor"),

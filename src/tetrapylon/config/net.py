@@ -229,6 +229,8 @@ def _host_pattern(text: str) -> str:
         raise ValueError(
             f"{text!r} is not a host pattern; `*` stands for one whole first label, as in *.example.com"
         )
+    if "://" in text:
+        raise ValueError(f"{text!r} is a URL; a route matches the host alone, such as api.example.com")
     if ":" in text and not text.endswith("]"):
         raise ValueError(f"{text!r} names a port; a route matches the host alone")
     _host(text)

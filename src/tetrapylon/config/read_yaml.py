@@ -180,8 +180,11 @@ class _Composer:
             problem = getattr(error, "problem", None) or "this is not YAML"
             if "nesting depth" in problem:  # libyaml's own limit, met while it looks ahead of the events
                 self.too_deep((mark.line + 1, mark.column + 1))
+            here = "".join(self.text.split("\n")[mark.line : mark.line + 1])  # none, at the end of the text
+            if here.startswith("\t", mark.column) and "token" in problem:
+                self.fail("not YAML: a tab", "indent by spaces", (mark.line + 1, mark.column + 1))
             message = f"{problem} {context}" if context and context.startswith("while") else problem
-            self.fail(f"not YAML: {message}", "", (mark.line + 1, mark.column + 1))
+            self.fail(f"not YAML: {message}", _remedy(error, message), (mark.line + 1, mark.column + 1))
         position = getattr(error, "position", None)
         if isinstance(position, int):
             before = self.text.encode()[:position].decode(errors="ignore")
@@ -193,6 +196,21 @@ class _Composer:
 
     def fail(self, message: str, hint: str, mark: Mark) -> NoReturn:
         raise ConfigError([Problem(self.file, message, line=mark[0], column=mark[1], hint=hint)])
+
+
+def _remedy(error: yaml.YAMLError, message: str) -> str:
+    """What to do about a mistake of syntax."""
+    if "cannot start any token" in message:
+        return "put the text in quotes"
+    if "mapping values are not allowed" in message:
+        return "put a text with `: ` in it in quotes, and begin each key on a line of its own"
+    began = getattr(error, "context_mark", None)
+    if began is None:
+        return ""
+    place = f"it begins at line {began.line + 1}, column {began.column + 1}"
+    if "flow" in message:
+        return f"{place}: close it, and put a text with any of {{ }} [ ] , in quotes"
+    return f"{place}: indent all that belongs to it alike" if "block" in message else ""
 
 
 def _mark(event: Any) -> Mark:

@@ -253,8 +253,10 @@ class Items(Shape):
     def read(self, node: Node, path: Path, report: Report) -> Any:
         items = node.value
         if type(items) is not list:
-            one = type(items) in self.item.kinds and type(items) is not dict
-            hint = f"did you mean [{show(node, bare=True)}]?" if one else ""
+            if type(items) in self.item.kinds and type(items) is not dict:
+                hint = f"did you mean [{show(node, bare=True)}]?"
+            else:
+                hint = f"an item of it is {self.item.expected}"
             return self.mismatch(node, path, report, hint)
         if len(items) < self.at_least:
             report.add(path, "the list is empty", f"expected {self.item.expected} in it")

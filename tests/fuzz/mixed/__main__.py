@@ -5,7 +5,8 @@
     python -m tests.fuzz.mixed --seed 7 --only 4711                 one conversation again, under its config
 
 Each config is drawn from its seed and runs as a gateway of its own: mirrors, shadows, caches, rewritten and
-recoded bodies, aggregates, retries and hedges, tunnels, plugins and handlers that raise, hang and cancel.
+recoded bodies, aggregates, retries and hedges, tunnels, plugins and handlers that raise, hang and cancel,
+plain and over TLS; those with an odd seed are reloaded meanwhile.
 Each answer must be its request's (both carry a mark), each body whole; no worker may end; and when all is
 over, nothing may be under way, and no socket left. What is wrong is printed; the exit status is then 1.
 """

@@ -26,6 +26,7 @@ PATIENT = {"polite", "keeps", "pieces", "stalls"}
 """These hear all of their answers."""
 KEYS = 12
 PATIENCE = 20.0
+SOON = 2.0
 # What a request that is right may be told by the gateway, or by code that was told to fail.
 FAILURES = {502, 503, 504, 429}
 FAILURES_OF_CODE = {299, 418, 500}
@@ -184,7 +185,12 @@ class Conversation:
             await asyncio.sleep(rng.random() * 0.05)
         while limit is None or len(self.heard) < limit:
             try:
-                data = await channel.recv(65536 if limit is None else max(1, limit))
+                if limit is None:
+                    data = await channel.recv(65536)
+                else:
+                    data = await asyncio.wait_for(channel.recv(max(1, limit)), SOON)
+            except TimeoutError:
+                break  # there may be no more, of what is shorter than the limit
             except ConnectionError:
                 self.gone = True
                 return

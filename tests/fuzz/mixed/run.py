@@ -87,7 +87,7 @@ class Run:
         reloading.cancel()
         fleet.hang_up()
         await self.settled(gateway)
-        for _ in range(200):
+        for _ in range(600):
             if gateway.workers == workers:  # a reload has a process of its own while it lasts
                 break
             await asyncio.sleep(0.05)
