@@ -22,13 +22,13 @@ from tetrapylon.config import loads
 HEAD = """\
 # Metrics
 
-What `/metrics` on the admin address tells. [Seeing what happens](operate.md#prometheus-and-grafana) has a
+All metrics at `/metrics` on the admin address. [Seeing what happens](operate.md#prometheus-and-grafana) has a
 dashboard and alerts.
 
 Names are OpenTelemetry's where it has one, `process_...` those of Prometheus' own clients; all others begin
-with `tetrapylon_`. Durations are seconds, sizes bytes. `http_route` is a route's name or its path's template,
-never a path that a client asked for; with `server_address` and `tetrapylon_route_methods` it is one route.
-What was cut short has `error_type` in place of `http_response_status_class`.
+with `tetrapylon_`. Durations are in seconds, sizes in bytes. `http_route` is a route's name or its path's
+template, never a path that a client requested; with `server_address` and `tetrapylon_route_methods` it
+identifies a route. Responses that were cut have `error_type` in place of `http_response_status_class`.
 """
 TABLE = "| name | kind | labels | |\n| --- | --- | --- | --- |"
 ROUTE = {"http_route": "/", "server_address": "shop.example", "tetrapylon_route_methods": "GET"}
@@ -82,8 +82,8 @@ def page() -> Iterator[str]:
     yield HEAD
     yield TABLE
     yield from always()
-    yield "\n## Where there is something to tell\n"
-    yield "By what they are about: a policy's name, an app's, a cache's, a handler's or plugin's.\n"
+    yield "\n## Metrics of features in use\n"
+    yield "Their labels name what they are about: a policy, an app, a cache, a handler or a plugin.\n"
     yield "| name | kind | |\n| --- | --- | --- |"
     for name, (kind, text) in FAMILIES.items():
         if name != "tetrapylon_series_dropped_total":

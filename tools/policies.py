@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 HEAD = """\
 # Policies
 
-What may be asked, by whom, how often, and what becomes of it on the way. They run in the order of the list on
-the way to the upstream, and in reverse on the way back; those of the config's own `policies` come before a
+Policies authenticate, limit, change or answer requests on their way. They run in the order of the list on the
+way to the upstream, and in reverse on the way back; those of the config's own `policies` come before a
 route's. A policy that is not in the list costs nothing.
 
 ```yaml
@@ -28,14 +28,14 @@ routes:
       - {use: rate_limit, rate: 100/s}
 ```
 
-The first lines of each example are requests and what is answered to them, in order; the tests ask them.
+The first lines of each example are requests and their answers, in order; the tests send them.
 
 Costs are instructions of one request, as `make budgets` counts them by callgrind: what a policy adds to a
 proxied request, which takes PLAIN without any. They are counted with a local store where there is a choice,
-and with what was verified before still known.
+and with credentials that were verified before.
 
-What a public API has together, `api_key`, `rate_limit`, `headers`, `cors`, `request_id`, metrics and the
-access log, took 0.91 to 0.93 x the CPU time a request of nginx with none of them, and 0.22 to 0.23 x that of
+All that a public API needs, `api_key`, `rate_limit`, `headers`, `cors`, `request_id`, metrics and the access
+log, took 0.91 to 0.93 times the CPU time a request of nginx with none of them, and 0.22 to 0.23 times that of
 a Go gateway with the same (`make bench-public-api`, two runs of nine rounds on two shared cores).
 """
 BUDGETS = tomllib.loads((ROOT / "benchmarks" / "budgets.toml").read_text(encoding="utf-8"))

@@ -6,13 +6,11 @@ Read `editions` from top to bottom: it is the gateway. What outlives a config is
 from __future__ import annotations
 
 import asyncio
-import gc
 import re
-import time
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from msgspec import UnsetType, convert, json
 
@@ -28,24 +26,16 @@ from tetrapylon._core.stages import Snapshot, make_plan
 from tetrapylon._core.telemetry.counters import Slab
 from tetrapylon._core.upstreams.call import CallStages
 from tetrapylon.config import model
-from tetrapylon.config.net import listener_keys
 from tetrapylon.config.template import split
 from tetrapylon.destinations.answers import fixed_answer
 from tetrapylon.destinations.moves import moving, watch
 from tetrapylon.destinations.shadows import shadow
 from tetrapylon.net.trusts import trusts
-from tetrapylon.telemetry import logs
 from tetrapylon.upstreams.fleet import Closes
-from tetrapylon.upstreams.make import told
 from tetrapylon.works import Kept, Steps, Works, finish
 
 if TYPE_CHECKING:
-    import socket
-    import ssl
-
-    from tetrapylon._core.accept import Listener
     from tetrapylon.code.usercode import UserCode
-    from tetrapylon.processes.channel import Channel
     from tetrapylon.stores.redis import Redis
     from tetrapylon.telemetry.tracing import Spans
 
@@ -54,11 +44,6 @@ PRIORITIES = {"high": 0, "normal": 1, "low": 2}
 PARAMETER = re.compile(r"\{(\w+)")
 WHOLE_BODY = 2**20
 """Bytes of a body that is wanted whole, by a handler or a part, where neither route nor server says."""
-
-SLICE = 0.0005
-"""Seconds of work on a new config between two turns of the loop."""
-LET_GO = 64
-"""Routes freed in one go."""
 
 
 class Source(Protocol):
@@ -212,10 +197,11 @@ def build(
     edition = finish(editions(_Whole(config), works))
     works.settle(edition.kept)
     works.follow(config.upstreams)
-    return _gateway(edition, works), works.code
+    return gateway_of(edition, works), works.code
 
 
-def _gateway(edition: Edition, works: Works) -> Gateway:
+def gateway_of(edition: Edition, works: Works) -> Gateway:
+    """That serves nothing until it is given a socket."""
     return Gateway(works.reactor, edition.snapshot, works.slab, edition.kept.access_log, closing=[works])
 
 
@@ -237,179 +223,6 @@ def editions(config: Source, works: Works) -> Steps[Edition]:
         yield False
     yield from router.freezing()
     return Edition(head, _snapshot(head.server, router, works, scope.reserved), kept)
-
-
-class Serving:
-    """A gateway with the listeners of its config, which takes on one config after the other.
-
-    All calls come from the loop's thread.
-    """
-
-    def __init__(
-        self,
-        config: Source,
-        loop: asyncio.AbstractEventLoop,
-        slab: Slab,
-        fronts: Mapping[bytes, ssl.SSLContext] | None = None,
-        found: Mapping[str, tuple[bytes, bytes]] | None = None,
-        channel: Channel | None = None,
-    ) -> None:
-        """`fronts` as `works.fronts` made them, `found` and `channel` as `Context` has them.
-
-        `found` None: it finds targets itself.
-        """
-        self._loop = loop
-        self._works = Works(loop, slab, fronts, channel)
-        for name, (fingerprint, targets) in (found or {}).items():
-            self._works.found(name, fingerprint, targets)
-        self._edition = finish(editions(config, self._works))
-        self._works.settle(self._edition.kept)
-        if found is None:
-            self._works.follow(self._edition.head.upstreams)
-        self._gateway = _gateway(self._edition, self._works)
-        self._listening: dict[str, list[Listener]] = {}
-        self.reopen_logs = self._gateway.reopen_logs
-        self.drain = self._gateway.drain
-        self.close = self._gateway.close
-
-    @property
-    def active(self) -> int:
-        return self._gateway.active
-
-    @property
-    def drain_time(self) -> float:
-        """How many seconds the config gives exchanges in flight to finish."""
-        return self._edition.head.server.timeouts.drain
-
-    @property
-    def _entries(self) -> dict[str, model.Listener]:
-        listen = self._edition.head.server.listen
-        return dict(zip(listener_keys(each.address for each in listen), listen, strict=True))
-
-    async def start(self) -> None:
-        """Before it listens. Raises TetrapylonError where the user's code does not begin."""
-        if self._works.code is not None:
-            await self._works.code.start()
-
-    async def await_targets(self, patience: float, apps: float) -> None:
-        await self._works.await_targets(patience, apps)
-
-    def found(self, upstream: str, fingerprint: bytes, targets: bytes) -> None:
-        """The targets of an upstream, found by the settings of that fingerprint, as MessagePack."""
-        self._works.found(upstream, fingerprint, targets)
-
-    async def stop(self) -> None:
-        """Once nothing is in flight."""
-        if self._works.code is not None:
-            await self._works.code.stop()
-
-    def listen(self, sock: socket.socket, address: str) -> None:
-        settings = self._entries[address]
-        tls = self._edition.kept.tls(address)
-        listener = self._gateway.listen(sock, tls=tls, proxy_protocol=settings.proxy_protocol)
-        self._listening.setdefault(address, []).append(listener)
-
-    async def prepare(self, config: Source) -> Edition:
-        """Compiles another config, in slices that leave the loop its turns. `adopt` it, or `discard` it.
-
-        What is made meanwhile lasts as long as the config does, so the collector need not walk it.
-        """
-        gc.collect(1)
-        gc.disable()
-        try:
-            edition = await _paced(self._loop, editions(config, self._works))
-            await self.start()  # what is new in the user's code
-            return edition
-        except BaseException:
-            self._works.settle(self._edition.kept)
-            gc.enable()
-            raise
-
-    async def discard(self, edition: Edition) -> None:
-        """Frees one that was prepared and is not adopted."""
-        self._works.settle(self._edition.kept)
-        await self._free(edition.snapshot.router)
-
-    def adopt(
-        self, edition: Edition, sockets: Sequence[tuple[socket.socket, str]]
-    ) -> Coroutine[Any, Any, None]:
-        """Serves by it from the next request on. What is given is to be run: it frees the last config.
-
-        `sockets` are further ones to accept on, each with its address.
-        """
-        router = self._edition.snapshot.router
-        logs.follow(self._edition.head.log.errors, edition.head.log.errors)
-        self._edition = edition
-        self._gateway.swap(edition.snapshot)
-        self._gateway.write_to(edition.kept.access_log)
-        self._relisten()
-        for sock, address in sockets:
-            self.listen(sock, address)
-        self._works.settle(edition.kept)
-        return self._free(router)
-
-    def upstreams(self) -> list[dict[str, Any]]:
-        """What each upstream does now, for operators."""
-        return [told(name, made.made) for name, made in self._edition.kept.upstreams.items()]
-
-    def purge(self, how: Literal["path", "prefix", "tag"], what: str) -> int:
-        """Forgets stored answers, in this process; how many there were. See `Store.purge`."""
-        return self._works.purge(how, what)
-
-    def _relisten(self) -> None:
-        settings = self._entries
-        for address, listeners in list(self._listening.items()):
-            entry = settings.get(address)
-            for listener in listeners:
-                if entry is None:
-                    self._gateway.stop_listening(listener)
-                else:
-                    tls = self._edition.kept.tls(address)
-                    listener.change(tls=tls, proxy_protocol=entry.proxy_protocol)
-            if entry is None:
-                del self._listening[address]
-
-    async def _free(self, router: Router[Plan]) -> None:
-        """Some routes at a time; exchanges in flight keep the plans of theirs."""
-        await _paced(self._loop, _let_go(router.routes, router.table))
-        gc.freeze()
-        gc.enable()
-
-
-def _let_go(*lists: list[T]) -> Generator[bool, None, None]:
-    """Frees what is in the lists, some at a time. Nobody else has them any more."""
-    while any(lists):
-        for each in lists:
-            del each[-LET_GO:]
-        yield False
-
-
-async def _paced(loop: asyncio.AbstractEventLoop, steps: Steps[T]) -> T:
-    """Takes the steps, a slice in each turn of the loop, and those that may be long in a thread."""
-    began = time.perf_counter()
-    apart = False
-    while True:
-        step = await loop.run_in_executor(None, _next, steps) if apart else _next(steps)
-        if step.done:
-            value: T = step.value
-            return value
-        apart = step.apart
-        if apart or time.perf_counter() - began >= SLICE:
-            await asyncio.sleep(0)
-            began = time.perf_counter()
-
-
-class _Step(NamedTuple):
-    apart: bool
-    done: bool = False
-    value: Any = None
-
-
-def _next(steps: Steps[Any]) -> _Step:
-    try:
-        return _Step(next(steps))
-    except StopIteration as stop:
-        return _Step(False, True, stop.value)
 
 
 def _snapshot(server: model.Server, router: Router[Plan], works: Works, reserved: set[bytes]) -> Snapshot:

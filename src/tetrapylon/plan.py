@@ -45,6 +45,8 @@ class Plan(NamedTuple):
     source: str = ""
     goes_on: bool = False
     """`slots` continues the table of the supervisor before."""
+    shares: Mapping[str, float] = {}
+    """With which moves begin, where their memory does."""
     host: Main | None = None
     """Hosts the apps, where there are some."""
     watch: Main | None = None
@@ -82,7 +84,7 @@ def load_plan(source: Source) -> Plan:
     import ipaddress  # noqa: F401
     import urllib.parse  # noqa: F401
 
-    from tetrapylon import catalog, compile, worker, works  # noqa: F401
+    from tetrapylon import catalog, serving, worker, works  # noqa: F401
     from tetrapylon._core.telemetry.counters import set_bounds
     from tetrapylon.config.wire import Encoded
     from tetrapylon.telemetry import logs, misfit
@@ -119,6 +121,7 @@ def load_plan(source: Source) -> Plan:
         read=partial(read_again, source),
         source=source.name,
         goes_on=finding.goes_on,
+        shares=finding.shares,
     )
 
 
@@ -145,8 +148,25 @@ def _begin(source: Source, paper: Paper) -> int:
     memory = before.memory if before is not None else None
     goes_on = memory is not None and go_on(paper.slots, memory.slots, config, memory.room)
     room = memory.room if memory is not None and goes_on else 0
-    _write(config, paper._replace(room=room), Finding(goes_on=goes_on))
+    _write(config, paper._replace(room=room), Finding(goes_on=goes_on, shares=_shares(config)))
     return 0
+
+
+def _shares(config: Any) -> dict[str, float]:
+    """Read here, so that the first request is dealt by them: the control process comes later."""
+    routes = [route for route in config.routes if route.move is not None]
+    if not routes:
+        return {}
+    from tetrapylon.destinations.moves import slot_of
+    from tetrapylon.moving.file import recorded
+
+    kept = recorded(config.diff.moves)
+    return {
+        slot_of(route.title, move.to): move.share
+        for route in routes
+        for move in [kept.get(route.title)]
+        if move is not None and move.to == route.moves_to
+    }
 
 
 def read_again(source: Source, paper: Paper) -> int:
@@ -227,8 +247,8 @@ def _facts(config: Any, room: int) -> Facts:
         workers=len(os.sched_getaffinity(0)) if server.workers == "auto" else server.workers,
         room=room,
         follows=any(upstream.discover is not None for upstream in config.upstreams.values())
-        or any(route.shadow is not None for route in config.routes),
-        hosts=bool(config.apps),
+        or any(route.shadow is not None or route.move is not None for route in config.routes),
+        apps=list(config.apps),
         errors=config.log.errors,
         drain=server.timeouts.drain,
         shutdown_delay=server.timeouts.shutdown_delay,

@@ -10,23 +10,17 @@ import faulthandler
 import gc
 import math
 import os
-import select
 import signal
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-import msgspec
-
-from tetrapylon import __version__
 from tetrapylon._core.resident import forget_files, trim_heap
 from tetrapylon._core.telemetry.counters import Slab, State
 from tetrapylon.net.listening import Change, Listening
 from tetrapylon.net.sockets import Listener, ListenError, given_by_manager, open_listeners
 from tetrapylon.plan import ConfigRefused, Main, Plan, Source, load_plan
 from tetrapylon.processes.channel import (
-    APP,
     Ask,
     Channel,
     Committed,
@@ -52,15 +46,14 @@ from tetrapylon.processes.fork import (
     describe_end,
     raise_descriptor_limit,
     send_signal,
-    spawn,
 )
-from tetrapylon.processes.handover import TRIAL, Shared, become, command, memory_of, received
+from tetrapylon.processes.handover import TRIAL, Shared, become, memory_of, received, try_out
 from tetrapylon.processes.hosting import Hostings
 from tetrapylon.processes.predecessors import Predecessors
 from tetrapylon.processes.reading import Facts
 from tetrapylon.processes.reload import Order, Reloads
 from tetrapylon.processes.service import Manager, activated
-from tetrapylon.processes.wakeup import Pipe, handle_signals
+from tetrapylon.processes.wakeup import Pipe, handle_signals, readable
 from tetrapylon.telemetry import events, logs
 from tetrapylon.telemetry.events import line, say
 
@@ -124,7 +117,7 @@ class Supervisor:
                 listener.close()
             most = max(MOST_WORKERS, 2 * facts.workers)
             memory = handover.memory if handover else None
-            self._shared = Shared(memory, plan.goes_on, facts.workers, most, facts.room)
+            self._shared = Shared(memory, plan.goes_on, facts.workers, most, facts.room, plan.shares)
             self._slabs = self._shared.slabs
         except BaseException:
             self._close_listeners()
@@ -133,7 +126,7 @@ class Supervisor:
         self._wakeup = Pipe()
         self._notify = Pipe()
         self._lifeline = Pipe()
-        self._old = Predecessors(handover.workers, handover.hosts) if handover else Predecessors()
+        self._old = Predecessors(handover.workers, handover.silent_hosts) if handover else Predecessors()
         self._trial = 0
         """The process that tries out new code."""
         self._reloads = Reloads(self, plan.read, plan.config, plan.slots, facts, plan.source)
@@ -143,7 +136,8 @@ class Supervisor:
         for _ in range(facts.workers):
             self._add_worker()
         self._findings = Findings()
-        self._hostings = Hostings(self._slab)
+        stand_ins = handover.stand_ins if handover else ()
+        self._hostings = Hostings(self._slab, self._found, partial(self._to, CONTROL), stand_ins)
         self._control: list[Child] = []
         self._add_control()
         self._add_host()
@@ -173,6 +167,7 @@ class Supervisor:
         trim_heap()  # its holes would be copied, page by page, as each child fills them
         looked = time.monotonic()
         self._reap(looked)  # of those that were handed over
+        self._hostings.lead(self._facts.apps, bool(self._old))
         for child in self._children:
             child.start_at = looked
         try:
@@ -184,6 +179,7 @@ class Supervisor:
                 for child in self._children:
                     if child.channel is not None and child.channel.fileno() in ready:
                         self._hear(child, child.channel, now)
+                self._hostings.hear(ready)
                 self._reloads.tick(now)
                 self._manager.alive(now)
                 if self._notify.read in ready:
@@ -213,8 +209,9 @@ class Supervisor:
         self._wakeup.close()
         os.close(self._notify.read)
         os.close(self._lifeline.write)
-        if self._handover is not None:
-            os.close(self._handover.lifeline)
+        for descriptor in self._handover.lifelines if self._handover is not None else ():
+            os.close(descriptor)
+        self._hostings.close_channels()
         for child in self._children:
             if child.channel is not None:
                 child.channel.close()
@@ -258,7 +255,7 @@ class Supervisor:
 
     def _add_host(self) -> None:
         """As `_add_control`, for apps; it ends when the last worker has."""
-        if self._facts.hosts:
+        if self._facts.apps:
             self._add(HOST, self._plan.host, len(self._control))
 
     def _add(self, name: str, main: Main | None, at: int) -> None:
@@ -282,14 +279,10 @@ class Supervisor:
 
     def _wait(self, now: float) -> set[int]:
         """Sleeps until something is to be read or done; the descriptors that can be read."""
-        poll = select.poll()
-        poll.register(self._wakeup.read, select.POLLIN)
-        poll.register(self._notify.read, select.POLLIN)
-        for child in self._children:
-            if child.channel is not None:
-                poll.register(child.channel, select.POLLIN)
+        channels = [child.channel for child in self._children if child.channel is not None]
+        heard = [channel.fileno() for channel in [*channels, *self._hostings.channels]]
         # A channel whose child has died says so until the child is reaped, which SIGCHLD brings about.
-        return {descriptor for descriptor, _ in poll.poll(self._timeout(now) * 1000)}
+        return readable([self._wakeup.read, self._notify.read, *heard], self._timeout(now))
 
     def _hear(self, child: Child, channel: Channel, now: float) -> None:
         try:
@@ -307,20 +300,19 @@ class Supervisor:
                 # The watcher wants no answer: what it gets are the news.
                 reply = partial(self._reply, message.number) if message.number else None
                 self._reloads.order(Order(message.origin, message.dry_run, message.back, reply), now)
-            case Ask():
-                self._ask_all(message)
-            case Purge():
+            case Ask() | Purge():
                 self._ask_all(message, files)
             case Pairs():
                 if not self._to(CONTROL, message, files):  # some may be lost: that is counted and not said
                     self._slab.count("tetrapylon_shadow_batches_lost_total", {})
             case Hosting():
-                self._hostings.take(files[0])
-                self._to(CONTROL, message, files)
+                self._hostings.take(message, files[0])
             case Roll():
                 self._to(HOST, message)
             case Told():
                 self._to_control(Told(message.number, child.place), files)
+            case Found() if child.name == HOST:
+                self._hostings.take(message, files[0])
             case Found():
                 self._findings.take(message, files[0], [*self._workers, *self._leaving])
         for file in files:
@@ -345,6 +337,9 @@ class Supervisor:
         child = next((child for child in self._control if child.name == name), None)
         return child is not None and child.channel is not None and child.channel.send(message, files)
 
+    def _found(self, app: str, targets: bytes) -> None:
+        self._findings.put(app, targets, [*self._workers, *self._leaving])
+
     def _reply(self, number: int, outcome: bytes) -> None:
         file = file_of(outcome, "outcome")
         self._to_control(Done(number), [file])
@@ -359,12 +354,9 @@ class Supervisor:
     def tell(self) -> None:
         if self._announced and not self._stops:
             self._manager.ready(f"generation {self._reloads.generation}")
-        news = file_of(self._reloads.news(), "news")
-        sought = file_of(msgspec.msgpack.encode(self._reloads.sought), "sought")
-        self._to_control(News(), [self._reloads.config, news, sought])
-        os.close(news)
-        os.close(sought)
-        self._hostings.tell(partial(self._to, CONTROL))
+        with self._reloads.news() as files:
+            self._to_control(News(), files)
+        self._hostings.tell()
 
     def change(self, facts: Facts) -> Change:
         if facts.workers + len(self._leaving) + self._old.workers > self._slabs.workers:
@@ -407,8 +399,7 @@ class Supervisor:
     def _note_served(self) -> None:
         for child in self._workers:
             child.note_served()
-        ready = [child for child in self._workers if child.served]
-        if self._announced or self._stops or not ready:
+        if self._announced or self._stops or not any(child.served for child in self._workers):
             return
         if all(child.served or child.crash_loop for child in self._workers):
             self._announced = True
@@ -416,12 +407,9 @@ class Supervisor:
                 forget_files()  # most of what it took to begin is not needed again
             except OSError as error:
                 say("info", f"the supervisor keeps what it could give back of its memory: {error}")
-            urls = ", ".join(listener.url for listener in self._listening)
-            admin = "".join(f", admin on {listener.url}" for listener in self._admin)
-            workers = f"{len(self._workers)} worker{'s'[: len(self._workers) != 1]}"
-            line(f"tetrapylon {__version__} listening on {urls} ({workers}){admin}")
-            self._manager.ready(f"listening on {urls}")
-            self._retire_old(time.monotonic())
+            self._manager.announce(self._listening, self._admin, len(self._workers))
+            due = time.monotonic() + self._facts.drain + self._plan.timing.grace
+            self._old.end(signal.SIGTERM, due)  # what they do, the new workers can do now
 
     def _reap(self, now: float) -> None:
         while True:
@@ -431,7 +419,7 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            if self._reloads.reaped(pid, status, now):
+            if self._reloads.reaped(pid, status, now) or self._hostings.reaped(pid, status):
                 continue
             if self._old.reaped(pid):
                 self._shared.release(pid)
@@ -450,8 +438,8 @@ class Supervisor:
             leaving = self._leaving.pop(child, None) is not None
             child.reaped(status, now, expected=self._stops > 0 or leaving)
             self._reloads.died(child, now)
-            for app in self._hostings.lost() if child.name == HOST else ():
-                self._findings.lose(app, APP, [*self._workers, *self._leaving])
+            if child.name == HOST:
+                self._hostings.lost()
             if not self._stops and not leaving:
                 self._slab.count_restart()
                 self._give_up_if_hopeless(status, now)
@@ -483,6 +471,7 @@ class Supervisor:
                 for child in self._children:
                     child.signal(signal.SIGUSR1)
                 self._old.signal(signal.SIGUSR1)
+                self._hostings.signal(signal.SIGUSR1)
             elif number == signal.SIGHUP:
                 self._reloads.order(Order("SIGHUP"), now)
             elif number == signal.SIGUSR2:
@@ -518,8 +507,7 @@ class Supervisor:
         if self._trial or self._old or self._reloads.busy or self._stops:
             say("warning", "SIGUSR2: not now: a reload, a replacement or the end is under way")
             return
-        environment = {**os.environ, TRIAL: " ".join(self._hostings.serving)}
-        self._trial = spawn(lambda: os.execve(sys.executable, command(), environment))
+        self._trial = try_out(self._hostings.serving)
 
     def _tried(self, status: int) -> None:
         self._trial = 0
@@ -531,20 +519,18 @@ class Supervisor:
             return
         say("info", "SIGUSR2: replacing the workers by new code")
         self._manager.reloading()
-        hosts = [child.pid for child in self._control if child.alive and child.name == HOST]
-        workers = [child.pid for child in [*self._workers, *self._leaving] if child.alive]
-        control = [child.pid for child in self._control if child.alive and child.name != HOST]
-        memory = memory_of(self._slabs, self._plan.slots, [*self._workers, *self._leaving])
-        apps = self._hostings.lost()  # those of the next host are counted from the start
+        host = next((child for child in self._control if child.alive and child.name == HOST), None)
+        control = [child for child in self._control if child is not host]
+        workers = [*self._workers, *self._leaving]
+        memory = memory_of(self._slabs, self._plan.slots, workers)
+        lifeline = self._lifeline.write
+        stand_ins = self._hostings.stand_ins(host, lifeline)
+        self._hostings.forget()
         try:
-            become(self._listening, self._admin, workers, control, self._lifeline.write, hosts, memory)
+            become(self._listening, self._admin, workers, control, host, lifeline, memory, stand_ins)
         except OSError as error:
-            self._hostings.put(apps)
+            self._hostings.recall()
             say("error", f"SIGUSR2: the new code could not be started: {error}; the old serves on")
-
-    def _retire_old(self, now: float) -> None:
-        """The new workers serve: those of the old code can go."""
-        self._old.end(signal.SIGTERM, now + self._facts.drain + self._plan.timing.grace)
 
     def begun(self) -> None:
         self._manager.reloading()
@@ -555,6 +541,7 @@ class Supervisor:
     def _look(self, now: float, elapsed: float) -> None:
         events.tick()
         self._old.look(now)
+        self._hostings.lead(self._facts.apps, bool(self._old))
         if not self._stops:
             self._findings.catch_up()
             for child in self._workers:
@@ -565,21 +552,26 @@ class Supervisor:
                     child.signal(signal.SIGKILL)
             return
         alive = [child for child in [*self._workers, *self._leaving] if child.alive]
+        if not alive and not self._old:
+            self._hostings.end()
         if not alive and not self._control_told:
             # Last, so that it can answer "draining" to the end.
             self._control_told = True
             for child in self._control:
                 child.signal(signal.SIGQUIT)
-            self._kill_at = now + self._plan.timing.grace + (END_OF_APPS if self._facts.hosts else 0.0)
+            self._kill_at = now + self._plan.timing.grace + (END_OF_APPS if self._facts.apps else 0.0)
         if now >= self._kill_at:
             self._kill_at = math.inf
             for child in alive or self._control:
                 if child.alive:
                     say("warning", f"{child} has not ended in time; killing it")
                     child.signal(signal.SIGKILL)
+            if not alive:
+                self._hostings.signal(signal.SIGKILL)
 
     def _done(self) -> bool:
-        return self._stops > 0 and not self._old and not any(child.alive for child in self._children)
+        alive = self._old or self._hostings.old or any(child.alive for child in self._children)
+        return self._stops > 0 and not alive
 
     def _timeout(self, now: float) -> float:
         """Seconds until something is due, a look at the heartbeats at the latest."""

@@ -87,15 +87,15 @@ def rehearse() -> None:
     The interpreter writes into code that it runs for the first times (PEP 659), and memory that is written
     before a fork is shared after it: 0.3 MB of each worker.
     """
-    from tetrapylon import compile
     from tetrapylon.config import model
+    from tetrapylon.serving import Serving
 
     upstream = model.Upstream(targets=(model.Target(url="http://127.0.0.1:80"),))
     route = model.Route(path="/{rest:path}", upstream="any")
     config = model.Config(upstreams={"any": upstream}, routes=(route,))
     loop = uvloop.new_event_loop()
     for _ in range(REHEARSALS):
-        compile.Serving(Encoded(encode(config)), loop, Slabs(1, 1).slab(0), {}).close()
+        Serving(Encoded(encode(config)), loop, Slabs(1, 1).slab(0), {}).close()
     loop.close()
 
 
@@ -104,13 +104,13 @@ def main(fronts: Fronts, context: Context) -> int:
 
     Returns the exit status. Raises TetrapylonError where the config cannot be compiled.
     """
-    from tetrapylon import compile
+    from tetrapylon.serving import Serving
 
     def build(loop: asyncio.AbstractEventLoop, slab: Slab) -> Gateway:
         config = content_of(context.config)
         os.close(context.config)
         found = context.found if context.channel is not None else None
-        return compile.Serving(Encoded(config), loop, slab, fronts, found, context.channel)
+        return Serving(Encoded(config), loop, slab, fronts, found, context.channel)
 
     return serve(context, build)
 

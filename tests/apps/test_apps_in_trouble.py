@@ -110,6 +110,36 @@ def test_one_that_leaks(shop: Path) -> None:
         assert ask(gateway, "/app/a")[0] == 200
 
 
+@pytest.mark.parametrize("kind", ["wsgi", "asgi"])
+def test_one_that_leaks_without_a_bound_is_named_with_its_numbers(shop: Path, kind: str) -> None:
+    (shop / "leaks.py").write_text(
+        "import hosted\n"
+        "KEPT = []\n"
+        "def app(environ, start_response):\n"
+        "    KEPT.append(b'x' * 2**20)\n"
+        "    return hosted.app(environ, start_response)\n"
+        "async def modern(scope, receive, send):\n"
+        "    if scope['type'] == 'http':\n"
+        "        KEPT.append(b'x' * 2**20)\n"
+        "    await hosted.modern(scope, receive, send)\n"
+    )
+    leaks = {kind: "leaks:app" if kind == "wsgi" else "leaks:modern", "warmup": "1s"}
+    with Gateway(config(app=leaks, well={"wsgi": "hosted:app", "warmup": "1s"}), cwd=shop) as gateway:
+
+        def named() -> bool:
+            ask(gateway, "/app/a")
+            ask(gateway, "/well/a")
+            return any("its memory has grown from" in each for each in gateway.lines)
+
+        eventually(named, "it is named")
+        told = line(gateway, "its memory has grown from")
+        assert "app app (pid " in told
+        assert "MiB an hour: it may leak" in told
+        assert "`max_memory` or `max_requests` replaces such a process" in told
+        said = [each for each in gateway.lines if "its memory has grown from" in each]
+        assert not any("app well" in each for each in said)
+
+
 def test_one_that_prints_a_traceback_on_every_request(shop: Path) -> None:
     with Gateway(config(app={"wsgi": "hosted:app", "log_lines": 10}), cwd=shop, tracebacks=True) as gateway:
         for _ in range(100):

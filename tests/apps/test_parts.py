@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import random
 from collections.abc import Callable
+from math import exp, log1p
 from pathlib import Path
 
 import pytest
 
 from tetrapylon.apps import folder
+from tetrapylon.apps.growth import Grown, Growth
 from tetrapylon.apps.inside import unproxied
 from tetrapylon.apps.output import Output
 from tetrapylon.apps.recognise import kind_of
@@ -43,6 +47,27 @@ class TestFolder:
         }
         used.close()
         another.close()
+
+    def test_a_directory_that_cannot_be_looked_through_is_said_and_used(
+        self, run: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """As where others may make files, and not see whose else there are. To root, nothing is forbidden."""
+        monkeypatch.setenv("RUNTIME_DIRECTORY", str(run))
+        if os.geteuid():
+            run.chmod(0o300)
+        else:
+
+            def refuse(path: str) -> None:
+                raise PermissionError(errno.EACCES, "Permission denied", path)
+
+            monkeypatch.setattr(os, "scandir", refuse)
+        made = folder.Folder()
+        monkeypatch.undo()
+        run.chmod(0o700)
+        assert f"{run} cannot be looked through for the sockets of apps" in (said := capfd.readouterr().err)
+        assert "Permission denied; those stay there" in said
+        assert Path(made.path).is_dir()
+        made.close()
 
     def test_where_none_can_be_made(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RUNTIME_DIRECTORY", "/nowhere/at/all")
@@ -152,3 +177,72 @@ class TestOutput:
         assert lines[-1] == "app shop: again"
         os.close(said)
         output.close()
+
+
+class TestGrowth:
+    """A day of a process that is looked at each time it is due, by curves with noise on them."""
+
+    MIB = 2**20
+
+    def day(
+        self, curve: Callable[[float], float], seed: int, warmup: float = 600.0
+    ) -> tuple[float, Grown] | None:
+        """After how many hours it is named."""
+        drawn = random.Random(seed)
+        growth = Growth(0.0, warmup)
+        while growth.due < 24 * 3600:
+            now = growth.due + drawn.random()
+            grown = growth.see(now, int(curve(now / 3600) * self.MIB * (1 + abs(drawn.gauss(0, 0.01)))))
+            if grown is not None:
+                return now / 3600, grown
+        return None
+
+    @pytest.mark.parametrize("seed", range(5))
+    @pytest.mark.parametrize(
+        "curve",
+        {
+            "flat": lambda t: 100,
+            "warm after minutes": lambda t: 60 + 400 * (1 - exp(-t / 0.1)),
+            "warm after half an hour": lambda t: 60 + 200 * (1 - exp(-t / 0.5)),
+            "models loaded one after the other": lambda t: 60 + 2000 * min(1.0, t * 6),
+            "a cache that is full after half an hour": lambda t: 80 + 1000 * min(1.0, t * 2),
+            "a small cache that fills all day": lambda t: 80 + 70 * t / 24,
+            "jumps by large requests": lambda t: 80 + 60 * sum(t > at for at in (1, 3, 7, 8, 15)),
+            "a collection each quarter of an hour": lambda t: 200 + 300 * ((t * 4) % 1),
+            "fragmentation": lambda t: 80 + 60 * log1p(t * 6),
+            "busy and idle hours": lambda t: 100 + 80 * (t % 4 > 2),
+        }.items(),
+        ids=lambda curve: curve[0],
+    )
+    def test_what_comes_to_an_end_is_no_leak(
+        self, curve: tuple[str, Callable[[float], float]], seed: int
+    ) -> None:
+        assert self.day(curve[1], seed) is None
+
+    @pytest.mark.parametrize("seed", range(5))
+    @pytest.mark.parametrize(
+        ("an_hour", "latest"), [(10_000, 0.7), (1_000, 0.7), (100, 1.5), (20, 6.0), (5, 20.0)]
+    )
+    def test_a_leak_is_named_once_it_has_doubled_the_process(
+        self, an_hour: int, latest: float, seed: int
+    ) -> None:
+        named = self.day(lambda t: 80 + an_hour * t, seed)
+        assert named is not None
+        hours, grown = named
+        assert hours < latest
+        assert grown.after >= 2 * grown.before
+        rate = (grown.after - grown.before) / self.MIB / grown.seconds * 3600
+        assert rate == pytest.approx(an_hour, rel=0.1)
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_a_leak_by_day_alone_under_a_collection_is_named(self, seed: int) -> None:
+        def curve(t: float) -> float:
+            return 80 + 50 * min(t % 24, 10.0) + 30 * ((t * 20) % 1)
+
+        assert self.day(curve, seed) is not None
+
+    def test_it_is_said_with_its_numbers(self) -> None:
+        told = str(Grown(90 * self.MIB, 1290 * self.MIB, 5400.0))
+        assert (
+            told == "its memory has grown from 90 MiB to 1,290 MiB in 90 min and grows on, by 800 MiB an hour"
+        )

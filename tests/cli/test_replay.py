@@ -67,8 +67,68 @@ def test_a_service_that_is_away_is_a_difference(tmp_path: Path, capsys: pytest.C
     assert "error" in capsys.readouterr().out
 
 
+def test_where_the_service_that_is_right_does_not_answer_nothing_is_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = requests(tmp_path / "r.jsonl", {"target": "/a"}, {"target": "/b"})
+    away = "http://127.0.0.1:1"
+    assert main(["replay", file, "--against", away, "--compare", away]) == 1
+    told = capsys.readouterr()
+    assert f"2 requests could not be compared, for {away} had no answer to them: " in told.err
+    assert "refused" in told.err
+    assert "compared, 0 different" not in told.out
+
+
 @pytest.mark.parametrize(
-    "more", [["--rate", "fast"], ["--rate", "0/s"], ["--again", "x"], ["--compare", "ftp://a"]]
+    "line",
+    [
+        {"target": "/a b"},
+        {"target": "/a\r\nX: y"},
+        {"target": "/", "method": "GET / HTTP/1.1\r\nX: y\r\n\r\nGET"},
+        {"target": "/", "headers": [["X: y\r\nA", "b"]]},
+        {"target": "/", "headers": [["A", "b\r\nX: y"]]},
+        {"target": "/", "headers": [["A", "\u20ac"]]},
+    ],
+    ids=str,
+)
+def test_what_is_no_request_of_http_is_a_broken_line(
+    tmp_path: Path, line: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = requests(tmp_path / "r.jsonl", line, {"target": "/\xfc"})
+    with Upstream(answers.named("same")) as old, Upstream(answers.named("same")) as new:
+        assert main(["replay", file, "--against", old.url, "--compare", new.url]) == 0
+        assert [each.target for each in new.requests] == ["/%FC"]
+    assert "1 broken lines were skipped (1)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "{\n[1]\n"], ids=["empty", "broken"])
+def test_a_file_without_a_request_is_no_proof(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "r.jsonl"
+    file.write_text(text)
+    config = tmp_path / "gateway.yaml"
+    config.write_text("routes: [{path: /ping, respond: {body: pong}}]")
+    for verb in (
+        ["replay", str(file), "--against", "http://127.0.0.1:1", "--compare", "http://127.0.0.1:1"],
+        ["check", str(config), "--replay", str(file)],
+    ):
+        assert main(verb) == 2
+        assert f"{file}: there is no request in it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--rate", "fast"],
+        ["--rate", "0/s"],
+        ["--again", "x"],
+        ["--compare", "ftp://a"],
+        ["--compare", "http://ann:secret@a"],
+        ["-H", "a b: c"],
+        ["-H", "a: b\r\nc: d"],
+    ],
+    ids=str,
 )
 def test_bad_usage_is_said(tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     file = requests(tmp_path / "r.jsonl", {"target": "/a"})

@@ -18,6 +18,7 @@ from tetrapylon._core.policy import Policy
 from tetrapylon._core.telemetry.counters import Slabs
 from tetrapylon.config import Encoded, encode
 from tetrapylon.config.model import Config, PolicyUse, Respond, Route, Target, Upstream
+from tetrapylon.serving import Serving
 
 alive: weakref.WeakSet[Watched] = weakref.WeakSet()
 
@@ -60,15 +61,15 @@ def config(
     )
 
 
-Given = tuple[compile.Serving, asyncio.AbstractEventLoop]
+Given = tuple[Serving, asyncio.AbstractEventLoop]
 
 
 def with_serving(
-    encoded: Encoded, work: Callable[[compile.Serving, asyncio.AbstractEventLoop], Coroutine[Any, Any, None]]
+    encoded: Encoded, work: Callable[[Serving, asyncio.AbstractEventLoop], Coroutine[Any, Any, None]]
 ) -> None:
     loop = uvloop.new_event_loop()
     try:
-        serving = compile.Serving(encoded, loop, Slabs(1, 20_000).slab(0))
+        serving = Serving(encoded, loop, Slabs(1, 20_000).slab(0))
         try:
             loop.run_until_complete(work(serving, loop))
         finally:
@@ -77,12 +78,12 @@ def with_serving(
         loop.close()
 
 
-async def take(serving: compile.Serving, encoded: Encoded) -> None:
+async def take(serving: Serving, encoded: Encoded) -> None:
     await serving.adopt(await serving.prepare(encoded), [])
 
 
 def test_the_last_config_is_freed_to_the_last_route_without_the_collector() -> None:
-    async def work(serving: compile.Serving, loop: asyncio.AbstractEventLoop) -> None:
+    async def work(serving: Serving, loop: asyncio.AbstractEventLoop) -> None:
         assert len(alive) == 300
         for _ in range(3):
             await take(serving, config(200))
@@ -109,7 +110,7 @@ def test_what_a_policy_has_to_close_is_closed_with_its_route(monkeypatch: pytest
 
     monkeypatch.setattr(catalog, "policy", lambda name: Closing)
 
-    async def work(serving: compile.Serving, loop: asyncio.AbstractEventLoop) -> None:
+    async def work(serving: Serving, loop: asyncio.AbstractEventLoop) -> None:
         await take(serving, config(3))
         await asyncio.sleep(0)
         assert len(closed) == 2
@@ -119,7 +120,7 @@ def test_what_a_policy_has_to_close_is_closed_with_its_route(monkeypatch: pytest
 
 
 def test_one_that_is_discarded_is_freed() -> None:
-    async def work(serving: compile.Serving, loop: asyncio.AbstractEventLoop) -> None:
+    async def work(serving: Serving, loop: asyncio.AbstractEventLoop) -> None:
         edition = await serving.prepare(config(200))
         assert len(alive) == 210
         await serving.discard(edition)
@@ -130,7 +131,7 @@ def test_one_that_is_discarded_is_freed() -> None:
 
 
 def test_one_that_fails_is_freed_and_changes_nothing() -> None:
-    async def work(serving: compile.Serving, loop: asyncio.AbstractEventLoop) -> None:
+    async def work(serving: Serving, loop: asyncio.AbstractEventLoop) -> None:
         with pytest.raises(ValueError, match="cannot be built"):
             await serving.prepare(config(200, use="fails"))
         assert len(alive) == 10
@@ -141,7 +142,7 @@ def test_one_that_fails_is_freed_and_changes_nothing() -> None:
 
 
 def test_one_that_is_given_up_half_way_is_freed() -> None:
-    async def work(serving: compile.Serving, loop: asyncio.AbstractEventLoop) -> None:
+    async def work(serving: Serving, loop: asyncio.AbstractEventLoop) -> None:
         task = loop.create_task(take(serving, config(10_000)))
         while len(alive) < 500:  # noqa: ASYNC110 (nothing tells of it)
             await asyncio.sleep(0)
@@ -158,7 +159,7 @@ def test_one_that_is_given_up_half_way_is_freed() -> None:
 
 
 def test_upstreams_are_the_same_object_while_their_settings_are_the_same() -> None:
-    async def work(serving: compile.Serving, loop: asyncio.AbstractEventLoop) -> None:
+    async def work(serving: Serving, loop: asyncio.AbstractEventLoop) -> None:
         before = serving.upstreams()
         kept = serving._edition.kept.upstreams["backend"]
         await take(serving, config(2))
@@ -174,7 +175,7 @@ def test_the_loop_has_its_turns_all_the_while() -> None:
     """How long a turn takes depends on the machine; that there are many, and none takes it all, does not."""
     turns: list[float] = []
 
-    async def work(serving: compile.Serving, loop: asyncio.AbstractEventLoop) -> None:
+    async def work(serving: Serving, loop: asyncio.AbstractEventLoop) -> None:
         task = loop.create_task(take(serving, config(10_000, first=5)))
         while not task.done():
             began = time.perf_counter()

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,23 +74,71 @@ def test_a_journal_goes_with_its_file_and_is_never_applied_to_another(path: Path
     assert kept == {"diff.sqlite.aside": b"a file", "diff.sqlite.aside-journal": b"of that one"}
 
 
-def test_a_file_that_becomes_corrupt_is_begun_anew_with_all_that_is_known(
-    path: Path, capfd: pytest.CaptureFixture[str]
+def damage(path: Path, at: int, data: bytes) -> None:
+    with path.open("r+b") as raw:
+        raw.seek(at)
+        raw.write(data)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: damage(path, 0, b"\xff" * path.stat().st_size),
+        lambda path: damage(path, 0, b"no database"),
+        lambda path: damage(path, 4096, b"\xff" * 4096),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:4096]),
+        lambda path: path.write_bytes(path.read_bytes().replace(b"users", b"\xff\xff\xff\xff\xff")),
+    ],
+    ids=["all", "head", "page", "empty", "half", "content"],
+)
+def test_a_file_that_is_damaged_while_it_is_used_is_moved_aside_at_the_next_look(
+    path: Path, capfd: pytest.CaptureFixture[str], spoil: Callable[[Path], object]
 ) -> None:
     file = opened(path)
-    take(file, "a")
+    for n in range(30):
+        take(file, f"route {n}")
+    take(file, "users")
     file.write()
-    with path.open("r+b") as raw:
-        raw.write(b"\xff" * path.stat().st_size)
-    assert file._base is not None
-    file._base.execute("PRAGMA cache_size = 0")
-    file._base.execute("PRAGMA shrink_memory")
+    file.write()
+    assert capfd.readouterr().err == ""
+    before = path.stat()
+    spoil(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))  # however coarse the file system's clock
+    spoilt = path.read_bytes()
+    file.write()  # though nothing new was found
+    said = capfd.readouterr().err
+    assert said.count("moved to") == 1, said
+    assert Path(f"{path}.aside").read_bytes() == spoilt
     take(file, "b")
-    file.write()
     file.close()
-    again = opened(path)
-    assert different(again) == {"a": 1, "b": 1}
-    assert capfd.readouterr().err.count("moved to") <= 1
+    assert len(different(opened(path))) == 32, "with all that is known"
+    assert capfd.readouterr().err == ""
+
+
+def test_damage_that_leaves_no_trace_is_found_in_time(
+    path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EXAMINED", 0.0)
+    file = opened(path)
+    take(file)
+    file.write()
+    before = path.stat()
+    damage(path, 4096, b"\xff" * 4096)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    file.write()
+    assert "moved to" in capfd.readouterr().err
+
+
+def test_a_file_that_somebody_touched_is_kept(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = opened(path)
+    take(file)
+    file.write()
+    os.utime(path)
+    take(file)
+    file.close()
+    assert different(opened(path)) == {"users": 2}
+    assert capfd.readouterr().err == ""
 
 
 def test_a_file_of_another_version_is_moved_aside_untouched(

@@ -18,6 +18,7 @@ from tests.harness import Client, Gateway, Upstream, answers
 from tests.harness import eventually as holds
 from tests.harness.upstream import Conversation, Script
 from tetrapylon.cli import main
+from tetrapylon.moving.file import recorded
 
 eventually = partial(holds, within=30.0)
 ROUTE = "shop"
@@ -86,8 +87,10 @@ def moving(
     new: Script = NEW,
     workers: int = 1,
     route: dict[str, Any] | None = None,
+    hasty: bool = False,
     **move: Any,
 ) -> Iterator[Running]:
+    """`hasty`: it is used at once, whether its control process is there or not."""
     with ExitStack() as stack:
         one, two = stack.enter_context(Upstream(old)), stack.enter_context(Upstream(new))
         settings = {"steps": ["10%", "50%", "100%"], "hold": "1h", **move}
@@ -107,7 +110,8 @@ def moving(
         }
         running = Running(stack.enter_context(Gateway(config)), one, two)
         eventually(
-            lambda: running.move["state"] != "comparing" or "shadow" in (route or {}), "it is looked at"
+            lambda: hasty or running.move["state"] != "comparing" or "shadow" in (route or {}),
+            "it is looked at",
         )
         yield running
 
@@ -232,6 +236,75 @@ def test_a_step_and_its_evidence_survive_a_restart(tmp_path: Path) -> None:
         assert running.move["share"] == 0.5
         seen = running.answers(400, client)
         assert 130 < seen["new"] < 270
+
+
+def test_the_first_request_after_a_restart_is_dealt_by_the_recorded_share(tmp_path: Path) -> None:
+    """Workers serve before the control process has begun: none of their requests goes to the old side."""
+    with moving(tmp_path, steps=["100%"]) as running:
+        running.approve()
+    for _ in range(3):
+        with moving(tmp_path, steps=["100%"], hasty=True) as running, running.gateway.client() as client:
+            assert running.answers(10, client) == {"new": 10}
+
+
+def test_two_gateways_on_one_file_do_not_undo_each_others_steps(tmp_path: Path) -> None:
+    path = tmp_path / "moves.sqlite"
+    with ExitStack() as stack:
+        first = stack.enter_context(moving(tmp_path))
+        assert first.approve()["share"] == 0.1
+        with moving(tmp_path) as second:
+            told = second.gateway.wait_line(f"the file of moves {str(path)!r} cannot be used: ", within=30)
+            pid = int(told.partition("(pid ")[2].partition(")")[0])
+            assert pid in first.gateway.workers
+            assert "give this gateway one of its own (`diff.moves`), or stop the other one" in told
+            assert second.move["share"] == 0.1, "it begins where the first one stands"
+            second.ask(f"/move/back?route={ROUTE}&why=mine", "POST")
+            first.ask(f"/move/back?route={ROUTE}&why=ours", "POST")
+            assert recorded(str(path))[ROUTE].why == "ours"
+            assert (first.move["why"], second.move["why"]) == ("ours", "mine")
+            stack.close()
+            second.gateway.wait_line("can be used again", within=30)
+            eventually(
+                lambda: [step["why"] for step in second.move["steps"]][-2:] == ["mine", "ours"], "both"
+            )
+            assert second.approve()["share"] == 0.1
+        assert recorded(str(path))[ROUTE].share == 0.1
+
+
+def test_new_code_goes_on_with_the_file(tmp_path: Path) -> None:
+    with moving(tmp_path, hold="10ms", requests=1, rollback={"p95": "none"}) as running:
+        running.approve()
+        old = set(running.gateway.workers)
+        running.gateway.signal(signal.SIGUSR2)
+        eventually(lambda: not old & set(running.gateway.workers), "the old processes have ended")
+        with running.gateway.client() as client:
+
+            def held() -> bool:
+                running.answers(20, client)
+                return bool(running.move["state"] == "proposed")
+
+            eventually(held, "the step is held")
+        assert running.approve()["share"] == 0.5
+        assert recorded(str(tmp_path / "moves.sqlite"))[ROUTE].share == 0.5
+        assert "cannot be used" not in running.gateway.stderr
+
+
+@pytest.mark.parametrize("harm", ["spoil", "remove"])
+def test_a_file_that_is_harmed_meanwhile_is_written_anew_with_all_that_is_known(
+    tmp_path: Path, harm: str
+) -> None:
+    path = tmp_path / "moves.sqlite"
+    with moving(tmp_path) as running:
+        running.approve()
+        if harm == "spoil":
+            path.write_bytes(b"nothing that SQLite knows" * 500)
+        else:
+            path.unlink()
+        running.gateway.wait_line("begun anew", within=30)
+        eventually(lambda: ROUTE in recorded(str(path)), "it is written")
+    with moving(tmp_path) as running:
+        assert running.move["share"] == 0.1
+        assert [step["what"] for step in running.move["steps"]] == ["proposed", "approved"]
 
 
 def test_a_control_process_that_dies_goes_on_where_it_stood(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A second destination gets copies, and how its answers differ is told; clients notice nothing."""
 
 import json
+import os
 import signal
 import sqlite3
 import threading
@@ -175,6 +176,24 @@ def test_a_corrupt_file_is_moved_aside_and_traffic_untouched(tmp_path: Path) -> 
     with sqlite3.connect(path) as base:
         assert base.execute("SELECT name FROM routes").fetchall() == [("shop",)]
     base.close()
+
+
+def test_a_file_that_is_damaged_meanwhile_is_moved_aside_and_traffic_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "diff.sqlite"
+    with shadowed(tmp_path) as running, running.gateway.client() as client:
+        assert client.ask("GET", "/odd").status == 200
+        eventually(lambda: path.exists() and b"shop" in path.read_bytes(), "it is written")
+        with path.open("r+b", buffering=0) as raw:
+
+            def noticed() -> bool:
+                os.pwrite(raw.fileno(), b"nothing that SQLite knows" * 100, 0)  # it may be writing itself
+                return "diff.sqlite.aside', begun anew" in running.gateway.stderr
+
+            eventually(noticed, "it is said")
+        assert client.ask("GET", "/odd").status == 200
+        eventually(lambda: running.route()["compared"] == 2, "what was known is")
+    with shadowed(tmp_path) as running:
+        eventually(lambda: running.route()["compared"] == 2, "and was written")
 
 
 def test_a_client_that_leaves_leaves_nothing_under_way(tmp_path: Path) -> None:

@@ -319,3 +319,54 @@ def test_a_file_that_cannot_be_added_to_is_left_alone(tmp_path: Path, text: str,
     assert told.returncode == 2
     assert says in told.stderr
     assert file.read_text() == text
+
+
+ODD = """
+from flask import Flask
+
+app = Flask(__name__, static_folder=None)
+rules = ["/a\\nb/<x>", "/two words", "/#c", '/"quoted"/{x}', "/100%/%2F"]
+rules += ["/\\x85\\u2028/<y>", "/\u00fc/<z>", "/*x"]
+for number, rule in enumerate(rules):
+    app.add_url_rule(rule, f"view_{number}", lambda **more: "x")
+"""
+
+
+def test_rules_with_what_paths_have_escaped_give_a_config_that_matches_them(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(ODD, encoding="utf-8")
+    text = migrated("odd:app", cwd=tmp_path)
+    listed = checked(text, tmp_path)
+    assert len(listed) == 9
+    file = tmp_path / "checked.yaml"
+    for target, path in {
+        "/a%0Ab/1": "/a%0Ab/{x}",
+        "/two%20words": "/two%20words",
+        "/%23c": "/%23c",
+        "/%22quoted%22/%7Bx%7D": "/%22quoted%22/%7Bx%7D",
+        "/100%25/%252F": "/100%25/%252F",
+        "/%C3%BC/1": "/\u00fc/{z}",
+        "/*x": "/*x",
+    }.items():
+        told = tetrapylon("explain", str(file), "GET", target)
+        assert told.returncode == 0, told.stderr
+        assert f" {path}" in told.stdout, (target, told.stdout)
+    (tmp_path / "gateway.yaml").write_text(text, encoding="utf-8")
+    again = tetrapylon("migrate", "odd:app", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "gateway.yaml").read_text(encoding="utf-8") == text, "all are known again"
+
+
+def test_an_empty_file_is_written_and_one_that_is_no_text_is_not(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(ODD, encoding="utf-8")
+    file = tmp_path / "gateway.yaml"
+    file.touch()
+    assert tetrapylon("migrate", "odd:app", cwd=tmp_path).returncode == 0
+    assert "odd:app" in file.read_text(encoding="utf-8")
+    file.write_bytes(b"\xff\xfe\x00")
+    told = tetrapylon("migrate", "odd:app", cwd=tmp_path)
+    assert told.returncode == 2
+    assert told.stderr == (
+        "tetrapylon: gateway.yaml: cannot be added to: it is not UTF-8 (byte 0);"
+        " name another file, or move this one away\n"
+    )
+    assert file.read_bytes() == b"\xff\xfe\x00"

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 
 from tetrapylon.errors import TetrapylonError
+from tetrapylon.telemetry.events import say
 
 __all__ = ["Folder"]
 
@@ -47,10 +48,16 @@ class Folder:
 
 
 def _clean(base: str) -> None:
-    """Removes what gateways have left behind that had no time to."""
-    for entry in os.scandir(base):
-        if not entry.name.startswith(PREFIX):
-            continue
+    """Removes what gateways have left behind that had no time to. Where it cannot look, that is said: its own
+    folder does without."""
+    try:
+        with os.scandir(base) as entries:
+            left = [entry for entry in entries if entry.name.startswith(PREFIX)]
+    except OSError as error:
+        what = f"{base} cannot be looked through for the sockets of apps that killed gateways have left"
+        say("warning", f"{what}: {error.strerror}; those stay there")
+        return
+    for entry in left:
         with suppress(OSError):  # it is another user's, or it is in use, or has just gone
             found = entry.stat(follow_symlinks=False)
             if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():

@@ -14,7 +14,7 @@ from tetrapylon.apps.folder import Folder
 from tetrapylon.apps.hosted import Hosted
 from tetrapylon.config.model import Config, Target
 from tetrapylon.config.wire import Encoded
-from tetrapylon.processes.channel import APP, Found, Hosting, News, Roll, content_of, file_of
+from tetrapylon.processes.channel import APP, Found, Hosting, Keep, News, Roll, content_of, file_of
 from tetrapylon.processes.fork import Context
 from tetrapylon.processes.wakeup import Pipe, handle_signals
 from tetrapylon.telemetry import events, logs
@@ -157,8 +157,23 @@ class Host:
             for name in self._apps.keys() & set(message.apps):
                 say("info", f"app {name}: its code has changed; replacing its processes", app=name)
                 self._apps[name].roll(now)
+        elif isinstance(message, Keep):
+            self._keep(message.apps)
         for file in files:
             os.close(file)
+
+    def _keep(self, apps: tuple[str, ...] | None) -> None:
+        """New code has a host of its own: what that one does not serve yet."""
+        now = time.monotonic()
+        for name in self._apps.keys() - set(apps if apps is not None else self._apps):
+            gone = self._apps.pop(name)
+            gone.end(now, last=False)
+            self._leaving.append(gone)
+        for each in self._apps.values():
+            each.publish()
+        self._said = b""
+        if apps == ():
+            self._end(now, last=False)
 
     def _look(self, now: float) -> None:
         events.tick()

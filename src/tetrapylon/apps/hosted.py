@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from tetrapylon.apps.growth import Grown
 from tetrapylon.apps.server import Server, State, target_name
-from tetrapylon.apps.servers import reference
+from tetrapylon.apps.servers import reference, why_not_started
 from tetrapylon.config.model import App, Target
 from tetrapylon.processes.child import CRASH_LOOP, FIRST_DELAY, LONGEST_DELAY, SHORT_LIFE
 from tetrapylon.telemetry.events import say
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Hosted"]
 
+GROWN = 2.0
+"""Times what was said last, for a process's growth to be said again."""
 LET_GO = 0.5
 """Seconds that workers have to leave a process alone, before it is told to end."""
 
@@ -63,6 +66,8 @@ class Hosted:
         """Short lives in a row."""
         self._start_at = 0.0
         """No process is started sooner."""
+        self._grown_to = 0
+        """Bytes of a process, when it was said last that it grows."""
 
     @property
     def servers(self) -> list[Server]:
@@ -102,6 +107,8 @@ class Hosted:
         for server in self.servers:
             if server.kill_at is not None:
                 yield server.kill_at
+            if server.growth is not None and server.state is State.SERVING:
+                yield server.growth.due
 
     def take(self, app: App, trusted: Sequence[str], now: float) -> None:
         """Other settings from now on: what serves goes on until its successors do."""
@@ -109,6 +116,7 @@ class Hosted:
             return
         self.app = app
         self.trusted = tuple(trusted)
+        self._grown_to = 0
         while len(self._places) > app.processes:
             self._vacate(self._places.pop(), now)
         self._places += [Place() for _ in range(app.processes - len(self._places))]
@@ -130,6 +138,8 @@ class Hosted:
             server.look(now)
             if server.kill_at is not None and now >= server.kill_at:
                 self._kill(server)
+            if server.grown is not None and server.grown.after >= GROWN * self._grown_to:
+                self._tell_growth(server, server.grown)
         for place in self._places:
             self._settle(place, now)
         for at, server in self._leaving:
@@ -138,6 +148,15 @@ class Hosted:
         self._reap(now)
         self._start(now)
         self._tell()
+
+    def _tell_growth(self, server: Server, grown: Grown) -> None:
+        self._grown_to = grown.after
+        bound = (
+            "it may leak. `max_memory` or `max_requests` replaces such a process, and no request fails"
+            if self.app.max_requests is None
+            else "it may leak, faster than `max_requests` replaces it: lower that, or set `max_memory`"
+        )
+        say("warning", f"{server}: {grown}: {bound}", app=self.name)
 
     def end(self, now: float, patience: float = 0.0, *, last: bool) -> None:
         """All of them. `last`: no request is in flight, and none will come."""
@@ -249,10 +268,10 @@ class Hosted:
                 continue
             try:
                 place.coming = Server(self.name, self.app, self.trusted, self._epoch, self._socket(), now)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self._failures += 1
                 self._start_at = now + LONGEST_DELAY
-                self.last_end = f"could not be started: {error.strerror}"
+                self.last_end = f"could not be started: {why_not_started(error)}"
                 say("error", f"app {self.name} {self.last_end}; next try in {LONGEST_DELAY:g} s")
                 return
             say("info", f"{place.coming} started, to serve {reference(self.app)}", app=self.name)
@@ -264,4 +283,9 @@ class Hosted:
         if targets == self._published or (first and len(targets) < len(self._places)):
             return
         self._published = targets
-        self._publish(self.name, targets)
+        self.publish()
+
+    def publish(self) -> None:
+        """Says anew where it listens, if it has said so before."""
+        if self._published is not None:
+            self._publish(self.name, self._published)

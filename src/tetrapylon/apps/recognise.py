@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tetrapylon.errors import UsageError
+from tetrapylon.errors import LoadError, UsageError
 
 __all__ = ["recognise", "try_apps"]
 
@@ -24,6 +24,7 @@ def recognise(reference: str, folder: str | None, env: Mapping[str, str], second
     Raises UsageError saying why there is none.
     """
     from tetrapylon.apps.inside import APP, STATUS
+    from tetrapylon.apps.servers import why_not_started
 
     heard, status = os.pipe()
     try:
@@ -36,6 +37,9 @@ def recognise(reference: str, folder: str | None, env: Mapping[str, str], second
             pass_fds=(status,),
             start_new_session=True,
         )
+    except (OSError, ValueError) as error:
+        os.close(heard)
+        raise UsageError(f"{reference}: its process cannot be started: {why_not_started(error)}") from None
     finally:
         os.close(status)
     try:
@@ -94,6 +98,9 @@ def main() -> None:
     try:
         tell(f"kind {kind_of(load())}")
         code = 0
+    except LoadError as error:  # which says it all, but where the app's own code has raised
+        if error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
     except Exception:  # noqa: BLE001 - the last frame of this process
         traceback.print_exc()
     sys.stdout.flush()

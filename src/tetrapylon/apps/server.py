@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
 
+from tetrapylon.apps.growth import Grown, Growth
 from tetrapylon.apps.inside import PATIENCE
 from tetrapylon.apps.output import Output
 from tetrapylon.apps.servers import LAST, command, reference
@@ -42,7 +43,7 @@ def target_name(app: str, number: int) -> str:
 class Server:
     """It listens at a socket of its own. Times are CLOCK_MONOTONIC seconds, given by the caller.
 
-    Raises OSError from its constructor where it cannot be started.
+    Raises OSError or ValueError from its constructor where it cannot be started.
     """
 
     def __init__(
@@ -63,6 +64,10 @@ class Server:
         self.kill_at: float | None = now + app.startup
         self.reason = ""
         """Why it ended, where more is known than its status."""
+        self.growth: Growth | None = None
+        """Of its memory, while it serves."""
+        self.grown: Grown | None = None
+        """How it has, where it goes on to."""
         self._beat: float | None = None
         """When it last said that it runs; None: it does not."""
         self._worker = 0
@@ -87,7 +92,7 @@ class Server:
                 pass_fds=(status,),
                 process_group=0,
             )
-        except OSError:
+        except (OSError, ValueError):
             os.close(self._status)
             os.close(heard)
             raise
@@ -135,7 +140,12 @@ class Server:
             self._beat = now
         elif word == "loaded":
             if self._worker and self.state is State.SERVING:
-                say("warning", f"{self}: its server has replaced pid {self._worker} by {rest}", app=self.name)
+                say(
+                    "warning",
+                    f"{self}: its server has replaced pid {self._worker}{self._had()} by {rest}",
+                    app=self.name,
+                )
+                self._watch_memory(now)
             self._worker = int(rest)
             self._beat = None
         elif word == "failed":
@@ -158,8 +168,20 @@ class Server:
             self.state = State.SERVING
             self.has_served = True
             self.kill_at = None
+            self._watch_memory(now)
         elif self.state is State.SERVING and not self.spent:
             self.spent = self._too_large() or self._silent(now)
+            if self.growth is not None and now >= self.growth.due:
+                self.grown = self.growth.see(now, self.resident()) or self.grown
+
+    def _watch_memory(self, now: float) -> None:
+        warmup = self.app.warmup
+        self.growth = Growth(now, warmup) if warmup is not None and self.app.max_memory is None else None
+
+    def _had(self) -> str:
+        """How much memory, when it was looked at last."""
+        last = self.growth.last if self.growth is not None else 0
+        return f", which had {last / 2**20:,.0f} MiB resident," if last else ""
 
     def _too_large(self) -> str:
         most = self.app.max_memory

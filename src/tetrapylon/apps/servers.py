@@ -10,7 +10,7 @@ from typing import Any
 
 from tetrapylon.config.model import App
 
-__all__ = ["LAST", "command", "reference"]
+__all__ = ["LAST", "command", "reference", "why_not_started"]
 
 LAST: Mapping[str, int] = {"wsgi": signal.SIGQUIT, "asgi": signal.SIGTERM}
 """The signal by which each ends when it has no request left."""
@@ -38,3 +38,10 @@ def command(app: App, trusted: Sequence[str], socket: str, host: int) -> list[st
         "trusted": list(trusted),
     }
     return [sys.executable, "-u", "-m", "tetrapylon.apps.launch", kind, str(host), json.dumps(settings)]
+
+
+def why_not_started(error: OSError | ValueError) -> str:
+    """A process: its folder has gone, the system has no room for it, or no process can have such an `env`."""
+    if not isinstance(error, OSError):
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)

@@ -27,20 +27,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--app", metavar="MODULE:APP", help="a WSGI or ASGI app, or MODULE:FUNCTION() that makes it"
     )
-    which.add_argument("--wsgi", metavar="MODULE:APP", help="as --app, without a look at which of both it is")
-    which.add_argument("--asgi", metavar="MODULE:APP", help="likewise")
+    which.add_argument("--wsgi", metavar="MODULE:APP", help="a WSGI app; --app finds out which it is")
+    which.add_argument("--asgi", metavar="MODULE:APP", help="an ASGI app")
     which.add_argument(
         "--processes", "-w", metavar="N", type=int, help="processes that serve it (default: 1)"
     )
-    which.add_argument("--threads", metavar="N", type=int, help="requests that each works on (default: 1)")
+    which.add_argument(
+        "--threads", metavar="N", type=int, help="requests that each handles at once (default: 1)"
+    )
     which.add_argument(
         "--timeout",
         metavar="TIME",
-        help="for an answer, then 504 (default: 30s); a process that hangs for so long is replaced (60s)",
+        help="for a response, then 504 (default: 30s); a process that hangs this long is replaced (60s)",
     )
-    which.add_argument("--drain", metavar="TIME", help="for requests in flight, at the end (default: 30s)")
-    which.add_argument("--max-requests", metavar="N", type=int, help="a process is replaced after so many")
-    which.add_argument("--max-memory", metavar="SIZE", help="or when it has more resident, such as 300MiB")
+    which.add_argument("--drain", metavar="TIME", help="for requests in flight, when it stops (default: 30s)")
+    which.add_argument("--max-requests", metavar="N", type=int, help="a process is replaced after this many")
+    which.add_argument(
+        "--max-memory", metavar="SIZE", help="and when it has more resident memory, such as 300MiB"
+    )
     which.add_argument("--folder", metavar="PATH", help="where it runs and is imported from")
     which.add_argument(
         "--env", "-e", metavar="NAME=VALUE", action="append", help="a variable of its environment; repeatable"
@@ -57,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--access-log",
         metavar="FILE",
-        help="where a line of each request goes; - is standard output, none no place",
+        help="where to log requests; - is standard output, none switches it off",
     )
 
 
@@ -65,7 +69,7 @@ def values(arguments: argparse.Namespace) -> dict[str, Any] | None:
     """The config that the arguments are; None where they name a config. Raises UsageError."""
     from tetrapylon.errors import UsageError
 
-    given = [kind for kind in ("app", "wsgi", "asgi") if getattr(arguments, kind)]
+    given = [kind for kind in ("app", "wsgi", "asgi") if getattr(arguments, kind) is not None]
     if not given:
         for name in (*ONLY_HERE, "trusted_proxies", "certfile", "keyfile", "admin", "access_log"):
             if getattr(arguments, name) is not None:

@@ -38,4 +38,10 @@ def header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise argparse.ArgumentTypeError(f"{text!r} is not a header; expected NAME:VALUE")
-    return name.strip(), value.strip()
+    from tetrapylon.config.net import TOKEN
+    from tetrapylon.recording.recorded import NO_VALUE
+
+    name, value = name.strip(), value.strip()
+    if not TOKEN.fullmatch(name) or NO_VALUE.search(value):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be sent as a header (RFC 9110, 5.1 and 5.5)")
+    return name, value

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tetrapylon.cli.arguments import add_format, header
+from tetrapylon.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,22 +53,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def requests(file: str) -> Iterator[Iterator[Recorded]]:
-    """Those of a file. At the end it is told which lines were skipped."""
+    """Those of a file. At the end it is told which lines were skipped.
+
+    Raises UsageError where there are none: to find nothing would look as though all were well.
+    """
     from tetrapylon.recording.recorded import read
 
     broken: list[int] = []
+    count = 0
 
     def sound() -> Iterator[Recorded]:
+        nonlocal count
         for number, found in read(file):
             if found is None:
                 broken.append(number)
             else:
+                count += 1
                 yield found
 
     yield sound()
     if broken:
         lines = ", ".join(map(str, broken[:5])) + ("..." if len(broken) > 5 else "")
         print(f"tetrapylon: {len(broken)} broken lines were skipped ({lines})", file=sys.stderr)
+    if not count:
+        raise UsageError(f"{file}: there is no request in it")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -76,7 +85,6 @@ def run(arguments: argparse.Namespace) -> int:
     from tetrapylon.cli.diff import show
     from tetrapylon.config.units import duration, rate, share
     from tetrapylon.diff import Rules
-    from tetrapylon.errors import UsageError
     from tetrapylon.recording.replay import Service, replay
 
     try:
@@ -110,9 +118,15 @@ def run(arguments: argparse.Namespace) -> int:
             f"tetrapylon: {left_out.bodiless} requests were left out, for their bodies were not recorded",
             file=sys.stderr,
         )
+    if left_out.unanswered:
+        print(
+            f"tetrapylon: {left_out.unanswered} requests could not be compared, for {arguments.against} had"
+            f" no answer to them: {left_out.why}",
+            file=sys.stderr,
+        )
     told = findings.told()
     if arguments.format == "json":
         print(json.dumps(told, indent=2))
     else:
         show(told)
-    return 1 if any(route["different"] for route in told) else 0
+    return 1 if not told or left_out.unanswered or any(route["different"] for route in told) else 0

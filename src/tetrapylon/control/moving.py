@@ -84,6 +84,8 @@ class Moving:
     def tick(self) -> None:
         """To be called every LOOK_EVERY seconds."""
         now = self._clock()
+        for move in self._file.look(self._moves) if self._file is not None else ():
+            self._taken(move)
         for title, settings in self._settings.items():
             move, sight = self._moves[title], self._sights[title]
             if move.where in ("moved", "back"):
@@ -121,6 +123,18 @@ class Moving:
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+    def _taken(self, move: Move) -> None:
+        """As another process left it, which had the file."""
+        before = self._moves.get(move.route)
+        self._moves[move.route] = move
+        settings = self._settings.get(move.route)
+        if settings is None or settings.to != move.to:
+            return
+        if before is None or (before.share, before.where) != (move.share, move.where):
+            say("info", f"move of {move.route} to {move.to}: {move.share:.4g} of the requests, by the file")
+        self._shares.set_share(slot_of(move.route, move.to), move.share)
+        self._sights[move.route] = self._sight(move)
 
     def _changed(self, move: Move) -> None:
         """The share first: nothing may keep it from being set."""

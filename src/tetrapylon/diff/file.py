@@ -1,8 +1,9 @@
 """Findings in an SQLite file of bounded size: read at the start, written by whoever compares.
 
-A file that cannot be read, or that is full, is moved aside, said, and begun anew. One that cannot be used
-just now, because another process holds it or the disk is full, is left where it is and tried again; until
-then the findings stay in memory. Traffic knows nothing of it.
+A file that cannot be read, or that is full, is moved aside, said, and begun anew; also one that is damaged
+while it is in use, which is looked for. One that cannot be used just now, because another process holds it or
+the disk is full, is left where it is and tried again; until then the findings stay in memory. Traffic knows
+nothing of it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ import time
 import msgspec
 
 from tetrapylon.diff.findings import Findings, Route
-from tetrapylon.stores.sqlite_file import is_broken, is_full, move_aside, why
+from tetrapylon.stores.sqlite_file import (
+    Signature,
+    is_broken,
+    is_full,
+    move_aside,
+    read_through,
+    signature,
+    why,
+)
 from tetrapylon.telemetry.events import say
 
 __all__ = ["FindingsFile"]
@@ -26,6 +35,8 @@ WRITE = "INSERT INTO routes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET findi
 VERSION = 1
 AGAIN = 10.0
 """Seconds after which a file that could not be used is tried again."""
+EXAMINED = 300.0
+"""Seconds after which a file is read through in which nobody seems to have written: disks fail, too."""
 
 
 class FindingsFile:
@@ -37,8 +48,9 @@ class FindingsFile:
         self.lock = threading.Lock() if lock is None else lock
         self._pages = max(16, size // PAGE)
         self._base: sqlite3.Connection | None = None
-        self._known = 0
-        """The file that is open, by its inode."""
+        self._known: Signature = (0, 0, 0)
+        """The file that is open, as it was left."""
+        self._examine_at = 0.0
         self._again = 0.0
         """When a file that cannot be used is tried again; 0 while it can."""
         self._open()
@@ -47,10 +59,8 @@ class FindingsFile:
         """What has changed. Never raises for what is the file's fault, and holds the lock for no disk."""
         if time.monotonic() < self._again:
             return
-        if self._base is not None and self._inode() != self._known:
-            say("error", f"the diff file {self.path!r} is not there any more; it is begun anew")
-            self._base.close()
-            self._base = None
+        if self._base is not None:
+            self._look_after(self._base)
         if self._base is None and not self._open():
             return
         with self.lock:
@@ -67,13 +77,12 @@ class FindingsFile:
                 self.findings.changed |= changed
             self._failed(error)
         else:
+            self._known = signature(self.path)
             self._usable()
 
     def close(self) -> None:
         self.write()
-        if self._base is not None:
-            self._base.close()
-            self._base = None
+        self._close()
 
     def _store(self, rows: list[tuple[str, bytes | None]]) -> None:
         assert self._base is not None
@@ -84,11 +93,29 @@ class FindingsFile:
                 else:
                     self._base.execute(WRITE, (name, blob))
 
-    def _inode(self) -> int:
-        try:
-            return os.stat(self.path).st_ino
-        except OSError:
-            return 0
+    def _look_after(self, base: sqlite3.Connection) -> None:
+        """What others have done to it: the lock keeps those away who use SQLite, and nobody else."""
+        seen, now = signature(self.path), time.monotonic()
+        if seen[0] != self._known[0]:
+            say("error", f"the diff file {self.path!r} is not there any more; it is begun anew")
+            self._close()
+        elif seen != self._known or now >= self._examine_at:
+            self._examine_at = now + EXAMINED
+            try:
+                read_through(base)
+                for (blob,) in base.execute("SELECT findings FROM routes"):
+                    msgspec.msgpack.decode(blob, type=Route)
+            except (sqlite3.Error, msgspec.DecodeError) as error:
+                self._failed(error)
+            else:
+                if seen != self._known:
+                    with self.lock:
+                        self.findings.changed |= self.findings.routes.keys()
+
+    def _close(self) -> None:
+        if self._base is not None:
+            self._base.close()
+            self._base = None
 
     def _open(self) -> bool:
         for _ in range(2):
@@ -101,7 +128,8 @@ class FindingsFile:
                 if not self._moved(str(error)):
                     return False
             else:
-                self._known = self._inode()
+                self._known = signature(self.path)
+                self._examine_at = time.monotonic() + EXAMINED
                 self._usable()
                 return True
         return False
@@ -138,14 +166,12 @@ class FindingsFile:
                     self.findings.route(name).absorb(route)
         return base
 
-    def _failed(self, error: sqlite3.Error) -> None:
+    def _failed(self, error: Exception) -> None:
         full = is_full(error, self.path)
         if not (full or is_broken(error)):
             self._wait(why(error))  # it stays open: what it has is part of what is in memory
             return
-        assert self._base is not None
-        self._base.close()
-        self._base = None
+        self._close()
         if full:
             # What is in memory is what filled it: begun anew, that is empty too.
             with self.lock:

@@ -42,10 +42,10 @@ def migrate(
     root = f"{Path.cwd()}/"
     services = Services({app})
     found = entries(inventory, services, root)
-    if path is not None and path.exists():
-        before = path.read_bytes().decode("utf-8")
+    before = _before(path) if path is not None else ""
+    if before.strip():
         merged = merge(before, output, target, app, inventory, found, root)
-        if write and merged.text != before:
+        if write and path is not None and merged.text != before:
             _replace(path, merged.text)
         return Outcome(
             merged.text, inventory.framework, merged.added, merged.vanished, merged.states, inventory.notes
@@ -55,6 +55,19 @@ def migrate(
         _replace(path, text)
     added = [f"{','.join(entry.methods) or 'any'} {entry.rule}" for entry in found]
     return Outcome(text, inventory.framework, added, [], {"legacy": len(found)}, inventory.notes)
+
+
+def _before(path: Path) -> str:
+    """What the file says; empty where there is none. Raises UsageError."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError as error:
+        told = f"it is not UTF-8 (byte {error.start}); name another file, or move this one away"
+    except OSError as error:
+        told = str(error.strerror)
+    raise UsageError(f"{path}: cannot be added to: {told}")
 
 
 def _replace(path: Path, text: str) -> None:

@@ -90,11 +90,7 @@ def merge(
             None,
         )
         entry = next(
-            (
-                each
-                for each in found
-                if mark.rule in {one.rule for one in each.routes} and _overlap(mark.methods, each.methods)
-            ),
+            (each for each in found if mark.rule in each.rules and _overlap(mark.methods, each.methods)),
             None,
         )
         if entry is None:
@@ -182,7 +178,7 @@ def _overlap(marked_methods: set[str], methods: list[str]) -> bool:
 def _missing(entry: Entry, marks: list[_Mark], routes: list[Any]) -> list[str] | None:
     """The methods of an entry that the file does not know; None when it knows all."""
     known: set[str] = set()
-    rules = {route.rule for route in entry.routes}
+    rules = entry.rules
     for mark in marks:
         if mark.rule in rules:
             known |= mark.methods

@@ -27,6 +27,10 @@ class Translated(NamedTuple):
     notes: list[str]
 
 
+NO_PCHAR = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@\x80-\U0010ffff]")
+"""What clients send escaped in a path (RFC 3986, 3.3), and frameworks match unescaped."""
+
+
 def from_pieces(pieces: Iterable[Piece]) -> Translated:
     """The path. A parameter that is part of a segment takes it all; a `path` takes what follows it."""
     segments: list[list[Piece]] = [[]]
@@ -53,7 +57,7 @@ def from_pieces(pieces: Iterable[Piece]) -> Translated:
                     _joined([*out, _parameter("rest", "path", names)]),
                     [*notes, f"the segment {literal!r} cannot be matched; all below is taken"],
                 )
-            out.append(literal.replace("{", "%7B").replace("}", "%7D"))
+            out.append(NO_PCHAR.sub(lambda found: f"%{ord(found[0]):02X}", literal))
             continue
         widest = next((piece for piece in parameters if piece.kind == "path"), None)
         whole = len(parameters) == 1 and not literal

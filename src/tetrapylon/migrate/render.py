@@ -29,7 +29,11 @@ class Entry:
 
     @property
     def rule(self) -> str:
-        return self.routes[0].rule
+        return comment(self.routes[0].rule)
+
+    @property
+    def rules(self) -> set[str]:
+        return {comment(route.rule) for route in self.routes}
 
     def key(self) -> tuple[str, str | None]:
         return shape(self.path), self.host
@@ -85,7 +89,12 @@ def _proposal(proposal: Proposal) -> list[str]:
 def _named(route: AppRoute, root: str) -> str:
     view = route.view
     where = f" ({short(view.file, root)}:{view.line})" if view.file else ""
-    return f"{','.join(route.methods) or 'any'} {route.rule} -> {view.ref}{where}"
+    return comment(f"{','.join(route.methods) or 'any'} {route.rule} -> {view.ref}{where}")
+
+
+def comment(text: str) -> str:
+    """On one line: a rule may have line breaks in it, and YAML takes no other control characters."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def marked(entry: Entry, state: str, root: str) -> str:
@@ -96,7 +105,10 @@ def marked(entry: Entry, state: str, root: str) -> str:
 
 
 def block(entry: Entry, app: str, root: str, indent: str) -> list[str]:
-    lines = [f"{indent}{marked(entry, 'legacy', root)}", *(f"{indent}#   {each}" for each in entry.lines)]
+    lines = [
+        f"{indent}{marked(entry, 'legacy', root)}",
+        *(f"{indent}#   {comment(each)}" for each in entry.lines),
+    ]
     return [*lines, f"{indent}- {flow(entry.route(app))}", ""]
 
 
@@ -117,7 +129,7 @@ def fresh(
         "# stays, new routes are added, those that have gone are named. It knows a route by the line above",
         "# it, with its state: legacy (the app's), shadow, canary (a share goes elsewhere), moved,",
         "# or vanished (not in the app any more).",
-        *(f"# Note: {note}" for note in inventory.notes),
+        *(f"# Note: {comment(note)}" for note in inventory.notes),
         "",
         "server:",
         "  listen: [127.0.0.1:8080]",

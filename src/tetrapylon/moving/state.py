@@ -155,6 +155,17 @@ class Move(msgspec.Struct):
         self.where = "comparing"
         self._set(now, "again", 0.0, f"it leads to {to} now", {})
 
+    def joined(self, other: Move) -> Move:
+        """Of two that went on apart, the one that did so last, with the steps of both."""
+        if not other.steps or other.steps == self.steps:
+            return self
+        last = max(self, other, key=lambda move: move.steps[-1].time if move.steps else -1.0)
+        steps = sorted(
+            {msgspec.msgpack.encode(step): step for step in (*self.steps, *other.steps)}.values(),
+            key=lambda step: step.time,
+        )
+        return msgspec.structs.replace(last, steps=steps[-STEPS:])
+
     # -- what is told
 
     def told(self, settings: Settings, found: tuple[int, int]) -> dict[str, Any]:

@@ -115,6 +115,14 @@ class Roll(Message, frozen=True):
     apps: tuple[str, ...]
 
 
+class Keep(Message, frozen=True):
+    """To a host whose successor has come: run these on and end the others; without any, end with them. It
+    says anew where the kept ones listen, and what becomes of them."""
+
+    apps: tuple[str, ...] | None = None
+    """None: all."""
+
+
 class Ask(Message, frozen=True):
     """Of each worker: what its upstreams do."""
 
@@ -165,6 +173,7 @@ Any: TypeAlias = (
     | News
     | Hosting
     | Roll
+    | Keep
     | Ask
     | Purge
     | Told
@@ -183,6 +192,11 @@ class Channel:
     def pair(cls) -> tuple[Channel, Channel]:
         one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         return cls(one), cls(other)
+
+    @classmethod
+    def of(cls, descriptor: int) -> Channel:
+        """An end that was handed over, and is its owner's now."""
+        return cls(socket.socket(fileno=descriptor))
 
     def fileno(self) -> int:
         return self._sock.fileno()

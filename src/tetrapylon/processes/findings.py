@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-import msgspec
-
-from tetrapylon.processes.channel import Found, content_of, file_of
+from tetrapylon.processes.channel import APP, Found, content_of, file_of
 from tetrapylon.processes.child import Child
 
 __all__ = ["Findings"]
-
-NONE = msgspec.msgpack.encode(())
 
 
 class Findings:
@@ -28,10 +24,10 @@ class Findings:
             if each.channel is not None and not each.channel.send(message, [file]):
                 self._behind.add(each)
 
-    def lose(self, upstream: str, fingerprint: bytes, workers: Iterable[Child]) -> None:
-        """Who named them has gone, and they with it: there are none."""
-        file = file_of(NONE, "found")
-        self.take(Found(upstream, fingerprint), file, workers)
+    def put(self, app: str, targets: bytes, workers: Iterable[Child]) -> None:
+        """As `take`, of a hosted app and with targets as MessagePack."""
+        file = file_of(targets, "found")
+        self.take(Found(app, APP), file, workers)
         os.close(file)
 
     def catch_up(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import NoReturn
 
@@ -18,10 +18,10 @@ import msgspec
 from tetrapylon._core.telemetry.counters import Slabs
 from tetrapylon.net.sockets import Held, Listener, hold, take
 from tetrapylon.processes.child import Child
-from tetrapylon.processes.fork import SIGNALS
+from tetrapylon.processes.fork import SIGNALS, spawn
 from tetrapylon.telemetry.events import say
 
-__all__ = ["TRIAL", "Handover", "Memory", "Shared", "become", "memory_of", "received"]
+__all__ = ["TRIAL", "Handover", "Memory", "Shared", "StandIn", "become", "memory_of", "received", "try_out"]
 
 STATE = "TETRAPYLON_HANDOVER"
 TRIAL = "TETRAPYLON_TRIAL"
@@ -46,6 +46,16 @@ class Memory(msgspec.Struct, frozen=True):
             os.close(descriptor)
 
 
+class StandIn(msgspec.Struct, frozen=True):
+    """A host of apps that runs on until those of its successor serve."""
+
+    pid: int
+    channel: int
+    """Our end."""
+    lifeline: int
+    """Of the supervisor that began it."""
+
+
 class Handover(msgspec.Struct, frozen=True):
     """What the old supervisor leaves."""
 
@@ -59,11 +69,22 @@ class Handover(msgspec.Struct, frozen=True):
     hosts: list[int] = []
     """Pids of those that host apps, and end after the workers."""
     memory: Memory | None = None
+    stand_ins: list[StandIn] = []
+    """Those of `hosts` that can be talked to, the newest first."""
+
+    @property
+    def silent_hosts(self) -> list[int]:
+        return [pid for pid in self.hosts if all(pid != each.pid for each in self.stand_ins)]
+
+    @property
+    def lifelines(self) -> set[int]:
+        return {self.lifeline, *(each.lifeline for each in self.stand_ins)}
 
     @property
     def descriptors(self) -> list[int]:
         """All that is inherited."""
-        found = [self.lifeline, *(fd for held in (*self.listeners, *self.admin) for fd in held.descriptors)]
+        found = [*self.lifelines, *(each.channel for each in self.stand_ins)]
+        found += [*(fd for held in (*self.listeners, *self.admin) for fd in held.descriptors)]
         return found + ([*self.memory.descriptors, self.memory.slots] if self.memory is not None else [])
 
     def sockets(self) -> list[Listener]:
@@ -78,24 +99,34 @@ def command() -> list[str]:
     return [sys.executable, *sys.orig_argv[1:]]
 
 
+def try_out(apps: Iterable[str]) -> int:
+    """The pid of a process that ends with status 0 if new code can begin, and these apps with it."""
+    environment = {**os.environ, TRIAL: " ".join(apps)}
+    return spawn(lambda: os.execve(sys.executable, command(), environment))
+
+
 def become(
     listeners: Iterable[Listener],
     admin: Iterable[Listener],
-    workers: list[int],
-    control: list[int],
+    workers: Iterable[Child],
+    control: Iterable[Child],
+    host: Child | None,
     lifeline: int,
-    hosts: list[int],
     memory: Memory,
+    stand_ins: list[StandIn],
 ) -> NoReturn:
-    """Runs the program anew in this process. Raises OSError, and then nothing has changed."""
+    """Runs the program anew in this process. `host` is that of apps. Raises OSError, and then nothing has
+    changed."""
+    hosts = [host.pid] if host is not None else []
     state = Handover(
         [hold(each) for each in listeners],
         [hold(each) for each in admin],
-        workers,
-        control,
+        [child.pid for child in workers if child.alive],
+        [child.pid for child in control if child.alive],
         lifeline,
-        hosts,
+        list(dict.fromkeys([*hosts, *(each.pid for each in stand_ins)])),
         memory,
+        stand_ins,
     )
     descriptors = state.descriptors
     # Until the new program handles them, signals wait.
@@ -133,8 +164,17 @@ def memory_of(slabs: Slabs, slots: int, workers: Iterable[Child]) -> Memory:
 class Shared:
     """The memory of this supervisor: that of the one before if it fits, with its workers' slabs."""
 
-    def __init__(self, before: Memory | None, goes_on: bool, workers: int, most: int, room: int) -> None:
-        """`goes_on`: the counters of routes are those that `before` had. `most`: workers to have room for."""
+    def __init__(
+        self,
+        before: Memory | None,
+        goes_on: bool,
+        workers: int,
+        most: int,
+        room: int,
+        shares: Mapping[str, float],
+    ) -> None:
+        """`goes_on`: the counters of routes are those that `before` had. `most`: workers to have room for.
+        `shares`: with which moves begin that nobody has begun."""
         self._held: dict[int, int] = {}
         slabs = None
         if before is not None:
@@ -144,7 +184,11 @@ class Shared:
             except (ValueError, OSError) as error:
                 say("warning", f"SIGUSR2: all counts begin anew: {error}")
             before.close()
-        self.slabs = slabs or Slabs(most, room)
+        if slabs is None:
+            slabs = Slabs(most, room)
+            for route, share in shares.items():
+                slabs.moves.set_share(route, share)
+        self.slabs = slabs
 
     def free(self, used: Iterable[Child]) -> int:
         """The index of a slab that nobody writes to: neither these nor an old worker."""

@@ -35,9 +35,10 @@ class Facts(msgspec.Struct, frozen=True):
     room: int = 1
     """For how many routes' counters there is room."""
     follows: bool = False
-    """While it serves, targets are found or answers compared: there is work without an admin address, too."""
-    hosts: bool = False
-    """It has apps in processes of their own."""
+    """While it serves, targets are found, answers compared or moves steered: there is work without an admin
+    address, too."""
+    apps: list[str] = []
+    """Those that are hosted, in processes of their own."""
 
 
 class Sought(msgspec.Struct, frozen=True):
@@ -63,6 +64,8 @@ class Finding(msgspec.Struct, frozen=True):
     """Routes that found no counters of their own."""
     goes_on: bool = False
     """The table of slots continues that of the supervisor before."""
+    shares: dict[str, float] = {}
+    """Of routes that move, as `destinations.moves.slot_of` calls them: what their file says."""
 
 
 class Paper(NamedTuple):

@@ -9,7 +9,8 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, Protocol
@@ -154,7 +155,7 @@ class Reloads:
         self._numbers = count(1)
         self._attempt: _Attempt | None = None
         self._last: Outcome | None = None
-        self.sought = Sought()
+        self._sought = Sought()
         """Where the config was looked for when it was read again last, whatever came of it."""
         self.history = [Past(1, time.time(), "start", source, "", config)]
 
@@ -171,7 +172,17 @@ class Reloads:
     def busy(self) -> bool:
         return self._attempt is not None
 
-    def news(self) -> bytes:
+    @contextmanager
+    def news(self) -> Iterator[list[int]]:
+        """The files that go with `News`."""
+        files = [file_of(self._told(), "news"), file_of(msgspec.msgpack.encode(self._sought), "sought")]
+        try:
+            yield [self.config, *files]
+        finally:
+            for file in files:
+                os.close(file)
+
+    def _told(self) -> bytes:
         """The history and the last outcome, as JSON."""
         history = [
             {name: value for name, value in msgspec.to_builtins(past).items() if name != "file"}
@@ -429,7 +440,7 @@ class Reloads:
             self._family.ended(outcome)
             tell_log(done)
         if not order.dry_run:
-            self.sought = finding.sought
+            self._sought = finding.sought
             self._family.tell()
         if order.reply is not None:
             order.reply(msgspec.json.encode(done))

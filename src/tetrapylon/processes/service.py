@@ -6,9 +6,11 @@ import errno
 import os
 import socket
 import time
+from collections.abc import Iterable
 
-from tetrapylon.net.sockets import ListenError
-from tetrapylon.telemetry.events import say
+from tetrapylon import __version__
+from tetrapylon.net.sockets import Listener, ListenError
+from tetrapylon.telemetry.events import line, say
 
 __all__ = ["Manager", "activated"]
 
@@ -28,6 +30,13 @@ class Manager:
         self.watchdog = microseconds / 2e6 or None
         """Every so many seconds it wants to hear that this process is alive; None: it does not."""
         self._barked = 0.0
+
+    def announce(self, listeners: Iterable[Listener], admin: Iterable[Listener], workers: int) -> None:
+        """It is told, and so is whoever reads standard error, that and where the gateway serves."""
+        urls = ", ".join(listener.url for listener in listeners)
+        also = "".join(f", admin on {listener.url}" for listener in admin)
+        line(f"tetrapylon {__version__} listening on {urls} ({workers} worker{'s'[: workers != 1]}){also}")
+        self.ready(f"listening on {urls}")
 
     def ready(self, status: str) -> None:
         self._tell(f"READY=1\nSTATUS={status}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,7 +11,7 @@ from types import FrameType
 
 from tetrapylon.processes.fork import SIGNALS
 
-__all__ = ["Pipe", "handle_signals"]
+__all__ = ["Pipe", "handle_signals", "readable"]
 
 
 class Pipe:
@@ -38,3 +39,11 @@ def handle_signals(wakeup: int, numbers: Iterable[int] = SIGNALS) -> None:
     signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
     for number in numbers:
         signal.signal(number, note)
+
+
+def readable(descriptors: Iterable[int], seconds: float) -> set[int]:
+    """Sleeps so long at most; those that can be read, or whose other end has gone."""
+    poll = select.poll()
+    for each in descriptors:
+        poll.register(each, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(seconds * 1000)}

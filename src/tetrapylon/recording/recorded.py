@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
+from tetrapylon.config.net import TOKEN
 from tetrapylon.diff.redact import hidden, is_secret, redacted, redacted_query, redacted_target
 from tetrapylon.errors import UsageError
 
-__all__ = ["Recorded", "Taken", "Taking", "read", "recorded"]
+__all__ = ["NO_VALUE", "Recorded", "Taken", "Taking", "read", "recorded"]
+
+TARGET = re.compile(r"/[\x21-\x7e\x80-\xff]*")
+NO_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+"""What no field's value has in it (RFC 9110, 5.5), as Latin-1."""
 
 HIDDEN = "redacted"
 """In place of a field's value that is not kept: that the field is there is told to policies and routes."""
@@ -129,6 +135,15 @@ def read(path: str) -> Iterator[tuple[int, Recorded | None]]:
                 except (msgspec.DecodeError, UnicodeDecodeError):
                     yield number, None
                 else:
-                    yield number, found if found.target.startswith("/") else None
+                    yield number, found if _can_be_sent(found) else None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _can_be_sent(request: Recorded) -> bool:
+    """Whether it is a request as HTTP/1.1 has them, with a target in origin form (RFC 9112, 3.2.1)."""
+    return (
+        TARGET.fullmatch(request.target) is not None
+        and TOKEN.fullmatch(request.method) is not None
+        and all(TOKEN.fullmatch(name) and not NO_VALUE.search(value) for name, value in request.headers)
+    )

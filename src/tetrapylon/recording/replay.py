@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tetrapylon.diff import Answer, Findings, Rules
 from tetrapylon.diff.findings import Pair
@@ -23,6 +23,7 @@ AT_ONCE = 16
 FIRST = 20
 """Safe requests that the first service is asked twice in any case, so that noise is known soon."""
 LARGEST = 1 << 22
+ASCII = "".join(map(chr, range(0x21, 0x7F)))
 FRAMING = (
     "host",
     "content-length",
@@ -50,6 +51,10 @@ class Service(NamedTuple):
             port = parts.port
         except ValueError as error:
             raise UsageError(f"{url!r} is no URL: {error}") from None
+        if parts.username is not None or parts.password is not None:
+            raise UsageError(
+                f"{parts.hostname}: a URL of a service has no user; give credentials by --header"
+            )
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise UsageError(f"{url!r} is no service; expected one such as http://127.0.0.1:8000")
         return cls(parts.scheme == "https", parts.hostname, port, parts.path.rstrip("/"), timeout)
@@ -60,7 +65,8 @@ class Service(NamedTuple):
         connection = kind(self.host, self.port, timeout=self.timeout)
         try:
             body = None if request.body is None else request.body.encode()
-            connection.putrequest(request.method, self.prefix + request.target, skip_accept_encoding=True)
+            target = quote(self.prefix + request.target, safe=ASCII, encoding="latin-1")
+            connection.putrequest(request.method, target, skip_accept_encoding=True)
             replaced = {*FRAMING, *(name.lower() for name, _ in more)}
             for name, value in [each for each in request.headers if each[0].lower() not in replaced]:
                 connection.putheader(name, value)
@@ -86,12 +92,16 @@ class Service(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """Requests that were not sent."""
+    """Requests that were not compared."""
 
     unsafe: int
     """Because they change something."""
     bodiless: int
     """Because their bodies were not recorded."""
+    unanswered: int
+    """Those that were sent, and that the first service had no answer to: there is nothing to compare with."""
+    why: str
+    """Why it had none to the last of them."""
 
 
 def replay(
@@ -112,11 +122,17 @@ def replay(
     """
     findings, lock = Findings(), threading.Lock()
     room = threading.Semaphore(2 * AT_ONCE)
-    changing = bodiless = 0
+    changing = bodiless = unanswered = 0
+    why = ""
 
     def work(request: Recorded, twice: bool) -> None:
+        nonlocal unanswered, why
         try:
             one, other = first.ask(request, headers), second.ask(request, headers)
+            if one.fault:
+                with lock:
+                    unanswered, why = unanswered + 1, one.fault
+                return
             repeated = first.ask(request, headers) if twice else None
             route = request.route or f"{request.method} {request.target.partition('?')[0]}"
             pair = Pair(route, request.method, request.target, one, other, repeated)
@@ -149,4 +165,4 @@ def replay(
             under_way.append(pool.submit(work, request, twice))
         for each in under_way:
             each.result()
-    return findings, LeftOut(changing, bodiless)
+    return findings, LeftOut(changing, bodiless, unanswered, why)

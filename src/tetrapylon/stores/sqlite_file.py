@@ -6,7 +6,10 @@ import os
 import sqlite3
 from contextlib import suppress
 
-__all__ = ["is_broken", "is_full", "move_aside", "why"]
+__all__ = ["Signature", "is_broken", "is_full", "move_aside", "read_through", "signature", "why"]
+
+Signature = tuple[int, int, int]
+"""Of a file as it was left: inode, size, and when it was written to; zeros where there is none."""
 
 JOURNALS = ("-journal", "-wal", "-shm")
 """What SQLite keeps beside a file, and would apply to another file of that name."""
@@ -33,6 +36,22 @@ def is_full(error: Exception, path: str) -> bool:
         return False
     disk = os.statvfs(os.path.dirname(path) or ".")
     return disk.f_bavail * disk.f_frsize > ROOM
+
+
+def signature(path: str) -> Signature:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0, 0, 0
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def read_through(base: sqlite3.Connection) -> None:
+    """Reads all pages from the disk. Raises sqlite3.Error where they are damaged."""
+    base.execute("PRAGMA shrink_memory")  # who has the lock reads no page again that it has
+    for (told,) in base.execute("PRAGMA quick_check(1)"):
+        if told != "ok":
+            raise sqlite3.DatabaseError(" ".join(told.removeprefix("*** in database main ***").split()))
 
 
 def why(error: Exception) -> str:

@@ -43,6 +43,13 @@ class App(Section, frozen=True, kw_only=True):
         Annotated[Size, Meta(ge=2**20, le=2**46)] | None,
         doc("A process is replaced that has more resident."),
     ] = None
+    warmup: Annotated[
+        Timeout | None,
+        doc(
+            "How long a process that serves may gain memory without a word. If it grows steadily after that,"
+            " the log says so, where there is no `max_memory`; `none`: never."
+        ),
+    ] = 600.0
     drain: Annotated[Duration, doc("Requests in flight may take so long when a process is replaced.")] = 30.0
     log_lines: Annotated[
         int, doc("Lines of its output a second that go to the log; more are counted.", ge=1, le=1_000_000)
