@@ -1,4 +1,4 @@
-"""`python -m benchmarks.budgets`: instructions per proxied request against budgets.toml.
+"""`python -m benchmarks.budgets`: instructions per request against budgets.toml.
 
 callgrind counts them, in user space. Per variant two loads of different length run over one connection,
 and a dump after each tells how many instructions it took: their difference over the difference in
@@ -46,6 +46,8 @@ class Variant:
 
 
 LOGGED = "logged.yaml"
+HANDLERS = "handlers.yaml"
+QUOTE = ("--expect-length", "83")
 UPLOAD = Scenario("upload-chunked", "POST 4 KiB, chunked", (*POST.arguments, "--chunked"))
 VARIANTS = (
     Variant("small", "gateway.yaml", SMALL),
@@ -55,6 +57,8 @@ VARIANTS = (
     Variant("logged", LOGGED, SMALL),
     Variant("resilient", "resilient.yaml", SMALL),
     Variant("copied", "shadow.yaml", SMALL),
+    Variant("handler", HANDLERS, Scenario("handler", "a typed handler", ("--path", "/quotes/5", *QUOTE))),
+    Variant("async-handler", HANDLERS, Scenario("async", "an async one", ("--path", "/async/5", *QUOTE))),
 )
 
 
@@ -96,7 +100,7 @@ class Counted:
         under = replace(
             peer,
             command=(*valgrind, "--callgrind-out-file={dir}/callgrind.%p", *peer.command),
-            environment={**peer.environment, "PYTHONHASHSEED": "0"},
+            environment={**peer.environment, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)},
         )
         program = Path(shutil.which(peer.program) or peer.program)
         self.gateway = Gateway(under, program, upstream, directory, limit=START_LIMIT)

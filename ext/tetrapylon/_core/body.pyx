@@ -1,8 +1,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdio cimport snprintf
 
 from tetrapylon._core.buffer cimport (
-    CONTENT_LENGTH, DROPPED, EXPECT, TRANSFER_ENCODING, Buffer, Head, head_add, head_reset,
+    CONTENT_LENGTH, DROPPED, EXPECT, TRANSFER_ENCODING, Buffer, Head, head_length, head_reset,
 )
 from tetrapylon._core.exchange cimport (
     BODY_TOO_LARGE, INTERNAL_FAULT, RESPONSE_LARGE, Exchange, Filter, Held, Sink, drop_filters, install,
@@ -92,16 +91,13 @@ cdef void gather(Exchange x) noexcept:
 
 cdef int set_length(Head* head, size_t n) except -1:
     """Content-Length, in place of whatever told where the body ends."""
-    cdef char[24] text
-    cdef int length = snprintf(text, sizeof(text), b"%zu", n)
     cdef uint32_t i
     for i in range(head.count):
         if head.headers[i].known in (<uint8_t>CONTENT_LENGTH, <uint8_t>TRANSFER_ENCODING):
             head.headers[i].mark |= DROPPED
     head.chunked = False
-    head.content_length = <int64_t>n
     head.has_body = n > 0
-    if head_add(head, b"Content-Length", 14, text, length, 0) < 0:
+    if head_length(head, n) < 0:
         raise MemoryError
     return 0
 

@@ -1,6 +1,6 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 
 cdef enum Known:
@@ -78,12 +78,24 @@ cdef int64_t head_append(Head* head, const char* data, size_t n) noexcept nogil
 cdef int head_reserve(Head* head, size_t n) noexcept nogil
 cdef int64_t head_copy(Head* head, uint32_t start, uint32_t n) noexcept nogil
 cdef int head_clone(Head* head, const Head* other) noexcept nogil
-cdef Header* head_line(Head* head) noexcept nogil
+cdef int head_more_lines(Head* head) noexcept nogil
 cdef int head_add(Head* head, const char* name, size_t name_n, const char* value, size_t value_n,
                   uint8_t mark) noexcept nogil
+cdef int head_length(Head* head, size_t n) noexcept nogil
 cdef Header* head_find(const Head* head, const char* lower_name, size_t n) noexcept nogil
 cdef Header* head_known(const Head* head, uint8_t known) noexcept nogil
 cdef uint8_t known_name(const char* s, size_t n) noexcept nogil
+
+
+cdef inline Header* head_line(Head* head) noexcept nogil:
+    # A new, empty line at the end of the table; NULL: no memory.
+    cdef Header* line
+    if head.count == head.room and head_more_lines(head) < 0:
+        return NULL
+    line = &head.headers[head.count]
+    head.count += 1
+    memset(line, 0, sizeof(Header))
+    return line
 
 
 cdef inline bint same_name(const char* s, const char* lower, size_t n) noexcept nogil:
@@ -119,6 +131,28 @@ cdef inline bint same_variable(const char* s, const char* dashed, size_t n) noex
 cdef inline char* put(char* at, const char* data, size_t n) noexcept nogil:
     memcpy(at, data, n)
     return at + n
+
+
+cdef inline char* put_number(char* at, uint64_t number) noexcept nogil:
+    # In decimal digits, at most 20, two at a time.
+    cdef const char* pairs = (
+        b"000102030405060708091011121314151617181920212223242526272829"
+        b"303132333435363738394041424344454647484950515253545556575859"
+        b"606162636465666768697071727374757677787980818283848586878889"
+        b"90919293949596979899")
+    cdef char[20] digits
+    cdef int i = 20
+    while number >= 100:
+        i -= 2
+        memcpy(&digits[i], pairs + 2 * (number % 100), 2)
+        number //= 100
+    if number >= 10:
+        i -= 2
+        memcpy(&digits[i], pairs + 2 * number, 2)
+    else:
+        i -= 1
+        digits[i] = <char>(c"0" + number)
+    return put(at, &digits[i], 20 - i)
 
 
 @cython.final

@@ -97,25 +97,14 @@ cdef int head_clone(Head* head, const Head* other) noexcept nogil:
     return 0
 
 
-cdef Header* head_line(Head* head) noexcept nogil:
-    """A new, empty line at the end of the table."""
-    cdef uint32_t room
-    cdef Header* grown
-    cdef Header* line
-    if head.count == head.room:
-        room = max(<uint32_t>HEAD_LINES, head.room * 2)
-        grown = <Header*>realloc(head.headers, room * sizeof(Header))
-        if grown is NULL:
-            return NULL
-        head.headers = grown
-        head.room = room
-    line = &head.headers[head.count]
-    head.count += 1
-    line.name = line.value = line.value_length = 0
-    line.name_length = 0
-    line.known = NAMED
-    line.mark = 0
-    return line
+cdef int head_more_lines(Head* head) noexcept nogil:
+    cdef uint32_t room = max(<uint32_t>HEAD_LINES, head.room * 2)
+    cdef Header* grown = <Header*>realloc(head.headers, room * sizeof(Header))
+    if grown is NULL:
+        return -1
+    head.headers = grown
+    head.room = room
+    return 0
 
 
 cdef int head_add(Head* head, const char* name, size_t name_n, const char* value, size_t value_n,
@@ -139,6 +128,13 @@ cdef int head_add(Head* head, const char* name, size_t name_n, const char* value
         line.known = NAMED          # what the gateway adds is meant
     line.mark = mark
     return 0
+
+
+cdef int head_length(Head* head, size_t n) noexcept nogil:
+    """Add a Content-Length: `n` bytes of content are announced."""
+    cdef char[20] text
+    head.content_length = <int64_t>n
+    return head_add(head, b"Content-Length", 14, text, put_number(text, n) - text, 0)
 
 
 cdef Header* head_find(const Head* head, const char* lower_name, size_t n) noexcept nogil:

@@ -1,13 +1,12 @@
 """The life of a request, stage by stage."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdio cimport snprintf
 from libc.string cimport memset, strlen
 
 from tetrapylon._core.body cimport collect, gather, held_bytes, keep
 from tetrapylon._core.buffer cimport (
     HOST, OURS, REFERER, USER_AGENT, X_REQUEST_ID, Buffer, Head, Header, head_add, head_append, head_find,
-    head_known,
+    head_known, put_number,
 )
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.http.edit cimport drop_variables
@@ -220,7 +219,7 @@ cdef class Pipeline(Stages):
             else:
                 self.answer_fault(x, NO_SUCH_METHOD, b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
             return True
-        i = <uint32_t>snprintf(text, sizeof(text), b"%u", left - 1)
+        i = <uint32_t>(put_number(text, left - 1) - text)
         at = head_append(head, text, i)
         if at < 0:
             self.fail(x, INTERNAL_FAULT)

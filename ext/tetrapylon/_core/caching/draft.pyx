@@ -1,13 +1,12 @@
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdio cimport snprintf
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 from libc.time cimport time
 
 from tetrapylon._core.buffer cimport (
     CONTENT_LENGTH, CONTENT_TYPE, DATE, DROPPED, EXPECT, FORGED, HOP, TRANSFER_ENCODING, Head, Header,
-    head_add, head_find, head_free, head_known, head_reset, same_name,
+    head_add, head_find, head_free, head_known, head_length, head_reset, same_name,
 )
 from tetrapylon._core.caching.freshness cimport Control, Guess, make_terms, read_control, storable
 from tetrapylon._core.caching.store cimport Store, Stored, names_in_vary
@@ -107,11 +106,8 @@ cdef int complete(Stored stored, Asked asked, const Control* said, uint64_t now)
 
 
 cdef int set_content_length(Head* head, size_t n) except -1:
-    cdef char[24] text
-    cdef int length = snprintf(text, sizeof(text), b"%zu", n)
-    head.content_length = <int64_t>n
     head.has_body = n > 0
-    if head_add(head, b"Content-Length", 14, text, length, 0) < 0:
+    if head_length(head, n) < 0:
         raise MemoryError
     return 0
 

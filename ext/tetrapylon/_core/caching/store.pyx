@@ -5,7 +5,8 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memchr, memcmp, memcpy
 
 from tetrapylon._core.buffer cimport (
-    CONTENT_LENGTH, CONTENT_TYPE, DROPPED, Head, Header, head_add, head_clone, head_free, same_name,
+    CONTENT_LENGTH, CONTENT_TYPE, DROPPED, Head, Header, head_add, head_clone, head_free, head_length,
+    same_name,
 )
 from tetrapylon._core.exchange cimport (
     INTERNAL_FAULT, Destination, Exchange, Sink, Stages, deliver, is_method, response_of, still_wanted,
@@ -109,9 +110,7 @@ cdef class Stored(Destination):
             n = snprintf(text, sizeof(text), b"bytes */%zu", <size_t>len(self.body))
         if head_add(head, b"Content-Range", 13, text, n, 0) < 0:
             return -1
-        head.content_length = head.target_length
-        n = snprintf(text, sizeof(text), b"%u", head.target_length)
-        return head_add(head, b"Content-Length", 14, text, n, 0)
+        return head_length(head, head.target_length)
 
     cdef void send(self, Exchange x) noexcept:
         """The head is made: it goes down, and the body after it."""

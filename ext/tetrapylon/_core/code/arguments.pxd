@@ -43,8 +43,8 @@ cdef class Argument:
     cdef object factory         # makes the default, or None
     cdef object decode          # of a body: bytes -> value
 
-    cdef object take(self, Exchange x, Request request, bytes body)
-    cdef object body(self, Exchange x, bytes body)
+    cdef object take(self, Exchange x, Request request)
+    cdef object body(self, Exchange x)
     cdef object number(self, const char* text, size_t n)
     cdef object made_of(self, str text)
     cdef object made_of_many(self, list texts)

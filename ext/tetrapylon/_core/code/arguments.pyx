@@ -114,7 +114,7 @@ cdef class Argument:
             what, where = told(error)
             raise BadArgument(422, PLACE_NAMES[self.place], self.label + where, what) from None
 
-    cdef object take(self, Exchange x, Request request, bytes body):
+    cdef object take(self, Exchange x, Request request):
         cdef const char* text = NULL
         cdef size_t n = 0
         cdef Header* line
@@ -128,7 +128,7 @@ cdef class Argument:
                 return self.number(text, n)
             return self.made_of(decode(text, n))
         if self.place == FROM_BODY:
-            return self.body(x, body)
+            return self.body(x)
         if self.place == FROM_REQUEST:
             return request
         if self.place == FROM_QUERY:
@@ -157,7 +157,8 @@ cdef class Argument:
             return self.number(text, n)
         return self.made_of(PyUnicode_DecodeLatin1(text, n, NULL))
 
-    cdef object body(self, Exchange x, bytes body):
+    cdef object body(self, Exchange x):
+        cdef bytes body = x.body if x.body is not None else b""
         cdef Header* line = head_known(&x.request, CONTENT_TYPE)
         cdef Piece coding
         if self.kind == AS_BYTES:

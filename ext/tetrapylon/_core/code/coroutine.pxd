@@ -29,6 +29,7 @@ cdef class Carrier:
     cdef bint first                     # its first step runs now, outside the task
     cdef bint begun                     # and has ended in a wait
     cdef bint spoiled                   # not fit for another coroutine
+    cdef Carrier under                  # the one that was parked before it
     cdef Waiter waiter
     cdef Work work
 
@@ -46,14 +47,18 @@ cdef class Runner:
     cdef object enter_task
     cdef object leave_task
     cdef object context                 # which every coroutine begins with
-    cdef list parked
+    cdef Carrier parked                 # the last one
+    cdef readonly Py_ssize_t idle_tasks     # how many are parked
     cdef set busy                       # those that carry a coroutine which waits
 
     cdef Carrier waiting                # what the last `run` left waiting; None: it has ended
 
     cdef object run(self, object coro, Work work)
     cdef Carrier start(self)
+    cdef void park(self, Carrier carrier) noexcept
     cdef void wait(self, Carrier carrier, Waiter waiter) noexcept
     cdef Carrier idle(self)
+    cdef object enter(self, object task)
+    cdef void leave(self, object task, object displaced) noexcept
     cdef object displace(self)
     cdef void restore(self, object task) noexcept

@@ -199,7 +199,7 @@ cdef class Carrier:
                     waiter.returned(result)
             finally:
                 runner.enter_task(runner.loop, self.task)
-        if (self.spoiled or len(runner.parked) >= PARKED_MAX or self.task.cancelling()
+        if (self.spoiled or runner.idle_tasks >= PARKED_MAX or self.task.cancelling()
                 or not self.clean()):
             self.spoiled = True
             raise StopIteration(None)
@@ -207,7 +207,7 @@ cdef class Carrier:
 
     cdef object park(self):
         self.parking._asyncio_future_blocking = True
-        self.runner.parked.append(self)
+        self.runner.park(self)
         return self.parking
 
     cdef bint clean(self) except -1:
@@ -228,7 +228,6 @@ cdef class Runner:
         self.enter_task = _enter_task
         self.leave_task = _leave_task
         self.context = contextvars.copy_context()
-        self.parked = []
         self.busy = set()
 
     cdef object displace(self):
@@ -242,14 +241,38 @@ cdef class Runner:
         if task is not None:
             self.enter_task(self.loop, task)
 
+    cdef object enter(self, object task):
+        """The task is the one that runs now; the one that ran, or None, is left for a moment."""
+        cdef object displaced
+        try:
+            self.enter_task(self.loop, task)
+            return None
+        except RuntimeError:
+            displaced = self.displace()
+            self.enter_task(self.loop, task)
+            return displaced
+
+    cdef void leave(self, object task, object displaced) noexcept:
+        self.leave_task(self.loop, task)
+        self.restore(displaced)
+
+    cdef void park(self, Carrier carrier) noexcept:
+        carrier.under = self.parked
+        self.parked = carrier
+        self.idle_tasks += 1
+
     cdef Carrier idle(self):
         """A parked task that is as good as new, or None."""
         cdef Carrier carrier
-        while self.parked:
-            carrier = <Carrier>self.parked.pop()
-            # Who still holds the task of an earlier coroutine could cancel this one by it.
+        while self.parked is not None:
+            carrier = self.parked
+            self.parked = carrier.under
+            carrier.under = None
+            self.idle_tasks -= 1
+            # Who still holds the task of an earlier coroutine could cancel this one by it. One that was
+            # cancelled while parked, or in a first step, has told its carrier (Parking.cancel).
             if (not carrier.spoiled and references_to(<PyObject*>carrier.task) == OWN_REFERENCES
-                    and not carrier.task.cancelling() and carrier.clean()):
+                    and carrier.clean()):
                 return carrier
             carrier.parking.cancel()
         return None
@@ -258,44 +281,31 @@ cdef class Runner:
         """What the coroutine returns, or raises; or `self.waiting` is set: then call `wait`."""
         cdef Carrier carrier = self.idle()
         cdef PyObject* result = NULL
-        cdef PySendResult outcome
-        cdef object given, task, displaced
+        cdef PySendResult outcome = PYGEN_ERROR
+        cdef object given, displaced
         cdef bint fresh = carrier is None
         self.waiting = None
         if fresh:
             carrier = self.start()
-        task = carrier.task
         carrier.first = True
-        displaced = None
         PyContext_Enter(carrier.context)
         try:
-            try:
-                self.enter_task(self.loop, task)
-            except RuntimeError:
-                displaced = self.displace()
-                self.enter_task(self.loop, task)
+            displaced = self.enter(carrier.task)
             begin(work)
             try:
                 outcome = PyIter_Send(<PyObject*>coro, <PyObject*>None, &result)
             finally:
                 end(work)
-                self.leave_task(self.loop, task)
-                if displaced is not None:
-                    self.restore(displaced)
-        except BaseException:
-            carrier.first = False
-            if not fresh:
-                self.parked.append(carrier)
-            raise
+                self.leave(carrier.task, displaced)
         finally:
             PyContext_Exit(carrier.context)
-        carrier.first = False
+            carrier.first = False
+            if not fresh and outcome != PYGEN_NEXT:
+                self.park(carrier)
         given = <object>result
         Py_XDECREF(result)
         if outcome == PYGEN_RETURN:
             self.waiting = None         # one that ran within this step may wait, for its own caller
-            if not fresh:
-                self.parked.append(carrier)
             return given
         carrier.coro = coro
         carrier.work = work
@@ -335,18 +345,18 @@ cdef class Runner:
             self.restore(displaced)
 
     @property
-    def idle_tasks(self):
-        return len(self.parked)
-
-    @property
     def waiting_coroutines(self):
         return len(self.busy)
 
     def close(self):
         """Cancel what waits; parked tasks are let go."""
+        cdef Carrier carrier
         for carrier in list(self.busy):
-            (<Carrier>carrier).cancel()
+            carrier.cancel()
         self.busy.clear()
-        for carrier in self.parked:
-            (<Carrier>carrier).parking.cancel()
-        self.parked.clear()
+        while self.parked is not None:
+            carrier = self.parked
+            self.parked = carrier.under
+            carrier.under = None
+            carrier.parking.cancel()
+        self.idle_tasks = 0

@@ -69,9 +69,9 @@ cdef class Handler(Destination):
     cdef Intake intake
 
     cdef Call new_call(self, Exchange x)
-    cdef object explained(self, Exchange x, Request request, bytes body, BadArgument first)
-    cdef void invoke(self, Exchange x, bytes body) noexcept
-    cdef object call(self, Exchange x, bytes body)
+    cdef object explained(self, Exchange x, BadArgument first)
+    cdef void invoke(self, Exchange x) noexcept
+    cdef object call(self, Exchange x)
     cdef void settle(self, Exchange x, object result) noexcept
     cdef void refuse(self, Exchange x, object error) noexcept
     cdef void stream(self, Exchange x, object iterator, Response response) noexcept

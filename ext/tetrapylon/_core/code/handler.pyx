@@ -7,12 +7,11 @@ intermediaries (RFC 9209 section 2).
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t
-from libc.stdio cimport snprintf
 
 from tetrapylon._core.body cimport say_continue
-from tetrapylon._core.buffer cimport Buffer, Head, head_add, head_reset
+from tetrapylon._core.buffer cimport Buffer, Head, head_add, head_length, head_reset
 from tetrapylon._core.code.arguments cimport FROM_BODY, FROM_QUERY, FROM_REQUEST, Argument, BadArgument
 from tetrapylon._core.code.coroutine cimport Carrier, Runner, Waiter
 from tetrapylon._core.code.guard cimport Work, begin, end as finish
@@ -137,10 +136,8 @@ cdef class Answerer:
                   Py_ssize_t n) except -1:
         """Fill in the response's head; `n` -1: the length is not known."""
         cdef Head* head = &x.response
-        cdef char[40] text
         cdef bint typed = False
         cdef bytes name, value
-        cdef int length
         head_reset(head)
         head.status = status
         if response is not None:
@@ -151,9 +148,7 @@ cdef class Answerer:
         if content_type is not None and not typed:
             added(head_add(head, b"Content-Type", 12, content_type, len(content_type), 0))
         if n >= 0 and status != 204 and status != 304:
-            length = snprintf(text, sizeof(text), b"%zd", n)
-            added(head_add(head, b"Content-Length", 14, text, length, 0))
-            head.content_length = n
+            added(head_length(head, n))
         head.has_body = n != 0
         return 0
 
@@ -178,15 +173,11 @@ cdef void send_problem(Exchange x, int status, bytes text, list headers) noexcep
     """A problem of a handler's or plugin's own; `headers` as `field_lines` made them, or None."""
     cdef Head* head = &x.response
     cdef bytes name, value
-    cdef char[40] number
-    cdef int length
     try:
         head_reset(head)
         head.status = status
         added(head_add(head, b"Content-Type", 12, PROBLEM, len(PROBLEM), 0))
-        length = snprintf(number, sizeof(number), b"%zd", len(text))
-        added(head_add(head, b"Content-Length", 14, number, length, 0))
-        head.content_length = len(text)
+        added(head_length(head, len(text)))
         for name, value in headers or ():
             added(head_add(head, name, len(name), value, len(value), 0))
         head.has_body = True
@@ -348,7 +339,7 @@ cdef class Intake(Sink):
         x.destination = None
         x.attempt = None
         x.body = pieces.data[pieces.start:pieces.end] if pieces.end > pieces.start else b""
-        self.handler.invoke(x, x.body)
+        self.handler.invoke(x)
 
     cdef void pause(self, Exchange x) noexcept:
         cdef Call call = <Call>x.attempt
@@ -390,7 +381,7 @@ cdef class Handler(Destination):
     cdef void start(self, Exchange x) noexcept:
         cdef Call call
         if not self.wants_body or x.body is not None or not x.request.has_body:
-            self.invoke(x, x.body if x.body is not None else b"")
+            self.invoke(x)
             return
         if x.request.content_length > <int64_t>self.body_limit:
             x.stages.fail(x, BODY_TOO_LARGE)
@@ -420,13 +411,13 @@ cdef class Handler(Destination):
         if call.carrier is not None:
             call.carrier.cancel()
 
-    cdef void invoke(self, Exchange x, bytes body) noexcept:
+    cdef void invoke(self, Exchange x) noexcept:
         cdef uint32_t generation = x.generation
         cdef object result
         cdef Carrier carrier = None
         cdef Call call
         try:
-            result = self.call(x, body)
+            result = self.call(x)
             if PyCoro_CheckExact(result):
                 result = self.runner.run(result, self.work)
                 carrier = self.runner.waiting
@@ -447,37 +438,35 @@ cdef class Handler(Destination):
         x.attempt = call
         self.runner.wait(carrier, call)
 
-    cdef object call(self, Exchange x, bytes body):
+    cdef object call(self, Exchange x):
+        """What the function returns. Raises BadArgument where the request does not fit it."""
         cdef PyObject* given[ARGUMENTS_MAX]
         cdef Py_ssize_t n = 0, named = 0 if self.keywords is None else len(self.keywords)
         cdef Request request = request_view(x, self.shared) if self.wants_request else None
         cdef object value
+        begin(self.work)
         try:
             for each in self.arguments:
-                value = (<Argument>each).take(x, request, body)
+                value = (<Argument>each).take(x, request)
                 Py_INCREF(value)
                 given[n] = <PyObject*>value
                 n += 1
-            begin(self.work)
-            try:
-                return PyObject_Vectorcall(
-                    self.function, given, n - named, <PyObject*>self.keywords if named else NULL)
-            finally:
-                finish(self.work)
-        except BadArgument as error:
-            raise self.explained(x, request, body, error) from None
+            return PyObject_Vectorcall(
+                self.function, given, n - named, <PyObject*>self.keywords if named else NULL)
         finally:
+            finish(self.work)
             while n:
                 n -= 1
-                Py_XDECREF(given[n])
+                Py_DECREF(<object>given[n])
 
-    cdef object explained(self, Exchange x, Request request, bytes body, BadArgument first):
+    cdef object explained(self, Exchange x, BadArgument first):
         """Everything that is wrong, not just the first."""
+        cdef Request request = request_view(x, self.shared) if self.wants_request else None
         cdef list errors = []
         cdef int status = first.status
         for each in self.arguments:
             try:
-                (<Argument>each).take(x, request, body)
+                (<Argument>each).take(x, request)
             except BadArgument as error:
                 if error.status != 422:
                     status = error.status
@@ -536,8 +525,10 @@ cdef class Handler(Destination):
         """The function, or what came before it, has raised."""
         cdef bytes text
         cdef list headers
-        if isinstance(error, (BadArguments, HTTPError)) and not x.response_started:
+        if isinstance(error, (BadArgument, HTTPError)) and not x.response_started:
             try:
+                if isinstance(error, BadArgument):
+                    error = self.explained(x, error)
                 text = problem_text(error.status, error.detail, error.errors)
                 headers = field_lines(error.headers)
                 send_problem(x, error.status, text, headers)

@@ -195,8 +195,38 @@ cdef class LlhttpParser(Parser):
             # Offsets count from here: what precedes (blank lines, the message before) is not kept.
         return 0
 
-    cdef int on_field(self, Head* head, const char* at, size_t n) noexcept:
+    cdef int on_method(self, const char* at, size_t n) noexcept:
+        if not self.head.method_length:
+            self.head.method = self.offset(at)
+        self.head.method_length += <uint32_t>n
+        self.span_end = at + n
+        return 0
+
+    cdef int on_url(self, const char* at, size_t n) noexcept:
+        if not self.head.target_length:
+            self.head.target = self.offset(at)
+        self.head.target_length += <uint32_t>n
+        self.span_end = at + n
+        return 0
+
+    cdef int on_version(self, const char* at, size_t n) noexcept:
+        if not self.version:
+            self.version = self.offset(at)
+        self.span_end = at + n
+        return 0
+
+    cdef int on_status(self, const char* at, size_t n) noexcept:
+        if not self.head.reason_length:
+            self.head.reason = self.offset(at)
+        self.head.reason_length += <uint32_t>n
+        self.span_end = at + n
+        return 0
+
+    cdef int on_field(self, const char* at, size_t n) noexcept:
+        cdef Head* head = self.head
         cdef Header* line
+        if self.head_done:
+            return self.on_trailer(True, at, n)
         if self.field != NAME:
             if head.count > self.limits.headers:
                 self.stopped = HEAD_TOO_LARGE
@@ -218,8 +248,11 @@ cdef class LlhttpParser(Parser):
         self.span_end = at + n
         return 0
 
-    cdef int on_value(self, Head* head, const char* at, size_t n) noexcept:
-        cdef Header* line = &head.headers[head.count - 1]
+    cdef int on_value(self, const char* at, size_t n) noexcept:
+        cdef Header* line
+        if self.head_done:
+            return self.on_trailer(False, at, n)
+        line = &self.head.headers[self.head.count - 1]
         if self.field != VALUE:
             line.value = self.offset(at)
             self.field = VALUE
@@ -318,52 +351,27 @@ cdef int cb_begin(tp_llhttp* raw, const char* at, size_t n) noexcept:
 
 
 cdef int cb_method(tp_llhttp* raw, const char* at, size_t n) noexcept:
-    cdef LlhttpParser parser = <LlhttpParser>raw.data
-    if not parser.head.method_length:
-        parser.head.method = parser.offset(at)
-    parser.head.method_length += <uint32_t>n
-    parser.span_end = at + n
-    return 0
+    return (<LlhttpParser>raw.data).on_method(at, n)
 
 
 cdef int cb_url(tp_llhttp* raw, const char* at, size_t n) noexcept:
-    cdef LlhttpParser parser = <LlhttpParser>raw.data
-    if not parser.head.target_length:
-        parser.head.target = parser.offset(at)
-    parser.head.target_length += <uint32_t>n
-    parser.span_end = at + n
-    return 0
+    return (<LlhttpParser>raw.data).on_url(at, n)
 
 
 cdef int cb_version(tp_llhttp* raw, const char* at, size_t n) noexcept:
-    cdef LlhttpParser parser = <LlhttpParser>raw.data
-    if not parser.version:
-        parser.version = parser.offset(at)
-    parser.span_end = at + n
-    return 0
+    return (<LlhttpParser>raw.data).on_version(at, n)
 
 
 cdef int cb_status(tp_llhttp* raw, const char* at, size_t n) noexcept:
-    cdef LlhttpParser parser = <LlhttpParser>raw.data
-    if not parser.head.reason_length:
-        parser.head.reason = parser.offset(at)
-    parser.head.reason_length += <uint32_t>n
-    parser.span_end = at + n
-    return 0
+    return (<LlhttpParser>raw.data).on_status(at, n)
 
 
 cdef int cb_field(tp_llhttp* raw, const char* at, size_t n) noexcept:
-    cdef LlhttpParser parser = <LlhttpParser>raw.data
-    if parser.head_done:
-        return parser.on_trailer(True, at, n)
-    return parser.on_field(parser.head, at, n)
+    return (<LlhttpParser>raw.data).on_field(at, n)
 
 
 cdef int cb_value(tp_llhttp* raw, const char* at, size_t n) noexcept:
-    cdef LlhttpParser parser = <LlhttpParser>raw.data
-    if parser.head_done:
-        return parser.on_trailer(False, at, n)
-    return parser.on_value(parser.head, at, n)
+    return (<LlhttpParser>raw.data).on_value(at, n)
 
 
 cdef int cb_headers_complete(tp_llhttp* raw, const char* at, size_t n) noexcept:

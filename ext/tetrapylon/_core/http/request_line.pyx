@@ -11,9 +11,9 @@ from tetrapylon._core.exchange cimport *
 from tetrapylon._core.routing.path cimport PATH_GROWTH, normalise, path_length
 
 
-cdef bint[256] in_host
+cdef bint[256] in_host         # as it is, without percent-encoding
 for _c in range(256):
-    in_host[_c] = _c in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=%"
+    in_host[_c] = _c in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;="
 
 
 cdef bint host_is_valid(const char* host, size_t n) noexcept:
@@ -27,10 +27,13 @@ cdef bint host_is_valid(const char* host, size_t n) noexcept:
             return False
         i += 1
     else:
-        while i < n and in_host[<uint8_t>host[i]]:
-            if host[i] == c"%" and (n - i < 3 or not is_hex(host[i + 1]) or not is_hex(host[i + 2])):
-                return False
-            i += 1
+        while i < n:
+            if in_host[<uint8_t>host[i]]:
+                i += 1
+            elif host[i] == c"%" and n - i >= 3 and is_hex(host[i + 1]) and is_hex(host[i + 2]):
+                i += 3
+            else:
+                break
     if i < n and host[i] != c":":
         return False
     for i in range(i + 1, n):

@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
-from tetrapylon._core.buffer cimport Head, Header, head_add, head_append, head_reset
+from tetrapylon._core.buffer cimport Head, Header, head_add, head_append, head_length, head_reset
 from tetrapylon._core.exchange cimport *
 from tetrapylon._core.http.pages cimport Page, Pages
 from tetrapylon._core.http.wire cimport put_http_date
@@ -143,13 +143,6 @@ cdef int add_date(Head* head) except -1:
     return added(head_add(head, b"Date", 4, date, n, 0))
 
 
-cdef int add_length(Head* head, size_t length) except -1:
-    cdef char[24] text
-    cdef int n = snprintf(text, sizeof(text), b"%zu", length)
-    head.content_length = <long>length
-    return added(head_add(head, b"Content-Length", 14, text, n, 0))
-
-
 cdef int added(int code) except -1:
     if code < 0:
         raise MemoryError
@@ -170,7 +163,7 @@ cdef int put_problem(Exchange x, Fault fault, bytes allow, bytes gateway) except
         n = snprintf(body, sizeof(body), b'{"type":"about:blank","title":"%s","status":%d,"detail":"%s"}\n',
                      v.title, v.status, v.detail)
         added(head_add(head, b"Content-Type", 12, b"application/problem+json", 24, 0))
-        add_length(head, n)
+        added(head_length(head, n))
         put_body(head, body, n)
     add_date(head)
     if v.error[0]:
@@ -207,7 +200,7 @@ cdef bint put_page(Exchange x, int status, bytes title, bytes detail, bytes reas
         return False
     body = page.fill(x, status, title, detail, reason)
     added(head_add(head, b"Content-Type", 12, page.content_type, len(page.content_type), 0))
-    add_length(head, len(body))
+    added(head_length(head, len(body)))
     put_body(head, body, len(body))
     return True
 
@@ -239,7 +232,7 @@ cdef class Refusal(Destination):
             head.status = self.status
             if stages.pages is None or not put_page(x, self.status, self.title, self.detail, self.reason):
                 added(head_add(head, b"Content-Type", 12, b"application/problem+json", 24, 0))
-                add_length(head, len(self.body))
+                added(head_length(head, len(self.body)))
                 put_body(head, self.body, len(self.body))
             add_date(head)
             added(head_add(head, b"Proxy-Status", 12, proxy, len(proxy), 0))
@@ -301,7 +294,7 @@ cdef class Answer(Destination):
                 line.value = at
                 line.value_length = head.length - at
             if self.status != 204 and self.status != 304:
-                add_length(head, len(self.body))
+                added(head_length(head, len(self.body)))
             add_date(head)
             head.has_body = len(self.body) > 0
         except MemoryError:

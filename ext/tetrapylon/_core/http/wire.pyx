@@ -60,9 +60,14 @@ cdef class Additions:
 
 
 cdef inline char* put_line(char* at, const Head* head, const Header* line) noexcept:
-    at = put(at, head.data + line.name, line.name_length)
-    at = put(at, b": ", 2)
-    at = put(at, head.data + line.value, line.value_length)
+    cdef const char* name = head.data + line.name
+    cdef uint32_t n = line.name_length
+    if line.value == line.name + n + 2 and name[n] == c":" and name[n + 1] == c" ":
+        at = put(at, name, n + 2 + line.value_length)       # as it came, in one piece
+    else:
+        at = put(at, name, n)
+        at = put(at, b": ", 2)
+        at = put(at, head.data + line.value, line.value_length)
     return put(at, b"\r\n", 2)
 
 

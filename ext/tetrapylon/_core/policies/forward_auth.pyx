@@ -1,6 +1,6 @@
 """`forward_auth`: another service says whether a request may pass."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from tetrapylon._core.buffer cimport (
@@ -12,9 +12,10 @@ from tetrapylon._core.identity cimport Identity, Known
 from tetrapylon._core.memo cimport Memo
 from tetrapylon._core.policy cimport CONTINUE, WAIT, Verdict
 from tetrapylon._core.reactor cimport clock
+from tetrapylon._core.shared.limits cimport Hash, siphash
 from tetrapylon._core.upstreams.call cimport Call
 
-import hashlib
+import os
 from typing import Annotated
 
 from tetrapylon.config.model.base import Text, Timeout, Token, doc
@@ -100,8 +101,8 @@ cdef class ForwardAuth(Identity):
     cdef bint by_target
     cdef double cache
     cdef object know            # headers of a yes -> Known, or None
-    cdef object sha256
-    cdef Memo verdicts          # digest of what was asked -> Yes
+    cdef uint64_t[2] secret     # of the hash by which what was asked is known
+    cdef Memo verdicts          # that hash -> Yes
     cdef dict pending           # the same -> Asking
 
     Settings = Settings
@@ -119,7 +120,8 @@ cdef class ForwardAuth(Identity):
         self.by_target = settings.cache_by_target
         self.cache = settings.cache
         self.know = know
-        self.sha256 = hashlib.sha256
+        self.secret[0] = int.from_bytes(os.urandom(8), "little")
+        self.secret[1] = int.from_bytes(os.urandom(8), "little")
         self.verdicts = Memo(REMEMBERED)
         self.pending = {}
         self.refuses(503, "unavailable", "Service Unavailable",
@@ -196,11 +198,15 @@ cdef class ForwardAuth(Identity):
         return headers
 
     cdef bytes key_of(self, Exchange x, list headers):
-        """What a yes holds for: a digest, since there are credentials in it."""
-        digest = self.sha256(x.client[:x.client_n] if x.client_n else x.peer.address[:x.peer.address_n])
-        for name, value in headers if self.by_target else headers[5:]:
-            digest.update(b"%b:%d:%b\n" % (name, len(value), value))
-        return digest.digest()
+        """What a yes holds for: a keyed hash of 128 bits, since there are credentials in it."""
+        cdef list parts = [x.client[:x.client_n] if x.client_n else x.peer.address[:x.peer.address_n]]
+        cdef bytes text
+        cdef Hash hash
+        for pair in headers if self.by_target else headers[5:]:
+            parts += <tuple>pair
+        text = b"\n".join(parts)           # no part has a line break
+        hash = siphash(self.secret, text, len(text))
+        return (<char*>&hash)[:sizeof(hash)]
 
     cdef Verdict let_in(self, Exchange x, Yes yes) noexcept:
         cdef Head* head = &x.request

@@ -1,9 +1,8 @@
 """`server_timing`: how long the gateway and the upstream took, in the answer itself."""
 
 from libc.stdint cimport uint64_t
-from libc.stdio cimport snprintf
 
-from tetrapylon._core.buffer cimport head_find
+from tetrapylon._core.buffer cimport head_find, put, put_number
 from tetrapylon._core.exchange cimport FOR_CLIENT, FOR_UPSTREAM, Exchange, turn_to
 from tetrapylon._core.http.edit cimport add_line, out_of_memory
 from tetrapylon._core.policy cimport CONTINUE, Policy, Verdict
@@ -38,15 +37,26 @@ cdef class ServerTiming(Policy):
 
     cdef Verdict response(self, Exchange x) noexcept:
         cdef char[96] text
+        cdef char* at = text
         cdef uint64_t now, waited, gateway
-        cdef int n
         if self.asked_by is not None and head_find(&x.request, self.asked_by, len(self.asked_by)) is NULL:
             return CONTINUE
         now = clock()
         turn_to(x, x.whom, now)
         waited = x.spent[<int>FOR_UPSTREAM]
         gateway = now - x.began - min(now - x.began, waited + x.spent[<int>FOR_CLIENT])
-        n = snprintf(text, sizeof(text), "gateway;dur=%.3f", gateway / 1e6)
+        at = put_ms(put(at, b"gateway;dur=", 12), gateway)
         if waited:
-            n += snprintf(text + n, sizeof(text) - n, ", upstream;dur=%.3f", waited / 1e6)
-        return CONTINUE if add_line(&x.response, b"Server-Timing", text, n) == 0 else out_of_memory(x)
+            at = put_ms(put(at, b", upstream;dur=", 15), waited)
+        return CONTINUE if add_line(&x.response, b"Server-Timing", text, at - text) == 0 else out_of_memory(x)
+
+
+cdef char* put_ms(char* at, uint64_t ns) noexcept:
+    """In milliseconds, to the nearest microsecond."""
+    cdef uint64_t us = (ns + 500) // 1000
+    at = put_number(at, us // 1000)
+    at[0] = c"."
+    at[1] = <char>(c"0" + us // 100 % 10)
+    at[2] = <char>(c"0" + us // 10 % 10)
+    at[3] = <char>(c"0" + us % 10)
+    return at + 4

@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy, strlen
 from libc.time cimport gmtime_r, time_t, tm
 
-from tetrapylon._core.buffer cimport Head, Header, same_name
+from tetrapylon._core.buffer cimport Head, Header, put_number, same_name
 
 # Encoded bytes that each value may take, quotes aside. With keys and numbers their sum stays below LINE_MAX.
 cdef enum:
@@ -48,23 +48,6 @@ cdef inline char* put(char* out, const char* text) noexcept nogil:
     cdef size_t n = strlen(text)
     memcpy(out, text, n)
     return out + n
-
-
-cdef inline char* put_number(char* out, uint64_t number) noexcept nogil:
-    cdef char[20] digits
-    cdef int i = 20
-    while number >= 100:
-        i -= 2
-        memcpy(&digits[i], &PAIRS[2 * (number % 100)], 2)
-        number //= 100
-    if number >= 10:
-        i -= 2
-        memcpy(&digits[i], &PAIRS[2 * number], 2)
-    else:
-        i -= 1
-        digits[i] = <char> (c"0" + number)
-    memcpy(out, &digits[i], 20 - i)
-    return out + 20 - i
 
 
 cdef inline char* put_escape(char* out, uint8_t c) noexcept nogil:
