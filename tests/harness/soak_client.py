@@ -234,10 +234,16 @@ class Client:
 
     async def malformed(self, connection: Connection) -> None:
         head, name, _ = self.request("ok")
-        connection.writer.write(head.replace(b"HTTP/1.1", b"HTTP/1.7"))
+        said, due = self.random.choice(
+            [
+                (head.replace(b"HTTP/1.1", b"HTTP/1.7"), 505),
+                (head.replace(b"\r\n", b"\r\nNo Name: x\r\n", 1), 400),
+            ]
+        )
+        connection.writer.write(said)
         status, _ = await connection.answer("GET", name)
-        if status != 400 or connection.open:
-            raise Wrong(f"{status} for rubbish")
+        if status != due or connection.open:
+            raise Wrong(f"{status} for what is to get {due}")
 
     async def vanish(self, connection: Connection) -> None:
         """Goes away at any point: in the head, the body, while it waits, in the answer."""
