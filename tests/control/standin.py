@@ -238,10 +238,10 @@ def run_config(options: dict[str, Any]) -> int:
             raise TetrapylonError(f"{len(config)} routes cannot be compiled")
         return StandIn(loop, slab, Path(options["directory"]), {"drain": config.head.server.timeouts.drain})
 
-    stand_in: Any = ModuleType("tetrapylon.compile")
+    stand_in: Any = ModuleType("tetrapylon.serving")
     stand_in.Serving = serving
-    sys.modules["tetrapylon.compile"] = stand_in
-    tetrapylon.compile = stand_in
+    sys.modules["tetrapylon.serving"] = stand_in
+    tetrapylon.serving = stand_in
     worker.rehearse = lambda: None
     return run(Source(options["config"], options["listen"], options.get("workers")))
 

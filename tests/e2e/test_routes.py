@@ -9,6 +9,8 @@ import pytest
 from tests.harness import Gateway, Upstream, answers, assert_problem, request, routed
 
 REGISTERED = [each for each in HTTPStatus if each >= 200]
+UPGRADE = {HTTPStatus.UPGRADE_REQUIRED: {"Upgrade": "websocket"}}
+"""What a 426 has to have (RFC 9110 section 15.5.22)."""
 ROUTES: list[dict[str, Any]] = [
     {"path": "/ping", "respond": {"status": 200, "body": "pong"}},
     {"path": "/teapot", "respond": {"status": 418, "body": "{}", "content_type": "application/json"}},
@@ -29,7 +31,10 @@ ROUTES: list[dict[str, Any]] = [
     {"path": "/host", "respond": {"body": "any"}},
     {"path": "/header", "headers": {"X-Version": "2"}, "respond": {"body": "two"}},
     {"path": "/header", "respond": {"body": "one"}},
-    *({"path": f"/status/{each.value}", "respond": {"status": each.value}} for each in REGISTERED),
+    *(
+        {"path": f"/status/{each.value}", "respond": {"status": each.value, "headers": UPGRADE.get(each, {})}}
+        for each in REGISTERED
+    ),
 ]
 PHRASES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
